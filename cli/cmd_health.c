@@ -1,0 +1,135 @@
+/* usher health: do PostgreSQL and Redis answer, and is the schema up to date? Everything is asked even when one part is down. */
+#include <string.h>
+
+#include "cli/connect.h"
+#include "cli/out.h"
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/io/migrate.h"
+
+static const struct out_column columns[] = {
+    {"part", OUT_TEXT},
+    {"ok", OUT_BOOL},
+    {"ms", OUT_INT},
+    {"detail", OUT_TEXT},
+};
+
+static const struct db_stmt stmt_version = {"health_version",
+                                            "select current_setting('server_version'), pg_is_in_recovery()"};
+
+struct health {
+    struct cmd_run *run;
+    struct out *out;
+    bool ok;
+};
+
+static void add(struct health *h, const char *part, bool ok, int64_t started_ms, const char *detail)
+{
+    out_text(h->out, part);
+    out_bool(h->out, ok);
+    out_int(h->out, clock_mono_ms() - started_ms);
+    out_text(h->out, detail);
+    h->ok = h->ok && ok;
+}
+
+static bool check_postgres(struct health *h)
+{
+    const char *url = h->run->settings->database_url;
+    struct db_session_config config = {.url = url == NULL ? "" : url, .name = "usher", .statement_ms = 5000};
+    struct db_session *db = NULL;
+    struct db_result *rows = NULL;
+    struct db_args args;
+    struct arena arena = {0};
+    struct err_info info = {0};
+    int64_t started_ms = clock_mono_ms();
+
+    db_args_init(&args, &arena);
+    enum err err = db_open(&config, &db, &info);
+    if (err == ERR_OK)
+        err = db_query(db, &stmt_version, &args, &rows, &info);
+    if (err == ERR_OK && db_bool(rows, 0, 1))
+        err = err_set(&info, ERR_STATE, "the server is a read-only standby");
+    add(h, "postgresql", err == ERR_OK, started_ms, err == ERR_OK ? db_text(rows, 0, 0).p : info.text);
+    db_result_free(rows);
+    db_close(db);
+    arena_free(&arena);
+    return err == ERR_OK;
+}
+
+static void ignore_entry(void *arg, const struct migrate_entry *entry)
+{
+    (void)arg;
+    (void)entry;
+}
+
+static void check_schema(struct health *h)
+{
+    struct migrate_config config = {0};
+    struct err_info info = {0};
+    int64_t started_ms = clock_mono_ms();
+    int pending = 0;
+    char *dir = settings_find_migrations(h->run->settings, &info);
+
+    config.dir = dir;
+    config.url = h->run->settings->database_url == NULL ? "" : h->run->settings->database_url;
+    if (dir == NULL)
+        return; /* an installation without the files can not compare */
+    enum err err = migrate_status(&config, ignore_entry, NULL, &pending, &info);
+    if (err == ERR_OK && pending > 0)
+        err = err_set(&info, ERR_STATE, "%d migrations are pending", pending);
+    add(h, "schema", err == ERR_OK, started_ms, err == ERR_OK ? "up to date" : info.text);
+    mem_free(dir);
+}
+
+/* The value of "redis_version:7.0.15\r\n" in the text of INFO. */
+static struct str info_version(struct str text)
+{
+    static const char key[] = "redis_version:";
+    const char *at = text.p == NULL ? NULL : strstr(text.p, key);
+
+    if (at == NULL)
+        return STR("unknown version");
+    at += sizeof(key) - 1;
+    return (struct str){at, strcspn(at, "\r\n")};
+}
+
+static void check_redis(struct health *h)
+{
+    struct rconn_config config = {.url = h->run->settings->redis_url, .name = "usher"};
+    const struct str info_command[] = {STR("INFO"), STR("server")};
+    const struct reply *reply = NULL;
+    struct rsession *redis = NULL;
+    struct err_info info = {0};
+    char version[32] = "";
+    int64_t started_ms = clock_mono_ms();
+
+    enum err err = rsession_open(&config, &redis, &info);
+    if (err == ERR_OK)
+        err = rsession_command(redis, 2, info_command, &reply, &info);
+    if (err == ERR_OK) {
+        struct str v = info_version(reply->s);
+        (void)str_copy_n(version, sizeof(version), v.p, v.n);
+    }
+    add(h, "redis", err == ERR_OK, started_ms, err == ERR_OK ? version : info.text);
+    rsession_close(redis);
+}
+
+static int run_health(struct cmd_run *run)
+{
+    struct health h = {run, out_new(columns, sizeof(columns) / sizeof(columns[0])), true};
+
+    if (check_postgres(&h))
+        check_schema(&h);
+    check_redis(&h);
+    out_print(h.out, run->json, stdout);
+    out_free(h.out);
+    return h.ok ? EXIT_OK : EXIT_UNAVAILABLE;
+}
+
+const struct cmd cmd_health = {
+    .path = "health",
+    .summary = "check that PostgreSQL, its schema and Redis are ready",
+    .details = "Exit code 69 when a part is not.",
+    .examples = "usher health\nusher health --json\n",
+    .run = run_health,
+};

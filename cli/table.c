@@ -1,0 +1,19 @@
+#include "cli/table.h"
+
+/* One line per command; cli/cmd_<path>.c defines it. */
+#define COMMANDS(X)                                                                                                    \
+    X(cmd_demo)                                                                                                        \
+    X(cmd_dev)                                                                                                         \
+    X(cmd_migrate_up)                                                                                                  \
+    X(cmd_migrate_status)                                                                                              \
+    X(cmd_migrate_verify)                                                                                              \
+    X(cmd_season_load)                                                                                                 \
+    X(cmd_health)                                                                                                      \
+    X(cmd_help)                                                                                                        \
+    X(cmd_version)
+
+#define DECLARE(name) extern const struct cmd name;
+COMMANDS(DECLARE)
+
+#define ENTRY(name) &name,
+const struct cmd *const table_commands[] = {COMMANDS(ENTRY) NULL};

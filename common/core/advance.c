@@ -1,0 +1,49 @@
+/* advance: see advance.h. */
+#include "common/core/advance.h"
+
+#include <stdio.h>
+
+#include "common/core/key.h"
+#include "common/core/vocab.h"
+
+static json_t *offset_due(const struct offset *o)
+{
+    return json_pack("{s:i,s:i,s:I}", "months", (int)o->months, "days", (int)o->days, "seconds", (json_int_t)o->seconds);
+}
+
+static void set_minute(json_t *due, const char *key, int32_t minute)
+{
+    char text[16];
+    if (minute < 0) return;
+    snprintf(text, sizeof(text), "%02d:%02d", (int)(minute / 60), (int)(minute % 60));
+    json_object_set_new(due, key, json_string(text));
+}
+
+json_t *advance_due(const struct step *step)
+{
+    json_t *due = NULL;
+    if (step->type != ACTION_WAIT) return NULL;
+    switch (step->wait.kind) {
+    case WAIT_DURATION:
+    case WAIT_EVENT: return offset_due(&step->wait.duration);
+    case WAIT_TIME:
+        due = json_object();
+        set_minute(due, "time", step->wait.at_minute);
+        return due;
+    case WAIT_MILESTONE:
+        due = offset_due(&step->wait.offset);
+        json_object_set_new(due, "milestone", json_string(vocab_text(VOCAB_MILESTONE, (int)step->wait.milestone)));
+        set_minute(due, "at", step->wait.at_minute);
+        return due;
+    }
+    return NULL;
+}
+
+void advance_job_id(const struct id *run, int step, int generation, struct id *out)
+{
+    char run_text[ID_TEXT_SIZE], step_text[16], generation_text[16];
+    snprintf(step_text, sizeof(step_text), "%d", step);
+    snprintf(generation_text, sizeof(generation_text), "%d", generation);
+    struct str parts[] = {str_of(id_format(run, run_text)), str_of(step_text), STR("0"), str_of(generation_text)};
+    key_derive(out, "job", parts, 4);
+}

@@ -1,0 +1,872 @@
+-- 031: kinds of jobs, runs, the ledger of unfinished jobs, workers and the leader, execution logs in monthly partitions, dead
+-- letters, counters. The functions at the end are the job protocol: enqueue, claim, settle, adopt, sweep (PROTOCOL.md).
+--
+-- Machine time (clock_timestamp()) measures leases and beats; domain time (automation.now()) decides what is due.
+
+set local role automation_owner;
+
+-- ---- kinds --------------------------------------------------------------------------------------------------------------------
+-- `free` kinds are registered by services and may stand in bare stream entries; `rule` kinds are the steps of rules.
+create table automation.kinds (
+    kind text primary key check (kind ~ '^[a-z][a-z0-9_.-]{0,63}$'),
+    class text not null check (class in ('free', 'rule')),
+    queue text not null default 'default' check (queue ~ '^[a-z0-9_-]{1,32}$'),
+    handler text not null check (handler in ('noop', 'http', 'drill', 'rule')),
+    url text,
+    timeout_ms integer not null default 30000 check (timeout_ms between 100 and 3600000),
+    max_attempts smallint not null default 8 check (max_attempts between 1 and 100),
+    retry_base_ms integer not null default 5000 check (retry_base_ms between 1000 and 86400000),
+    retry_cap_ms integer not null default 3600000 check (retry_cap_ms between 1000 and 604800000),
+    on_unknown text not null default 'retry' check (on_unknown in ('retry', 'ask')),
+    check ((handler = 'http') = (url is not null)),
+    check ((class = 'rule') = (handler = 'rule'))
+);
+insert into automation.kinds (kind, class, queue, handler, timeout_ms, max_attempts, retry_base_ms, retry_cap_ms) values
+    ('noop', 'free', 'default', 'noop', 30000, 8, 5000, 3600000),
+    ('drill', 'free', 'default', 'drill', 30000, 8, 1000, 60000),
+    ('send_email', 'rule', 'default', 'rule', 60000, 14, 60000, 43200000),
+    ('notify_team', 'rule', 'default', 'rule', 60000, 14, 60000, 43200000),
+    ('notify_vendor', 'rule', 'default', 'rule', 60000, 14, 60000, 43200000),
+    ('call_webhook', 'rule', 'default', 'rule', 30000, 10, 5000, 43200000),
+    ('create_task', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
+    ('create_note', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
+    ('set_field', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
+    ('move_stage', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
+    ('add_tag', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
+    ('remove_tag', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
+    ('emit_event', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
+    ('branch', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
+    ('wait', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
+    ('stop', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000);
+
+-- ---- runs ---------------------------------------------------------------------------------------------------------------------
+create table automation.runs (
+    tenant_id uuid not null,
+    run_id uuid not null, -- derived from the fire key (tenant, rule, wedding, timing or event, occurrence)
+    rule_id uuid not null,
+    rule_revision bigint not null,
+    wedding_id uuid,
+    trigger_type text not null check (trigger_type in ('milestone', 'event', 'schedule', 'webhook', 'manual')),
+    trigger_ref uuid not null, -- timing or event
+    trigger_seq bigint not null default 0, -- trigger_events.seq of the run's own trigger: waits look back from here
+    generation smallint not null default 1, -- rises when a superseded run fires again
+    due_at timestamptz not null,
+    state text not null check (state in ('running', 'succeeded', 'failed', 'skipped', 'cancelled', 'superseded')),
+    reason text,
+    wedding_revision bigint, -- set while the run's instant still derives from the wedding's date
+    wedding_status text,     -- at the start: a run begun after a cancellation is not ended by it
+    failed_steps smallint not null default 0,
+    acted boolean not null default false, -- an outward step was tried: the fire key is not given back any more
+    hops smallint not null default 0,
+    context jsonb not null default '{}',
+    started_at timestamptz not null,
+    finished_at timestamptz,
+    primary key (tenant_id, run_id)
+) with (fillfactor = 80);
+create index runs_wedding on automation.runs (tenant_id, wedding_id, due_at);
+create index runs_rule on automation.runs (tenant_id, rule_id, wedding_id);
+alter table automation.runs enable row level security;
+
+-- ---- the ledger -----------------------------------------------------------------------------------------------------------------
+-- owner, claim_no, claimed_at, acting stand in no index: a claim is a HOT update.
+create table automation_priv.ledger (
+    job_id uuid primary key,
+    tenant_id uuid not null,
+    run_id uuid,
+    wedding_id uuid,
+    owner uuid,
+    due_at timestamptz, -- null: parked
+    claimed_at timestamptz,
+    acting timestamptz,
+    accepted_at timestamptz not null,
+    deadline timestamptz,
+    revision bigint, -- the wedding's, where the job's instant derives from its date
+    claim_no integer not null default 0,
+    accepted_day date not null,
+    timeout_ms integer not null,
+    step smallint not null default 0,
+    priority smallint not null default 100,
+    attempt smallint not null default 1,
+    max_attempts smallint not null,
+    crashes smallint not null default 0,
+    snoozes smallint not null default 0,
+    kind text not null,
+    queue text not null,
+    parked_reason text,
+    wait_event text,
+    wake jsonb,
+    due_spec jsonb, -- how due_at was derived, to derive it again when the wedding moves
+    unique_key text,
+    effect_key uuid not null,
+    replay_of uuid,
+    bare_at timestamptz, -- log key of the bare entry this row was adopted from, until its first log row is written
+    bare_id uuid,
+    bare_entry text,
+    traceparent text,
+    payload bytea
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+create index ledger_due on automation_priv.ledger (queue, tenant_id, due_at, priority, job_id) where due_at is not null;
+create index ledger_wedding on automation_priv.ledger (tenant_id, wedding_id, due_at, priority, job_id) where wedding_id is not null;
+create index ledger_next on automation_priv.ledger (due_at) where due_at is not null;
+create index ledger_wait on automation_priv.ledger (tenant_id, wait_event, wedding_id) where wait_event is not null;
+create unique index ledger_bare on automation_priv.ledger (bare_id, bare_at) where bare_id is not null;
+
+create table automation_priv.unique_keys (
+    tenant_id uuid not null,
+    kind text not null,
+    key text not null,
+    job_id uuid not null,
+    held_until timestamptz, -- null while the job is not final
+    primary key (tenant_id, kind, key)
+);
+create index unique_keys_job on automation_priv.unique_keys (job_id);
+
+-- Wait steps whose row has been committed and for which the leader has not yet looked back over earlier events.
+create table automation_priv.wait_checks (job_id uuid primary key);
+
+-- ---- processes -------------------------------------------------------------------------------------------------------------------
+create table automation_priv.workers (
+    worker_id uuid primary key, -- a new one at each process start
+    name text not null,
+    queues text not null,
+    started_at timestamptz not null default clock_timestamp(),
+    beat_at timestamptz not null default clock_timestamp()
+);
+
+create table automation_priv.leader (
+    one boolean primary key default true check (one),
+    term bigint not null default 0,
+    name text,
+    backend_pid integer,
+    since timestamptz
+);
+insert into automation_priv.leader default values;
+-- Apart from the term, which every duty transaction holds FOR SHARE: a long transaction must not hold up the beat.
+create table automation_priv.leader_beat (one boolean primary key default true check (one), beat_at timestamptz not null default '-infinity');
+insert into automation_priv.leader_beat default values;
+
+create table automation_priv.beacon (
+    one boolean primary key default true check (one),
+    seq bigint not null default 0,
+    at timestamptz not null default clock_timestamp(),
+    accepted boolean not null default false -- an operator's word that this database, behind Redis's beacon, is the one to go on with
+);
+insert into automation_priv.beacon default values;
+
+-- ---- execution logs ----------------------------------------------------------------------------------------------------------------
+-- No trigger, no volatile default, no foreign key, no DEFAULT partition: each would slow COPY or block archiving.
+create table automation.execution_logs (
+    tenant_id uuid not null,
+    queued_at timestamptz not null, -- ledger: time of the claim; bare entry: time in its entry id
+    execution_id uuid not null,     -- derived from (job, claim number), or from (stream, entry id, bytes)
+    job_id uuid not null,
+    run_id uuid,
+    rule_id uuid,
+    wedding_id uuid,
+    worker_id uuid,
+    rule_revision bigint,
+    due_at timestamptz,
+    started_at timestamptz,
+    duration_us bigint not null,
+    step smallint,
+    attempt smallint not null,
+    outcome smallint not null, -- PROTOCOL.md, "Outcomes"
+    kind text not null,
+    queue text not null,
+    reason text,
+    error text,
+    detail jsonb,
+    primary key (tenant_id, queued_at, execution_id)
+) partition by range (queued_at);
+alter table automation.execution_logs enable row level security;
+create index execution_logs_rule on automation.execution_logs (tenant_id, rule_id, queued_at desc) where rule_id is not null;
+
+create table automation_priv.log_partitions (
+    leaf text primary key,
+    lo timestamptz not null,
+    hi timestamptz not null,
+    state text not null check (state in ('attached', 'detaching', 'detached', 'exported', 'verified', 'dropped', 'restored'))
+);
+
+create function automation_priv.ensure_partition(p_month date) returns text
+language plpgsql security definer set search_path = '' set lock_timeout = '2s' as $$
+declare
+    v_leaf text := format('execution_logs_%s', to_char(p_month, 'YYYY_MM'));
+    lo timestamptz := date_trunc('month', p_month::timestamp) at time zone 'UTC';
+    hi timestamptz := (date_trunc('month', p_month::timestamp) + interval '1 month') at time zone 'UTC';
+begin
+    perform pg_catalog.pg_advisory_xact_lock(hashtextextended('automation.partitions', 0));
+    if exists (select from automation_priv.log_partitions p where p.leaf = v_leaf) then
+        return null;
+    end if;
+    -- LIKE + ATTACH takes SHARE UPDATE EXCLUSIVE on the parent; PARTITION OF would block every reader and writer.
+    execute format('create table automation_part.%I (like automation.execution_logs including defaults including constraints '
+                   'including storage including compression)', v_leaf);
+    execute format('alter table automation_part.%I enable row level security', v_leaf);
+    execute format('alter table automation_part.%I add constraint %I check (queued_at >= %L and queued_at < %L)', v_leaf, v_leaf || '_bounds', lo, hi);
+    execute format('alter table automation.execution_logs attach partition automation_part.%I for values from (%L) to (%L)', v_leaf, lo, hi);
+    insert into automation_priv.log_partitions (leaf, lo, hi, state) values (v_leaf, lo, hi, 'attached');
+    return v_leaf;
+end $$;
+
+-- Partitions from the month of p_from to three months after p_to; returns how many were new.
+create function automation_priv.ensure_partitions(p_from timestamptz, p_to timestamptz) returns integer
+language sql security definer set search_path = '' as $$
+    select count(automation_priv.ensure_partition(m::date))::integer
+    from generate_series(date_trunc('month', p_from at time zone 'UTC'),
+                         date_trunc('month', p_to at time zone 'UTC') + interval '3 months', interval '1 month') m
+$$;
+select automation_priv.ensure_partitions(statement_timestamp() - interval '1 month', statement_timestamp());
+
+-- The portable way into the log for roles that COPY may not use (0A000 without BYPASSRLS) and for repeated keys.
+create unlogged table automation_priv.log_stage (batch_id uuid not null, like automation.execution_logs);
+
+create table automation_priv.log_quarantine (
+    id bigint generated always as identity primary key,
+    tenant_id uuid,
+    job_id uuid,
+    reason text not null,
+    row_data jsonb not null,
+    at timestamptz not null default clock_timestamp()
+);
+
+-- Moves a staged batch into the log; rows whose month has no partition go to quarantine. Returns the rows newly logged.
+create function automation_priv.merge_logs(p_batch uuid) returns integer
+language plpgsql security definer set search_path = '' as $$
+declare n integer;
+begin
+    insert into automation_priv.log_quarantine (tenant_id, job_id, reason, row_data)
+    select s.tenant_id, s.job_id, 'no partition for queued_at', to_jsonb(s) - 'batch_id' from automation_priv.log_stage s
+    where s.batch_id = p_batch and not exists (
+        select from automation_priv.log_partitions p where p.state = 'attached' and s.queued_at >= p.lo and s.queued_at < p.hi);
+    insert into automation.execution_logs
+    select s.tenant_id, s.queued_at, s.execution_id, s.job_id, s.run_id, s.rule_id, s.wedding_id, s.worker_id, s.rule_revision, s.due_at,
+           s.started_at, s.duration_us, s.step, s.attempt, s.outcome, s.kind, s.queue, s.reason, s.error, s.detail
+    from automation_priv.log_stage s
+    where s.batch_id = p_batch and exists (
+        select from automation_priv.log_partitions p where p.state = 'attached' and s.queued_at >= p.lo and s.queued_at < p.hi)
+    order by s.tenant_id, s.queued_at, s.execution_id
+    on conflict do nothing;
+    get diagnostics n = row_count;
+    delete from automation_priv.log_stage where batch_id = p_batch;
+    return n;
+end $$;
+
+-- ---- dead letters and accounting ------------------------------------------------------------------------------------------------------
+create table automation.dead_letters (
+    tenant_id uuid not null,
+    job_id uuid not null,
+    kind text not null,
+    queue text not null,
+    reason text not null, -- exhausted permanent poison forged malformed unknown_kind unknown_outcome
+    error text,
+    attempt smallint not null,
+    crashes smallint not null,
+    run_id uuid,
+    step smallint,
+    wedding_id uuid,
+    effect_key uuid not null,
+    payload bytea,
+    source_entry text, -- stream and id of the entry it came from
+    source_raw bytea,  -- the entry's bytes, where they could not be read
+    accepted_at timestamptz not null,
+    died_at timestamptz not null,
+    replayed_as uuid,
+    discarded_at timestamptz,
+    primary key (tenant_id, job_id)
+);
+create index dead_letters_died on automation.dead_letters (tenant_id, died_at desc);
+alter table automation.dead_letters enable row level security;
+
+-- Appended by every transaction that accepts or ends jobs, never indexed; folded into job_counts by the leader.
+create table automation_priv.job_deltas (
+    tenant_id uuid not null,
+    day date not null,
+    outcome text not null,
+    n integer not null
+);
+create table automation.job_counts (
+    tenant_id uuid not null,
+    day date not null,
+    outcome text not null check (outcome in ('accepted', 'done', 'dead', 'cancelled', 'superseded', 'skipped')),
+    n bigint not null,
+    primary key (tenant_id, day, outcome)
+) with (fillfactor = 70);
+alter table automation.job_counts enable row level security;
+
+create function automation_priv.fold_deltas() returns integer
+language sql security definer set search_path = '' as $$
+    with taken as (
+        delete from automation_priv.job_deltas where ctid = any (array(
+            select ctid from automation_priv.job_deltas limit 20000 for update skip locked))
+        returning tenant_id, day, outcome, n),
+    folded as (
+        insert into automation.job_counts as c (tenant_id, day, outcome, n)
+        select tenant_id, day, outcome, sum(n) from taken group by 1, 2, 3 order by 1, 2, 3
+        on conflict (tenant_id, day, outcome) do update set n = c.n + excluded.n
+        returning 1)
+    select count(*)::integer from taken
+$$;
+
+-- One row per tenant and day of acceptance, in one snapshot. unaccounted = accepted − everything that is known.
+create function automation_priv.audit(p_tenant uuid default null)
+returns table (tenant_id uuid, day date, accepted bigint, done bigint, dead bigint, cancelled bigint, superseded bigint,
+               skipped bigint, in_flight bigint, waiting bigint, unaccounted bigint)
+language sql stable security definer set search_path = '' as $$
+    with facts as (
+        select c.tenant_id, c.day, c.outcome, c.n from automation.job_counts c where p_tenant is null or c.tenant_id = p_tenant
+        union all
+        select d.tenant_id, d.day, d.outcome, d.n from automation_priv.job_deltas d where p_tenant is null or d.tenant_id = p_tenant
+        union all
+        select l.tenant_id, l.accepted_day, case when l.owner is null then 'waiting' else 'in_flight' end, 1
+        from automation_priv.ledger l where p_tenant is null or l.tenant_id = p_tenant),
+    wide as (
+        select f.tenant_id, f.day,
+            coalesce(sum(n) filter (where outcome = 'accepted'), 0)::bigint as accepted,
+            coalesce(sum(n) filter (where outcome = 'done'), 0)::bigint as done,
+            coalesce(sum(n) filter (where outcome = 'dead'), 0)::bigint as dead,
+            coalesce(sum(n) filter (where outcome = 'cancelled'), 0)::bigint as cancelled,
+            coalesce(sum(n) filter (where outcome = 'superseded'), 0)::bigint as superseded,
+            coalesce(sum(n) filter (where outcome = 'skipped'), 0)::bigint as skipped,
+            coalesce(sum(n) filter (where outcome = 'in_flight'), 0)::bigint as in_flight,
+            coalesce(sum(n) filter (where outcome = 'waiting'), 0)::bigint as waiting
+        from facts f group by 1, 2)
+    select w.*, w.accepted - w.done - w.dead - w.cancelled - w.superseded - w.skipped - w.in_flight - w.waiting from wide w order by 1, 2
+$$;
+
+-- Tells a listening leader that there may be work. Constant payload (merged within a transaction, and no tenant's data where any role may
+-- listen); can be switched off, since the leader polls every second anyway: NOTIFY serialises the commits of those who ring it.
+create table automation_priv.switches (
+    one boolean primary key default true check (one),
+    notify boolean not null default true
+);
+insert into automation_priv.switches default values;
+create function automation_priv.wake() returns void
+language sql security definer set search_path = '' as $$
+    select pg_catalog.pg_notify('automation_wake', '') from automation_priv.switches where notify
+$$;
+
+-- ---- the SQL door -----------------------------------------------------------------------------------------------------------------------
+-- Enqueues one free job in the caller's transaction. A unique key that is held returns the job that holds it and created = false.
+create function automation.enqueue_job(
+    p_kind text, p_payload jsonb default '{}', p_tenant uuid default '00000000-0000-0000-0000-000000000000',
+    p_run_at timestamptz default null, p_queue text default null, p_priority integer default 100, p_unique_key text default null,
+    p_unique_for interval default '24 hours', p_deadline timestamptz default null, p_wedding uuid default null,
+    p_max_attempts integer default null, p_timeout_ms integer default null, p_traceparent text default null,
+    p_job_id uuid default null)
+returns table (job_id uuid, created boolean)
+language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_column
+declare
+    k automation.kinds;
+    v_id uuid := coalesce(p_job_id, gen_random_uuid());
+    v_now timestamptz := automation.now();
+    v_held uuid;
+begin
+    select * into k from automation.kinds where kind = p_kind;
+    if not found then
+        raise exception 'unknown kind %: register it in automation.kinds first', quote_nullable(p_kind) using errcode = '22023';
+    elsif k.class <> 'free' then
+        raise exception 'kind % is a step of rules and can not be enqueued by itself', quote_literal(p_kind) using errcode = '22023';
+    elsif pg_column_size(p_payload) > 262144 then
+        raise exception 'payload of % bytes: at most 262144 are allowed', pg_column_size(p_payload) using errcode = '22023';
+    elsif p_priority not between 0 and 1000 then
+        raise exception 'priority %: 0 to 1000 are allowed', p_priority using errcode = '22023';
+    elsif p_queue is not null and p_queue !~ '^[a-z0-9_-]{1,32}$' then
+        raise exception 'queue %: 1 to 32 of a-z 0-9 _ - are allowed', quote_literal(p_queue) using errcode = '22023';
+    elsif not exists (select from automation.tenants t where t.tenant_id = p_tenant) then
+        raise exception 'unknown tenant %', p_tenant using errcode = '22023';
+    elsif length(p_unique_key) > 200 then
+        raise exception 'unique key of % characters: at most 200 are allowed', length(p_unique_key) using errcode = '22023';
+    end if;
+    if p_unique_key is not null then
+        insert into automation_priv.unique_keys as u (tenant_id, kind, key, job_id) values (p_tenant, p_kind, p_unique_key, v_id)
+        on conflict (tenant_id, kind, key) do update set job_id = excluded.job_id, held_until = null
+            where u.held_until is not null and u.held_until <= v_now;
+        if not found then
+            select u.job_id into v_held from automation_priv.unique_keys u where u.tenant_id = p_tenant and u.kind = p_kind and u.key = p_unique_key;
+            return query select v_held, false;
+            return;
+        end if;
+        update automation_priv.unique_keys u set held_until = null where u.job_id = v_id;
+    end if;
+    insert into automation_priv.ledger (job_id, tenant_id, wedding_id, due_at, accepted_at, deadline, accepted_day, timeout_ms, priority,
+            max_attempts, kind, queue, unique_key, effect_key, traceparent, payload)
+    values (v_id, p_tenant, p_wedding, coalesce(p_run_at, v_now), v_now, p_deadline, (v_now at time zone 'UTC')::date,
+            coalesce(p_timeout_ms, k.timeout_ms), p_priority::smallint, coalesce(p_max_attempts, k.max_attempts)::smallint, k.kind,
+            coalesce(p_queue, k.queue), p_unique_key, v_id, p_traceparent, convert_to(p_payload::text, 'UTF8'));
+    insert into automation_priv.job_deltas values (p_tenant, (v_now at time zone 'UTC')::date, 'accepted', 1);
+    perform automation_priv.wake();
+    return query select v_id, true;
+end $$;
+grant execute on function automation.enqueue_job to automation_worker, automation_scheduler;
+
+-- Many jobs at once: [{"kind": …, "payload": …, "tenant": …, "run_at": …, "queue": …, "priority": …, "job_id": …}, …]. One statement,
+-- all or nothing; unique keys are not taken (use enqueue_job). Returns the number of jobs.
+create function automation.enqueue_jobs(p_jobs jsonb) returns integer
+language plpgsql security definer set search_path = '' as $$
+declare
+    v_now timestamptz := automation.now();
+    v_bad text;
+    n integer;
+begin
+    select format('job %s: kind %s is not a registered free kind', x.i - 1, coalesce(quote_literal(x.j ->> 'kind'), 'missing')) into v_bad
+    from jsonb_array_elements(p_jobs) with ordinality as x(j, i)
+    where not exists (select from automation.kinds k where k.kind = x.j ->> 'kind' and k.class = 'free') limit 1;
+    if v_bad is not null then
+        raise exception '%', v_bad using errcode = '22023';
+    end if;
+    with rows as (
+        select coalesce(x.job_id, gen_random_uuid()) as job_id, coalesce(x.tenant, '00000000-0000-0000-0000-000000000000') as tenant,
+               coalesce(x.run_at, v_now) as due_at, coalesce(x.queue, k.queue) as queue, coalesce(x.priority, 100) as priority, k.kind, k.timeout_ms,
+               k.max_attempts, coalesce(x.payload, '{}') as payload
+        from jsonb_to_recordset(p_jobs) as x(kind text, payload jsonb, tenant uuid, run_at timestamptz, queue text, priority smallint, job_id uuid)
+        join automation.kinds k on k.kind = x.kind),
+    ins as (
+        insert into automation_priv.ledger (job_id, tenant_id, due_at, accepted_at, accepted_day, timeout_ms, priority, max_attempts, kind,
+                queue, effect_key, payload)
+        select job_id, tenant, due_at, v_now, (v_now at time zone 'UTC')::date, timeout_ms, priority, max_attempts, kind, queue, job_id,
+               convert_to(payload::text, 'UTF8') from rows order by job_id
+        returning tenant_id)
+    insert into automation_priv.job_deltas select tenant_id, (v_now at time zone 'UTC')::date, 'accepted', count(*) from ins group by 1;
+    perform automation_priv.wake();
+    select jsonb_array_length(p_jobs) into n;
+    return n;
+end $$;
+grant execute on function automation.enqueue_jobs to automation_worker, automation_scheduler;
+
+-- ---- workers -------------------------------------------------------------------------------------------------------------------------
+create function automation_priv.worker_register(p_worker uuid, p_name text, p_queues text) returns void
+language sql security definer set search_path = '' as $$
+    insert into automation_priv.workers (worker_id, name, queues) values (p_worker, p_name, p_queues)
+$$;
+-- False when the row is gone: the caller was given up and must register anew.
+create function automation_priv.worker_beat(p_worker uuid) returns boolean
+language plpgsql security definer set search_path = '' as $$
+begin
+    update automation_priv.workers set beat_at = clock_timestamp() where worker_id = p_worker;
+    return found;
+end $$;
+create function automation_priv.worker_leave(p_worker uuid) returns void
+language sql security definer set search_path = '' as $$
+    delete from automation_priv.workers w where w.worker_id = p_worker
+        and not exists (select from automation_priv.ledger l where l.owner = p_worker)
+$$;
+
+-- A beat older than this, or no row at all, means that the owner is dead.
+create function automation_priv.lease() returns interval language sql immutable parallel safe set search_path = '' as $$ select interval '20 seconds' $$;
+-- More crashes than this end as a dead letter `poison`.
+create function automation_priv.crash_limit() returns integer language sql immutable parallel safe set search_path = '' as $$ select 3 $$;
+
+create function automation_priv.dead_owner(p_owner uuid) returns boolean
+language sql stable security definer set search_path = '' as $$
+    select not exists (select from automation_priv.workers w where w.worker_id = p_owner and w.beat_at > clock_timestamp() - automation_priv.lease())
+$$;
+
+-- ---- claim ------------------------------------------------------------------------------------------------------------------------------
+-- One statement for a read batch. p_held: jobs that the caller holds in memory. p_wait: lock instead of skipping locked rows (the repeated
+-- question after a claim whose COMMIT was not answered). A row at the crash limit is left to the sweep.
+create function automation_priv.claim_jobs(p_owner uuid, p_ids uuid[], p_held uuid[], p_wait boolean)
+returns table (job_id uuid, tenant_id uuid, run_id uuid, wedding_id uuid, claim_no integer, claimed_at timestamptz, due_at timestamptz,
+    deadline timestamptz, timeout_ms integer, step smallint, attempt smallint, max_attempts smallint, crashes smallint, snoozes smallint,
+    kind text, queue text, effect_key uuid, bare_at timestamptz, bare_id uuid, payload bytea, wake jsonb, verdict text,
+    rule_id uuid, rule_revision bigint, generation smallint, hops smallint, definition jsonb, context jsonb, facts jsonb, now timestamptz)
+language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_column
+declare v_now timestamptz := automation.now();
+begin
+    -- A plain parameter decides between the two lock modes; both lock in job id order.
+    if p_wait then
+        perform from automation_priv.ledger l where l.job_id = any (p_ids) order by l.job_id for update;
+    end if;
+    return query
+    with taken as (
+        update automation_priv.ledger l set owner = p_owner, claim_no = l.claim_no + 1, claimed_at = v_now, acting = null,
+            crashes = (l.crashes + (l.owner is not null and l.owner <> p_owner)::integer)::smallint
+        from (select x.job_id from automation_priv.ledger x
+              where x.job_id = any (p_ids) and x.due_at <= v_now
+                and (x.owner is null or (x.owner = p_owner and not x.job_id = any (p_held))
+                     or (x.owner <> p_owner and x.crashes < automation_priv.crash_limit() and automation_priv.dead_owner(x.owner)))
+              order by x.job_id for update skip locked) c
+        where l.job_id = c.job_id
+        returning l.*)
+    select t.job_id, t.tenant_id, t.run_id, t.wedding_id, t.claim_no, t.claimed_at, t.due_at, t.deadline, t.timeout_ms, t.step, t.attempt,
+        t.max_attempts, t.crashes, t.snoozes, t.kind, t.queue, t.effect_key, t.bare_at, t.bare_id, t.payload, t.wake,
+        automation_priv.fence(t.tenant_id, t.wedding_id, t.revision, t.run_id, t.deadline, v_now),
+        r.rule_id, r.rule_revision, r.generation, r.hops, v.definition, r.context,
+        case when t.run_id is not null then automation_priv.facts(t.tenant_id, t.wedding_id, v_now) end, v_now
+    from taken t
+    left join automation.runs r on r.tenant_id = t.tenant_id and r.run_id = t.run_id
+    left join automation.rule_versions v on v.tenant_id = r.tenant_id and v.rule_id = r.rule_id and v.revision = r.rule_revision;
+end $$;
+
+-- May this job still act? 'run', or the outcome it ends with and why. The same question is asked again when more than 2 s pass before acting.
+create function automation_priv.fence(p_tenant uuid, p_wedding uuid, p_revision bigint, p_run uuid, p_deadline timestamptz, p_now timestamptz) returns text
+language sql stable security definer set search_path = '' as $$
+    select case
+        when p_deadline is not null and p_now > p_deadline then 'skipped:expired'
+        when p_wedding is not null and w.wedding_id is null and p_run is not null then 'cancelled:wedding_deleted'
+        when w.status in ('cancelled', 'archived') and coalesce(r.wedding_status, '') not in ('cancelled', 'archived') then 'cancelled:wedding_' || w.status
+        when p_revision is not null and w.revision is distinct from p_revision then 'superseded:wedding_moved'
+        when p_run is not null and (r.run_id is null or r.state <> 'running') then 'cancelled:run_ended'
+        when p_run is not null and (u.rule_id is null or u.status in ('paused', 'archived')) then 'cancelled:rule_' || coalesce(u.status, 'deleted')
+        else 'run' end
+    from (select 1) one
+    left join automation.weddings w on w.tenant_id = p_tenant and w.wedding_id = p_wedding
+    left join automation.runs r on r.tenant_id = p_tenant and r.run_id = p_run
+    left join automation.rules u on u.tenant_id = r.tenant_id and u.rule_id = r.rule_id
+$$;
+
+-- The second look before acting, for many jobs; with p_acting the row is also marked as acting (kinds whose unknown outcome asks a person).
+create function automation_priv.recheck_jobs(p_owner uuid, p_ids uuid[], p_claims integer[], p_acting boolean)
+returns table (job_id uuid, verdict text)
+language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_column
+declare v_now timestamptz := automation.now();
+begin
+    return query
+    with asked as (select * from unnest(p_ids, p_claims) as a(id, claim)),
+    checked as (
+        select l.job_id as id, automation_priv.fence(l.tenant_id, l.wedding_id, l.revision, l.run_id, l.deadline, v_now) as v
+        from asked a join automation_priv.ledger l on l.job_id = a.id and l.owner = p_owner and l.claim_no = a.claim),
+    marked as (
+        update automation_priv.ledger l set acting = clock_timestamp() from checked c
+        where p_acting and c.v = 'run' and l.job_id = c.id and l.owner = p_owner returning l.job_id)
+    select a.id, coalesce(c.v, 'lost_lease') from asked a left join checked c on c.id = a.id;
+end $$;
+
+-- ---- settle -----------------------------------------------------------------------------------------------------------------------------
+-- Ends unfinished jobs without running them (cancelled, superseded, skipped, poison). The caller holds the rows' locks. Each gets a log
+-- row; the first log row of an adopted entry carries the entry's key, and if that key stands the entry was logged as done
+-- meanwhile: the row is withdrawn, as if it had never been accepted.
+create function automation_priv.end_unrun(p_ids uuid[], p_outcome text, p_reason text, p_code smallint) returns integer
+language plpgsql security definer set search_path = '' as $$
+declare
+    v_now timestamptz := automation.now();
+    n integer;
+begin
+    with gone as (delete from automation_priv.ledger l where l.job_id = any (p_ids) returning l.*),
+    marked as (
+        select g.*, coalesce(g.bare_at, v_now) as log_at,
+               coalesce(g.bare_id, automation_priv.derive('attempt', g.job_id::text, (g.claim_no + 1)::text)) as log_id,
+               g.bare_id is not null and exists (select from automation.execution_logs x where x.tenant_id = g.tenant_id
+                   and x.queued_at = g.bare_at and x.execution_id = g.bare_id) as withdrawn
+        from gone g),
+    rows as (
+        select m.tenant_id, m.log_at, m.log_id, m.job_id, m.run_id, r.rule_id, m.wedding_id, r.rule_revision, m.due_at, m.step, m.attempt,
+               m.kind, m.queue, p.leaf is not null as has_leaf
+        from marked m left join automation.runs r on r.tenant_id = m.tenant_id and r.run_id = m.run_id
+        left join automation_priv.log_partitions p on p.state = 'attached' and m.log_at >= p.lo and m.log_at < p.hi
+        where not m.withdrawn),
+    logged as (
+        insert into automation.execution_logs (tenant_id, queued_at, execution_id, job_id, run_id, rule_id, wedding_id, rule_revision, due_at,
+                duration_us, step, attempt, outcome, kind, queue, reason)
+        select x.tenant_id, x.log_at, x.log_id, x.job_id, x.run_id, x.rule_id, x.wedding_id, x.rule_revision, x.due_at, 0, x.step, x.attempt,
+               p_code, x.kind, x.queue, p_reason
+        from rows x where x.has_leaf order by 1, 2, 3),
+    unlogged as (
+        insert into automation_priv.log_quarantine (tenant_id, job_id, reason, row_data)
+        select x.tenant_id, x.job_id, 'no partition for queued_at', to_jsonb(x) || jsonb_build_object('outcome', p_code, 'reason', p_reason)
+        from rows x where not x.has_leaf),
+    counted as (
+        insert into automation_priv.job_deltas
+        select m.tenant_id, m.accepted_day, case when m.withdrawn then 'accepted' else p_outcome end, case when m.withdrawn then -1 else 1 end from marked m),
+    buried as (
+        insert into automation.dead_letters (tenant_id, job_id, kind, queue, reason, error, attempt, crashes, run_id, step, wedding_id, effect_key,
+                payload, source_entry, accepted_at, died_at)
+        select m.tenant_id, m.job_id, m.kind, m.queue, p_reason, null, m.attempt, m.crashes, m.run_id, m.step, m.wedding_id, m.effect_key,
+               m.payload, m.bare_entry, m.accepted_at, v_now
+        from marked m where p_outcome = 'dead' and not m.withdrawn on conflict do nothing),
+    freed as (
+        update automation_priv.unique_keys u set held_until = v_now + interval '24 hours' from marked m where m.unique_key is not null and u.job_id = m.job_id),
+    runs as (
+        update automation.runs r set state = case p_outcome when 'dead' then 'failed' when 'skipped' then 'skipped' else p_outcome end,
+               reason = p_reason, finished_at = v_now
+        from marked m where r.tenant_id = m.tenant_id and r.run_id = m.run_id and r.state = 'running')
+    select count(*) into n from marked;
+    return n;
+end $$;
+
+-- One transaction a batch. Each element: j job, c claim number, a = final | retry | snooze | park | release, o = final outcome, in_ms = delay
+-- of a retry or snooze, reason, error, effect {op, …}, run_patch {steps, state, reason, failed, acted},
+-- next [{job, step, kind, due, event}]. Returns for each job: hit · lost_lease (another worker has it) · withdrawn (its entry was logged
+-- directly meanwhile) · busy (a tenant's row was locked for 300 ms: settle again later) · effect:SQLSTATE:message (nothing of that job applied).
+create function automation_priv.settle_jobs(p_owner uuid, p_batch jsonb) returns table (job_id uuid, result text)
+language plpgsql security definer set search_path = '' set lock_timeout = '300ms' as $$
+#variable_conflict use_column
+declare
+    v_now timestamptz := automation.now();
+    v_day date := (v_now at time zone 'UTC')::date;
+    v_bad jsonb := '{}';
+    b record;
+begin
+    perform from automation_priv.ledger l join jsonb_to_recordset(p_batch) as x(j uuid, c integer) on l.job_id = x.j
+        where l.owner = p_owner and l.claim_no = x.c order by l.job_id for update of l;
+    for b in
+        select x.j, x.effect, l.tenant_id, l.wedding_id, l.run_id from jsonb_to_recordset(p_batch) as x(j uuid, c integer, effect jsonb)
+        join automation_priv.ledger l on l.job_id = x.j and l.owner = p_owner and l.claim_no = x.c
+        where x.effect is not null order by x.j
+    loop
+        begin
+            perform automation_priv.apply_effect(b.tenant_id, b.wedding_id, b.run_id, b.j, b.effect, v_now);
+        exception
+            when lock_not_available then v_bad := v_bad || jsonb_build_object(b.j, 'busy');
+            when others then v_bad := v_bad || jsonb_build_object(b.j, 'effect:' || sqlstate || ':' || sqlerrm);
+        end;
+    end loop;
+    return query
+    with batch as materialized (
+        select x.*, l.tenant_id, l.run_id as run, l.wedding_id, l.accepted_day, l.kind, l.queue, l.attempt, l.crashes, l.step, l.effect_key,
+            l.payload, l.bare_entry, l.accepted_at, l.unique_key, l.priority, l.job_id is not null as hit,
+            v_bad ->> x.j::text as bad,
+            l.bare_id is not null and x.a in ('final', 'retry') and exists (select from automation.execution_logs e
+                where e.tenant_id = l.tenant_id and e.queued_at = l.bare_at and e.execution_id = l.bare_id) as withdrawn
+        from jsonb_to_recordset(p_batch) as x(j uuid, c integer, a text, o text, in_ms bigint, reason text, error text, run_patch jsonb, next jsonb)
+        left join automation_priv.ledger l on l.job_id = x.j and l.owner = p_owner and l.claim_no = x.c),
+    good as materialized (select * from batch where hit and bad is null),
+    gone as (delete from automation_priv.ledger l using good g where l.job_id = g.j and (g.a = 'final' or g.withdrawn)),
+    kept as (
+        update automation_priv.ledger l set owner = null, claimed_at = null, acting = null,
+            due_at = case when g.a = 'park' then null when g.a = 'release' then l.due_at else v_now + g.in_ms * interval '1 millisecond' end,
+            parked_reason = case when g.a = 'park' then g.reason end,
+            attempt = (l.attempt + (g.a = 'retry')::integer)::smallint,
+            snoozes = (l.snoozes + (g.a = 'snooze')::integer)::smallint,
+            bare_at = case when g.a = 'retry' then null else l.bare_at end,
+            bare_id = case when g.a = 'retry' then null else l.bare_id end
+        from good g where l.job_id = g.j and g.a <> 'final' and not g.withdrawn),
+    patched as (
+        update automation.runs r set
+            context = case when g.run_patch ? 'steps'
+                then r.context || jsonb_build_object('steps', coalesce(r.context -> 'steps', '{}') || (g.run_patch -> 'steps')) else r.context end,
+            failed_steps = (r.failed_steps + coalesce((g.run_patch ->> 'failed')::integer, 0))::smallint,
+            acted = r.acted or coalesce((g.run_patch ->> 'acted')::boolean, false),
+            state = case when r.state <> 'running' then r.state
+                when g.run_patch ->> 'state' = 'succeeded' and r.failed_steps + coalesce((g.run_patch ->> 'failed')::integer, 0) > 0 then 'failed'
+                else coalesce(g.run_patch ->> 'state', r.state) end,
+            reason = case when r.state <> 'running' then r.reason
+                when g.run_patch ->> 'state' = 'succeeded' and r.failed_steps + coalesce((g.run_patch ->> 'failed')::integer, 0) > 0 then 'steps_failed'
+                else coalesce(g.run_patch ->> 'reason', r.reason) end,
+            finished_at = case when r.state = 'running' and g.run_patch ? 'state' then v_now else r.finished_at end
+        from good g where g.run_patch is not null and not g.withdrawn and r.tenant_id = g.tenant_id and r.run_id = g.run
+        returning r.tenant_id, r.run_id, r.state),
+    next_step as (
+        insert into automation_priv.ledger (job_id, tenant_id, run_id, wedding_id, due_at, accepted_at, accepted_day, timeout_ms, step, priority,
+                max_attempts, kind, queue, wait_event, effect_key, revision, due_spec)
+        select n.job, g.tenant_id, g.run, g.wedding_id, d.due_at, v_now, v_day, k.timeout_ms, n.step, g.priority, k.max_attempts, n.kind, g.queue,
+               n.event, n.job, d.revision, n.due
+        from good g
+        cross join lateral jsonb_to_recordset(g.next) as n(job uuid, step smallint, kind text, due jsonb, event text)
+        join automation.kinds k on k.kind = n.kind
+        join patched p on p.tenant_id = g.tenant_id and p.run_id = g.run and p.state = 'running'
+        cross join lateral automation_priv.resolve_due(g.tenant_id, g.wedding_id, n.due, v_now) d
+        where g.next is not null and not g.withdrawn
+        on conflict (job_id) do nothing
+        returning job_id, tenant_id, wait_event),
+    checks as (insert into automation_priv.wait_checks select job_id from next_step where wait_event is not null on conflict do nothing),
+    buried as (
+        insert into automation.dead_letters (tenant_id, job_id, kind, queue, reason, error, attempt, crashes, run_id, step, wedding_id, effect_key,
+                payload, source_entry, accepted_at, died_at)
+        select g.tenant_id, g.j, g.kind, g.queue, g.reason, g.error, g.attempt, g.crashes, g.run, g.step, g.wedding_id, g.effect_key, g.payload,
+               g.bare_entry, g.accepted_at, v_now
+        from good g where g.a = 'final' and g.o = 'dead' and not g.withdrawn on conflict do nothing),
+    freed as (
+        update automation_priv.unique_keys u set held_until = v_now + interval '24 hours'
+        from good g where g.a = 'final' and g.unique_key is not null and u.job_id = g.j),
+    counted as (
+        insert into automation_priv.job_deltas (tenant_id, day, outcome, n)
+        select tenant_id, day, outcome, sum(n) from (
+            select g.tenant_id, g.accepted_day as day, case when g.withdrawn then 'accepted' else g.o end as outcome,
+                   case when g.withdrawn then -1 else 1 end as n
+            from good g where g.a = 'final' or g.withdrawn
+            union all select s.tenant_id, v_day, 'accepted', 1 from next_step s) d
+        group by 1, 2, 3)
+    select t.j, case when not t.hit then 'lost_lease' when t.bad is not null then t.bad when t.withdrawn then 'withdrawn' else 'hit' end from batch t;
+end $$;
+
+-- ---- adoption of bare entries ---------------------------------------------------------------------------------------------------------------
+-- Each element: at, id (the entry's log key), entry (stream and id), tenant, kind, queue, payload (hex), wedding, deadline, due, max, timeout,
+-- key, traceparent, attempt (2: the first attempt failed and is logged by this transaction), owner (its executor, for slow ones), in_ms,
+-- dead (reason: straight to the dead letters), error, raw (hex). Returns whether each became a row: an entry whose log key stands, which was
+-- adopted before, or whose unique key is held is skipped.
+create function automation_priv.adopt_entries(p_entries jsonb) returns table (id uuid, adopted boolean, claimed_at timestamptz)
+language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_column
+declare
+    v_now timestamptz := automation.now();
+    v_day date := (v_now at time zone 'UTC')::date;
+begin
+    return query
+    with asked as materialized (
+        select x.*, row_number() over (partition by x.id order by x.entry) as copy from jsonb_to_recordset(p_entries) as x(at timestamptz, id uuid, entry text, tenant uuid, kind text, queue text, payload text, wedding uuid,
+            deadline timestamptz, due timestamptz, max smallint, timeout integer, key text, traceparent text, attempt smallint, owner uuid, in_ms bigint,
+            dead text, error text, raw text)),
+    fresh as materialized (
+        select a.*, k.timeout_ms, k.max_attempts from asked a left join automation.kinds k on k.kind = a.kind
+        where a.copy = 1
+          and not exists (select from automation.execution_logs e where e.tenant_id = a.tenant and e.queued_at = a.at and e.execution_id = a.id)
+          and not exists (select from automation_priv.ledger l where l.job_id = a.id)
+          and not exists (select from automation.dead_letters d where d.tenant_id = a.tenant and d.job_id = a.id)),
+    keyed as (
+        insert into automation_priv.unique_keys as u (tenant_id, kind, key, job_id)
+        select distinct on (tenant, kind, key) tenant, kind, key, id from fresh where key is not null and dead is null order by tenant, kind, key, id
+        on conflict (tenant_id, kind, key) do update set job_id = excluded.job_id, held_until = null where u.held_until <= v_now
+        returning u.job_id),
+    taken as materialized (select f.* from fresh f where f.key is null or f.dead is not null or f.id in (select k.job_id from keyed k)),
+    rows as (
+        insert into automation_priv.ledger (job_id, tenant_id, wedding_id, owner, due_at, claimed_at, accepted_at, deadline, claim_no, accepted_day,
+                timeout_ms, max_attempts, attempt, kind, queue, unique_key, effect_key, bare_at, bare_id, bare_entry, traceparent, payload)
+        select id, tenant, wedding, owner, coalesce(due, v_now) + coalesce(in_ms, 0) * interval '1 millisecond', case when owner is not null then v_now end,
+               v_now, deadline, (owner is not null)::integer, v_day, coalesce(timeout, timeout_ms, 30000), coalesce(max, max_attempts, 8), coalesce(attempt, 1::smallint), kind,
+               queue, key, id, case when coalesce(attempt, 1::smallint) = 1 then at end, case when coalesce(attempt, 1::smallint) = 1 then id end, entry, traceparent, decode(payload, 'hex')
+        from taken where dead is null order by id
+        on conflict (job_id) do nothing
+        returning job_id, claimed_at),
+    buried as (
+        insert into automation.dead_letters (tenant_id, job_id, kind, queue, reason, error, attempt, crashes, wedding_id, effect_key, payload,
+                source_entry, source_raw, accepted_at, died_at)
+        select tenant, id, coalesce(kind, '?'), queue, dead, error, coalesce(attempt, 1::smallint), 0, wedding, id, decode(payload, 'hex'), entry, decode(raw, 'hex'), v_now, v_now
+        from taken where dead is not null order by tenant, id
+        on conflict do nothing
+        returning job_id),
+    counted as (
+        insert into automation_priv.job_deltas (tenant_id, day, outcome, n)
+        select t.tenant, v_day, o.outcome, count(*) from taken t cross join lateral (values ('accepted'), ('dead')) o(outcome)
+        where (o.outcome = 'accepted' and (t.id in (select job_id from rows) or t.id in (select job_id from buried)))
+           or (o.outcome = 'dead' and t.id in (select job_id from buried)) group by 1, 3)
+    select a.id, r.job_id is not null or d.job_id is not null, r.claimed_at
+    from asked a left join rows r on r.job_id = a.id left join buried d on d.job_id = a.id where a.copy = 1;
+end $$;
+
+-- ---- the leader's duties over the ledger --------------------------------------------------------------------------------------------------------
+-- Every duty transaction begins with this: it holds the term, so a takeover waits for it, and it fails for a leader of the past.
+create function automation_priv.lead(p_term bigint) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+    perform from automation_priv.leader where term = p_term for share;
+    if not found then
+        raise exception 'term % has ended', p_term using errcode = 'U0001';
+    end if;
+end $$;
+
+create function automation_priv.leader_take(p_name text) returns bigint
+language sql security definer set search_path = '' as $$
+    update automation_priv.leader_beat set beat_at = clock_timestamp();
+    update automation_priv.leader set term = term + 1, name = p_name, backend_pid = pg_catalog.pg_backend_pid(), since = clock_timestamp() returning term
+$$;
+create function automation_priv.leader_beat(p_term bigint) returns boolean
+language plpgsql security definer set search_path = '' as $$
+begin
+    if not exists (select from automation_priv.leader where term = p_term) then return false; end if;
+    update automation_priv.leader_beat set beat_at = clock_timestamp();
+    return true;
+end $$;
+
+-- Due rows of a queue that could run now, tenant by tenant in turn. While several tenants wait none gets more than p_share of them. The head of a
+-- wedding goes first: a row waits behind the wedding's earlier due rows that are on their first attempt, claimed ones included.
+create function automation_priv.due_jobs(p_queue text, p_limit integer, p_share integer)
+returns table (job_id uuid, tenant_id uuid, claim_no integer)
+language sql stable security definer set search_path = '' as $$
+    with recursive now as materialized (select automation.now() as t),
+    tenants(id) as (
+        (select l.tenant_id from automation_priv.ledger l where l.queue = p_queue and l.due_at is not null order by l.tenant_id limit 1)
+        union all
+        select (select l.tenant_id from automation_priv.ledger l where l.queue = p_queue and l.due_at is not null and l.tenant_id > t.id order by l.tenant_id limit 1)
+        from tenants t where t.id is not null),
+    waiting as materialized (
+        select t.id from tenants t cross join now where t.id is not null and exists (
+            select from automation_priv.ledger l where l.queue = p_queue and l.tenant_id = t.id and l.due_at <= now.t)),
+    share as materialized (select case when count(*) > 1 then least(p_share, p_limit) else p_limit end as n from waiting)
+    select j.job_id, w.id, j.claim_no
+    from waiting w cross join share s cross join now
+    cross join lateral (
+        select l.job_id, l.claim_no, row_number() over (order by l.due_at, l.priority, l.job_id) as turn
+        from automation_priv.ledger l
+        where l.queue = p_queue and l.tenant_id = w.id and l.due_at <= now.t and l.owner is null
+          and (l.wedding_id is null or not exists (
+              select from automation_priv.ledger h
+              where h.tenant_id = l.tenant_id and h.wedding_id = l.wedding_id and h.due_at <= now.t and h.attempt = 1 and h.queue = l.queue
+                and (h.due_at, h.priority, h.job_id) < (l.due_at, l.priority, l.job_id)))
+        order by l.due_at, l.priority, l.job_id limit s.n) j
+    order by j.turn, w.id limit p_limit
+$$;
+
+-- Of these, which are still due and unclaimed at that claim number? (The leader's memory of what it added forgets the others.)
+create function automation_priv.still_waiting(p_ids uuid[], p_claims integer[]) returns setof uuid
+language sql stable security definer set search_path = '' as $$
+    select l.job_id from unnest(p_ids, p_claims) as a(id, claim)
+    join automation_priv.ledger l on l.job_id = a.id and l.claim_no = a.claim and l.owner is null and l.due_at <= automation.now()
+$$;
+
+-- Frees the rows of workers that are dead, charging each claim once; rows beyond the crash limit end as poison; rows that were acting with a kind
+-- whose unknown outcome asks a person are parked. Returns the dead workers and what became of their rows; their rows in `workers` go when nothing is
+-- left that they own, and the caller then removes their consumers.
+create function automation_priv.sweep_workers(p_term bigint, p_limit integer)
+returns table (worker_id uuid, name text, freed integer, poisoned integer, left_over integer)
+language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_column
+declare
+    w record;
+    v_poison uuid[];
+begin
+    perform automation_priv.lead(p_term);
+    for w in
+        select d.owner as id, x.name from (
+            select distinct l.owner from automation_priv.ledger l where l.owner is not null
+            union select k.worker_id from automation_priv.workers k) d
+        left join automation_priv.workers x on x.worker_id = d.owner
+        where automation_priv.dead_owner(d.owner)
+    loop
+        worker_id := w.id;
+        name := w.name;
+        with picked as (
+            select l.job_id from automation_priv.ledger l where l.owner = w.id order by l.job_id limit p_limit for update skip locked),
+        swept as (
+            update automation_priv.ledger l set owner = null, claimed_at = null, acting = null, crashes = (l.crashes + 1)::smallint,
+                due_at = case when l.acting is not null and k.on_unknown = 'ask' then null else l.due_at end,
+                parked_reason = case when l.acting is not null and k.on_unknown = 'ask' then 'unknown_outcome' end
+            from picked p, automation_priv.ledger o left join automation.kinds k on k.kind = o.kind
+            where l.job_id = p.job_id and o.job_id = p.job_id
+            returning l.job_id, l.crashes)
+        select count(*)::integer, array_agg(s.job_id) filter (where s.crashes > automation_priv.crash_limit()) into freed, v_poison from swept s;
+        poisoned := coalesce(automation_priv.end_unrun(v_poison, 'dead', 'poison', 2::smallint), 0);
+        select count(*)::integer into left_over from automation_priv.ledger l where l.owner = w.id;
+        if left_over = 0 then
+            delete from automation_priv.workers k where k.worker_id = w.id and automation_priv.dead_owner(w.id);
+        end if;
+        return next;
+    end loop;
+end $$;
+
+create function automation_priv.beacon_next(p_term bigint) returns bigint
+language plpgsql security definer set search_path = '' as $$
+declare v bigint;
+begin
+    perform automation_priv.lead(p_term);
+    update automation_priv.beacon set seq = seq + 1, at = clock_timestamp() returning seq into v;
+    return v;
+end $$;
+
+-- Redis's beacon is ahead: this database was restored from a backup or lost its last commits, so what is due here may have been done already. The
+-- leader stops dispatching, ticking and admitting until an operator has looked and calls this; it then goes on at once.
+create function automation_priv.beacon_accept() returns void
+language sql security definer set search_path = '' as $$
+    update automation_priv.beacon set accepted = true;
+    select pg_catalog.pg_notify('automation_wake', '')
+$$;
+-- The leader's answer to that call: the sequence catches up with Redis's, once. False: nobody has accepted.
+create function automation_priv.beacon_raise(p_term bigint, p_seq bigint) returns boolean
+language plpgsql security definer set search_path = '' as $$
+begin
+    perform automation_priv.lead(p_term);
+    update automation_priv.beacon set seq = greatest(seq, p_seq), accepted = false where accepted;
+    return found;
+end $$;
+
+do $$
+declare f text;
+begin
+    for f in select p.oid::regprocedure from pg_catalog.pg_proc p where p.pronamespace = 'automation_priv'::regnamespace loop
+        execute format('revoke execute on function %s from public', f);
+    end loop;
+end $$;
+reset role;

@@ -1,0 +1,20 @@
+/* admit_review: compares the memory of admitted jobs with the stream, so that what was lost is added again and what is finished is
+ * forgotten (see admit.h). */
+#ifndef SCHEDULER_ADMIT_REVIEW_H
+#define SCHEDULER_ADMIT_REVIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+
+struct lead;
+struct admit_queue;
+
+/* Once a second; more often while a full memory holds admission up. */
+bool admit_review_due(const struct admit_queue *q, size_t window, int64_t now_ms);
+/* ERR_REDIS_NOGROUP: the stream or its group is gone, and all that was remembered with it. */
+enum err admit_review(struct lead *l, struct admit_queue *q, struct err_info *info) MUST_USE;
+
+#endif

@@ -1,0 +1,102 @@
+/* check: the engine's stamp on rules. A new or edited revision is parsed by the full validator; what it accepts becomes the revision
+ * that runs, with its trigger's columns and, for milestones, its timing; what it refuses keeps the errors, each with a JSON pointer.
+ * Either way the revision before goes on until then.
+ *
+ * One transaction a rule. A stamp that the database refuses (a time zone it does not know) is a refusal of the rule as well. */
+#include "scheduler/lead.h"
+
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "common/core/match.h"
+#include "common/core/rule.h"
+#include "common/core/vocab.h"
+#include "common/io/store_lead.h"
+
+#define BATCH 50
+#define MINUTES_PER_HOUR 60
+
+static json_t *timing_json(const struct rule_trigger *t)
+{
+    struct id id;
+    char text[ID_TEXT_SIZE], at[16];
+    json_t *o = NULL;
+
+    match_timing_id(t, &id);
+    o = json_pack("{s:s, s:s, s:i, s:i, s:I, s:s}", "id", id_format(&id, text), "milestone",
+                  vocab_text(VOCAB_MILESTONE, (int)t->milestone), "months", (int)t->offset.months, "days", (int)t->offset.days,
+                  "seconds", (json_int_t)t->offset.seconds, "zone", t->zone);
+    if (t->at_minute >= 0) {
+        (void)snprintf(at, sizeof(at), "%02d:%02d", (int)(t->at_minute / MINUTES_PER_HOUR), (int)(t->at_minute % MINUTES_PER_HOUR));
+        (void)json_object_set_new(o, "at", json_string(at));
+    }
+    return o;
+}
+
+static json_t *acceptance(const struct rule *r)
+{
+    json_t *stamp = json_pack("{s:s}", "trigger_type", vocab_text(VOCAB_TRIGGER, (int)r->trigger.type));
+
+    if (r->trigger.type == TRIGGER_EVENT)
+        (void)json_object_set_new(stamp, "event_type", json_string(r->trigger.event_type));
+    if (r->trigger.type == TRIGGER_MILESTONE)
+        (void)json_object_set_new(stamp, "timing", timing_json(&r->trigger));
+    return stamp;
+}
+
+static json_t *rejection(const struct rule_errors *errors)
+{
+    return json_pack("{s:o}", "rejection", rule_errors_json(errors));
+}
+
+static enum err stamp(struct lead *l, const struct store_rule *row, json_t *what, struct err_info *info)
+{
+    char *text = json_dumps(what, JSON_COMPACT);
+    enum err err = store_lead_stamp(l->db, l->term, row, str_of(text), info);
+
+    free(text);
+    json_decref(what);
+    return err;
+}
+
+static void log_rejected(const struct store_rule *row, const struct rule_errors *errors)
+{
+    log_warn("rule.rejected", L_ID("tenant", &row->tenant_id), L_ID("rule", &row->rule_id), L_INT("revision", row->revision),
+             L_STR("pointer", errors->items[0].pointer), L_STR("reason", errors->items[0].message));
+}
+
+static enum err check_rule(struct lead *l, const struct store_rule *row, struct err_info *info)
+{
+    struct logic_fields *fields = logic_fields_new();
+    struct rule_errors errors = {0};
+    struct rule *r = rule_parse_text(row->definition, fields, &errors);
+    enum err err = stamp(l, row, r != NULL ? acceptance(r) : rejection(&errors), info);
+
+    if (r != NULL && (err == ERR_DB_DATA || err == ERR_DB)) {
+        rule_errors_add(&errors, "/trigger", "the database refuses it: %s", info->text);
+        err = stamp(l, row, rejection(&errors), info);
+    }
+    if (err == ERR_OK && errors.n > 0)
+        log_rejected(row, &errors);
+    else if (err == ERR_OK)
+        log_debug("rule.accepted", L_ID("tenant", &row->tenant_id), L_ID("rule", &row->rule_id), L_INT("revision", row->revision));
+    rule_free(r);
+    rule_errors_free(&errors);
+    logic_fields_free(fields);
+    return err;
+}
+
+enum err check_run(struct lead *l, bool *more, struct err_info *info)
+{
+    struct db_result *r = NULL;
+    enum err err = store_lead_unchecked_rules(l->db, BATCH, &r, info);
+
+    for (int i = 0; err == ERR_OK && i < db_rows(r) && !atomic_load(&l->stop); i++) {
+        struct store_rule row;
+        store_lead_unchecked_rule(r, i, &row);
+        err = check_rule(l, &row, info);
+    }
+    *more = err == ERR_OK && db_rows(r) == BATCH;
+    db_result_free(r);
+    return err;
+}

@@ -1,0 +1,165 @@
+/* plan: see plan.h. */
+#include "scheduler/plan.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "common/core/advance.h"
+#include "common/core/key.h"
+#include "common/core/vocab.h"
+#include "common/io/store_lead.h"
+
+/* One event may start thousands of runs with its payload in each: they are handed over in parts. */
+#define FLUSH_RUNS 1000
+#define FLUSH_BYTES ((size_t)4 * 1024 * 1024)
+
+#define US_PER_S INT64_C(1000000)
+#define TIME_SECONDS_LENGTH 19 /* "2026-05-02T09:00:00" */
+
+/* Changes for yearly rules and explicit firing again, which this version does not have. */
+static const struct str first_occurrence = STR("1");
+
+void plan_run_id(const struct plan_run *run, struct id *out)
+{
+    char tenant[ID_TEXT_SIZE], rule[ID_TEXT_SIZE], wedding[ID_TEXT_SIZE] = "", ref[ID_TEXT_SIZE];
+
+    if (!id_is_zero(&run->wedding_id))
+        id_format(&run->wedding_id, wedding);
+    const struct str parts[] = {str_of(id_format(&run->tenant_id, tenant)), str_of(id_format(&run->rule_id, rule)),
+                                str_of(wedding), str_of(id_format(&run->ref, ref)), first_occurrence};
+    key_derive(out, "run", parts, sizeof(parts) / sizeof(parts[0]));
+}
+
+static void put_id(struct buf *b, const char *key, const struct id *id)
+{
+    char text[ID_TEXT_SIZE];
+
+    if (!id_is_zero(id))
+        buf_printf(b, ",\"%s\":\"%s\"", key, id_format(id, text));
+}
+
+/* To the microsecond, unlike str_from_time. */
+static void put_time(struct buf *b, const char *key, int64_t us)
+{
+    char text[STR_TIME_SIZE];
+    int64_t fraction = (us % US_PER_S + US_PER_S) % US_PER_S;
+
+    str_from_time(text, us);
+    buf_printf(b, ",\"%s\":\"%.*s.%06" PRId64 "Z\"", key, TIME_SECONDS_LENGTH, text, fraction);
+}
+
+static void put_json(struct buf *b, const char *key, const json_t *value)
+{
+    char *text = value != NULL ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+
+    if (text != NULL)
+        buf_printf(b, ",\"%s\":%s", key, text);
+    free(text);
+}
+
+static void put_str(struct buf *b, const char *key, struct str s)
+{
+    if (s.p == NULL)
+        return;
+    buf_printf(b, ",\"%s\":", key);
+    buf_put_json(b, s.p, s.n);
+}
+
+static void put_first_step(struct buf *b, const struct step *step)
+{
+    json_t *due = advance_due(step);
+
+    put_str(b, "kind", str_of(vocab_text(VOCAB_ACTION, (int)step->type)));
+    buf_printf(b, ",\"step\":%d", step->index);
+    put_json(b, "spec", due);
+    if (step->type == ACTION_WAIT && step->wait.kind == WAIT_EVENT)
+        put_str(b, "event", str_of(step->wait.event_type));
+    json_decref(due);
+}
+
+/* A run whose instant derives from the wedding's date is bound to the wedding's revision, unless its rule keeps planned runs. */
+static bool is_bound(const struct rule *r)
+{
+    return r->trigger.type == TRIGGER_MILESTONE && r->settings.on_date_change != DATE_CHANGE_KEEP;
+}
+
+static void put_wedding(struct buf *b, const struct plan_run *run)
+{
+    if (id_is_zero(&run->wedding_id))
+        return;
+    put_id(b, "wedding", &run->wedding_id);
+    buf_printf(b, ",\"wedding_revision\":%" PRId64, run->wedding_revision);
+    put_str(b, "wedding_status", run->wedding_status);
+}
+
+static void put_run(struct buf *b, const struct plan_run *run)
+{
+    const struct rule_settings *settings = &run->rule->settings;
+    struct id id;
+    char text[ID_TEXT_SIZE];
+
+    plan_run_id(run, &id);
+    buf_printf(b, "{\"run\":\"%s\"", id_format(&id, text));
+    buf_printf(b, ",\"tenant\":\"%s\"", id_format(&run->tenant_id, text)); /* the platform's is all zeros */
+    put_id(b, "rule", &run->rule_id);
+    put_id(b, "ref", &run->ref);
+    buf_printf(b, ",\"revision\":%" PRId64, run->rule_revision);
+    put_wedding(b, run);
+    put_str(b, "type", str_of(vocab_text(VOCAB_TRIGGER, (int)run->rule->trigger.type)));
+    if (run->seq > 0)
+        buf_printf(b, ",\"seq\":%" PRId64, run->seq);
+    put_time(b, "due", run->due_us);
+    put_str(b, "state", run->skipped != NULL ? STR("skipped") : STR("running"));
+    put_str(b, "reason", (struct str){run->skipped, run->skipped != NULL ? str_of(run->skipped).n : 0});
+    buf_printf(b, ",\"bound\":%s,\"hops\":%d,\"single\":%s,\"priority\":%d", is_bound(run->rule) ? "true" : "false", run->hops,
+               settings->mode == MODE_SINGLE ? "true" : "false", (int)settings->priority);
+    if (settings->max_runs_per_wedding > 0)
+        buf_printf(b, ",\"max_runs\":%" PRId64, settings->max_runs_per_wedding);
+    put_json(b, "context", run->context);
+    if (run->skipped == NULL)
+        put_first_step(b, &run->rule->program.steps[0]);
+    buf_put_char(b, '}');
+}
+
+void plan_drop(struct plan *p)
+{
+    buf_reset(&p->runs);
+    p->n = 0;
+}
+
+void plan_begin(struct plan *p)
+{
+    plan_drop(p);
+    p->planned = 0;
+    p->started = 0;
+}
+
+enum err plan_flush(struct plan *p, struct err_info *info)
+{
+    int64_t started = 0;
+    enum err err;
+
+    if (p->n == 0)
+        return ERR_OK;
+    buf_put_char(&p->runs, ']');
+    err = store_lead_plan(p->session, p->term, (struct str){p->runs.data, p->runs.len}, &started, info);
+    p->planned += p->n;
+    p->started += started;
+    plan_drop(p);
+    return err;
+}
+
+enum err plan_add(struct plan *p, const struct plan_run *run, struct err_info *info)
+{
+    buf_put_char(&p->runs, p->n == 0 ? '[' : ',');
+    put_run(&p->runs, run);
+    p->n++;
+    if (p->n >= FLUSH_RUNS || p->runs.len >= FLUSH_BYTES)
+        return plan_flush(p, info);
+    return ERR_OK;
+}
+
+void plan_free(struct plan *p)
+{
+    buf_free(&p->runs);
+}

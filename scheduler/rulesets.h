@@ -1,0 +1,38 @@
+/* rulesets: compiled rules in memory. A tenant's active rules are one rule set, kept under the tenant's rule set version: a set that is
+ * older than the version asked for is brought up to date, recompiling only what changed. Revisions that runs are pinned to are kept
+ * one by one, for the `where` of event waits. Both are dropped, least recently used first, above a number of bytes. One thread. */
+#ifndef SCHEDULER_RULESETS_H
+#define SCHEDULER_RULESETS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+#include "common/base/id.h"
+#include "common/base/str.h"
+#include "common/core/match.h"
+#include "common/io/db.h"
+
+#define RULESETS_BYTES ((size_t)256 * 1024 * 1024)
+
+struct rulesets;
+struct rulesets *rulesets_new(size_t max_bytes);
+void rulesets_free(struct rulesets *c); /* NULL is fine */
+
+/* Borrowed until the next call on the cache. A revision that this program can not compile is logged and left out. */
+enum err rulesets_get(struct rulesets *c, struct db_session *s, const struct id *tenant, int64_t version, struct match **out,
+                   struct err_info *info) MUST_USE;
+
+/* One pinned revision: a step's condition is evaluated with `facts`, which are made with the rule's own fields. */
+struct rulesets_pinned {
+    struct rule *rule;
+    struct logic_facts *facts;
+};
+/* Borrowed likewise. NULL when the definition does not compile. */
+const struct rulesets_pinned *rulesets_pinned(struct rulesets *c, const struct id *tenant, const struct id *rule, int64_t revision,
+                                        struct str definition);
+
+size_t rulesets_bytes(const struct rulesets *c);
+size_t rulesets_count(const struct rulesets *c); /* sets and pinned revisions */
+
+#endif

@@ -1,0 +1,175 @@
+/* tick: due timings become runs.
+ *
+ * One transaction: mark a batch of due timings as fired, look the rules of each up, evaluate their conditions on the wedding as it
+ * is now, plan the runs, COMMIT. A rule whose conditions do not hold, or can not be decided, leaves a run in state skipped with
+ * the reason, so that a person can see why nothing happened.
+ *
+ * A failure puts the timings back. If it is one that will come again, the next batch puts a savepoint before each timing, so that
+ * the guilty one alone is left out, with an error in the log. */
+#include "scheduler/lead.h"
+
+#include "common/base/log.h"
+#include "common/core/civil.h"
+#include "common/core/vocab.h"
+#include "common/io/die.h"
+#include "common/io/store_lead.h"
+#include "scheduler/facts.h"
+
+#define BATCH 500
+#define US_PER_S INT64_C(1000000)
+#define US_PER_DAY (CIVIL_SECONDS_PER_DAY * US_PER_S)
+#define US_PER_MONTH (INT64_C(2629746) * US_PER_S) /* 30.436875 days: a grace is no appointment */
+
+struct tick {
+    struct lead *lead;
+    const struct store_timing *timing;
+    struct facts facts;
+    json_t *context;
+    struct err_info *info;
+    enum err err;
+};
+
+static int64_t grace_us(const struct offset *o)
+{
+    return o->months * US_PER_MONTH + o->days * US_PER_DAY + o->seconds * US_PER_S;
+}
+
+static enum err is_outrun(struct tick *t, const struct rule *rule, bool *outrun)
+{
+    const bool late = t->timing->now_us - t->timing->due_us > grace_us(&rule->settings.late_grace);
+
+    *outrun = false;
+    if (!late)
+        return ERR_OK;
+    switch (rule->settings.late) {
+    case LATE_SKIP:
+    case LATE_ASK: /* refused by the validator */
+        *outrun = true;
+        return ERR_OK;
+    case LATE_FIRE_LATEST_ONLY:
+        return store_lead_later_timing(t->lead->db, t->timing, outrun, t->info);
+    case LATE_FIRE_ALL:
+    case LATE_COUNT:
+        return ERR_OK;
+    }
+    return ERR_OK;
+}
+
+static bool on_hit(const struct match_hit *hit, void *ctx)
+{
+    struct tick *t = ctx;
+    bool outrun = false;
+    struct plan_run run = {
+        .tenant_id = t->timing->tenant_id,
+        .wedding_id = t->timing->wedding_id,
+        .rule_id = hit->rule_id,
+        .rule_revision = hit->revision,
+        .rule = hit->rule,
+        .ref = t->timing->timing_id,
+        .due_us = t->timing->due_us,
+        .wedding_revision = t->timing->wedding_revision,
+        .wedding_status = t->timing->wedding_status,
+        .context = t->context,
+    };
+
+    t->err = is_outrun(t, hit->rule, &outrun);
+    if (outrun)
+        run.skipped = "past_due";
+    else if (hit->truth == LOGIC_FALSE)
+        run.skipped = "conditions_not_met";
+    else if (hit->truth == LOGIC_UNKNOWN)
+        run.skipped = hit->reason;
+    (void)json_object_set_new(t->context, "milestone", json_string(vocab_text(VOCAB_MILESTONE, (int)hit->rule->trigger.milestone)));
+    if (t->err == ERR_OK)
+        t->err = plan_add(&t->lead->plan, &run, t->info);
+    return t->err == ERR_OK;
+}
+
+/* SQL suspends the timings of such weddings in the transaction that ends or postpones them; this is for those of before. */
+static bool is_off(struct str status)
+{
+    return str_is(status, vocab_text(VOCAB_WEDDING_STATUS, WEDDING_CANCELLED)) ||
+           str_is(status, vocab_text(VOCAB_WEDDING_STATUS, WEDDING_ARCHIVED)) ||
+           str_is(status, vocab_text(VOCAB_WEDDING_STATUS, WEDDING_POSTPONED));
+}
+
+static enum err fire(struct lead *l, const struct store_timing *timing, struct match *rules, struct err_info *info)
+{
+    struct tick t = {.lead = l, .timing = timing, .info = info};
+    const struct match_question question = {.context = NULL, .env = &t.facts.env, .all = true};
+    struct match_question asked = question;
+    char due[STR_TIME_SIZE];
+    enum err err = facts_init(&t.facts, timing->facts, timing->now_us, info);
+
+    if (err != ERR_OK)
+        return err;
+    str_from_time(due, timing->due_us);
+    t.context = json_pack("{s:s}", "due", due);
+    asked.context = t.facts.root;
+    err = match_timing(rules, &timing->timing_id, &asked, on_hit, &t, NULL);
+    json_decref(t.context);
+    facts_free(&t.facts);
+    return t.err != ERR_OK ? t.err : err;
+}
+
+static enum err tick_timing(struct lead *l, const struct store_timing *t, struct err_info *info)
+{
+    struct match *rules = NULL;
+    enum err err = ERR_OK;
+
+    if (is_off(t->wedding_status) || t->ruleset_version == 0)
+        return ERR_OK;
+    err = rulesets_get(l->rules, l->db, &t->tenant_id, t->ruleset_version, &rules, info);
+    if (err == ERR_OK && match_has_timing(rules, &t->timing_id))
+        err = fire(l, t, rules, info);
+    return err;
+}
+
+static bool comes_again(enum err err)
+{
+    return err != ERR_OK && err != ERR_STATE && err != ERR_DENIED && !err_retryable(err);
+}
+
+static enum err tick_carefully(struct lead *l, const struct store_timing *t, struct err_info *info)
+{
+    enum err err = db_exec(l->db, "savepoint one_timing", NULL, info);
+
+    if (err != ERR_OK)
+        return err;
+    err = tick_timing(l, t, info);
+    if (err == ERR_OK)
+        err = plan_flush(&l->plan, info);
+    if (!comes_again(err))
+        return err;
+    log_error("timing.failed", L_ID("tenant", &t->tenant_id), L_ID("wedding", &t->wedding_id), L_ID("timing", &t->timing_id),
+              L_STR("reason", info->text));
+    plan_drop(&l->plan);
+    return db_exec(l->db, "rollback to savepoint one_timing", NULL, info);
+}
+
+enum err tick_run(struct lead *l, bool *more, struct err_info *info)
+{
+    struct db_result *r = NULL;
+    int n = 0;
+    enum err err = lead_begin(l, info);
+
+    if (err == ERR_OK)
+        err = store_lead_timings(l->db, l->term, BATCH, &r, info);
+    n = r != NULL ? db_rows(r) : 0;
+    for (int i = 0; i < n && err == ERR_OK; i++) {
+        struct store_timing t;
+        store_lead_timing(r, i, &t);
+        err = l->careful ? tick_carefully(l, &t, info) : tick_timing(l, &t, info);
+    }
+    if (err == ERR_OK)
+        err = plan_flush(&l->plan, info);
+    die_at("before_plan_commit");
+    err = lead_end(l, err, info);
+    die_at("after_plan_commit");
+    l->careful = comes_again(err);
+    if (err == ERR_OK && n > 0)
+        log_debug("timings.fired", L_INT("timings", n), L_INT("runs", l->plan.started));
+    *more = err == ERR_OK && n == BATCH;
+    db_result_free(r);
+    return err;
+}

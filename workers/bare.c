@@ -1,0 +1,289 @@
+/* bare: see bare.h. */
+#include "workers/bare.h"
+
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/core/envelope.h"
+#include "common/io/db.h"
+#include "common/io/loop.h"
+#include "common/io/store_jobs.h"
+#include "workers/exec.h"
+#include "workers/worker.h"
+
+#define SLOW_MS 8000                      /* design: adopted before 10 s have passed */
+#define AHEAD_MS 60000                    /* an id further ahead was not made by this Redis's clock */
+#define OLD_MS (INT64_C(27) * 86400000)   /* the log has the month before this one for sure */
+#define RAW_MAX_BYTES ((size_t)512 * 1024)
+
+/* ---- an entry becomes a job ------------------------------------------------------------------------------------------------------ */
+
+/* MessagePack: array32 of bin32, so that any bytes survive. */
+static struct str raw_of(struct job *job, const struct queue_entry *e)
+{
+    struct buf raw = {0};
+    buf_put_u8(&raw, 0xdd);
+    buf_put_be32(&raw, (uint32_t)(2 * e->n_fields));
+    for (size_t i = 0; i < 2 * e->n_fields && raw.len < RAW_MAX_BYTES; i++) {
+        struct str s = i % 2 ? e->fields[i / 2].value : e->fields[i / 2].name;
+        if (s.n > RAW_MAX_BYTES - raw.len) s.n = RAW_MAX_BYTES - raw.len;
+        buf_put_u8(&raw, 0xc6);
+        buf_put_be32(&raw, (uint32_t)s.n);
+        buf_put(&raw, s.p, s.n);
+    }
+    struct str out = {arena_strndup(&job->arena, raw.data, raw.len), raw.len};
+    buf_free(&raw);
+    return out;
+}
+
+/* The entry's fields, alternating, copied into the job's arena. */
+static struct str *fields_of(struct job *job, const struct queue_entry *e)
+{
+    struct str *fields = arena_alloc(&job->arena, (2 * e->n_fields + 1) * sizeof(*fields));
+    for (size_t i = 0; i < e->n_fields; i++) {
+        const struct queue_field *f = &e->fields[i];
+        fields[2 * i] = (struct str){arena_strndup(&job->arena, f->name.p, f->name.n), f->name.n};
+        fields[2 * i + 1] = (struct str){arena_strndup(&job->arena, f->value.p, f->value.n), f->value.n};
+    }
+    return fields;
+}
+
+static void executed(struct job *job, struct job_result result)
+{
+    result.next = PROGRAM_END;
+    job->result = result;
+    job_move(job, JOB_EXECUTED);
+}
+
+static void adopt_first(struct job *job)
+{
+    executed(job, (struct job_result){.settle = SETTLE_RELEASE, .outcome = OUTCOME_SNOOZED});
+}
+
+static void bury(struct job *job, const char *reason, const char *error)
+{
+    log_warn("bare.dead", L_STR("stream", job->worker->key_list[job->stream]), L_STR("entry", job->entry_id), L_STR("reason", reason), L_STR("error", error));
+    executed(job, (struct job_result){.settle = SETTLE_FINAL, .outcome = OUTCOME_DEAD, .reason = reason, .error = error});
+}
+
+static bool odd_id(const struct queue_entry *e, int64_t now_ms)
+{
+    return e->id.ms > (uint64_t)(now_ms + AHEAD_MS) || e->id.ms < (uint64_t)(now_ms - OLD_MS);
+}
+
+static void sort_out(struct job *job, const struct queue_entry *e, bool idle)
+{
+    const struct envelope *env = job->envelope;
+    int64_t now_ms = clock_wall_us() / 1000;
+    bool ties = !id_is_zero(&env->wedding) || env->key.n || env->deadline_us || env->at_us > now_ms * 1000;
+    if (job->kind && job->kind->rule) bury(job, "forged", "this kind is a step of rules and may not stand in a bare entry");
+    else if (idle || ties || !job->kind || odd_id(e, now_ms)) adopt_first(job);
+}
+
+static void name_job(struct job *job, const struct envelope *env)
+{
+    struct worker *w = job->worker;
+    job->kind = kinds_find(&w->kinds, env->kind);
+    job->kind_name = env->kind.p ? arena_strndup(&job->arena, env->kind.p, env->kind.n) : "?";
+    job->queue = w->queue_names[job->stream / 2];
+    job->tenant = env->tenant;
+    job->wedding = env->wedding;
+    job->payload = env->payload;
+    job->attempt = 1;
+    job->max_attempts = env->max_attempts ? env->max_attempts : job->kind ? job->kind->max_attempts : 1;
+    job->timeout_ms = env->timeout_ms ? env->timeout_ms : job->kind ? job->kind->timeout_ms : 30000;
+}
+
+/* Instants PostgreSQL can hold; an absurd id is kept as far away as that goes. */
+static int64_t id_us(const struct queue_id *id)
+{
+    const uint64_t max_ms = UINT64_C(253402300799000); /* year 9999 */
+    return (int64_t)(id->ms > max_ms ? max_ms : id->ms) * 1000;
+}
+
+void bare_add(struct worker *w, size_t stream, const struct queue_entry *e, bool idle)
+{
+    struct err_info info = {0};
+    struct job *job = job_new(w);
+    struct envelope *env = arena_zalloc(&job->arena, sizeof(*env));
+    struct str *fields = fields_of(job, e);
+    job->bare = true;
+    job->owner = w->id;
+    job->stream = stream;
+    str_copy_n(job->entry_id, sizeof(job->entry_id), e->id_text.p, e->id_text.n);
+    envelope_log_id(str_of(w->key_list[stream]), str_of(job->entry_id), fields, 2 * e->n_fields, &job->bare_id);
+    job->has_bare_key = true;
+    job->job_id = job->bare_id;
+    job->effect_key = job->bare_id;
+    job->bare_at_us = id_us(&e->id);
+    job->queued_at_us = job->bare_at_us;
+    job->now_us = clock_wall_us();
+    job->envelope = env;
+    enum err err = e->deleted ? err_set(&info, ERR_MALFORMED, "the entry was deleted from the stream before it was read")
+                              : envelope_parse(fields, 2 * e->n_fields, env, &info);
+    name_job(job, env);
+    if (err == ERR_OK) {
+        sort_out(job, e, idle);
+    } else {
+        job->raw = raw_of(job, e);
+        bury(job, "malformed", arena_strdup(&job->arena, info.text));
+    }
+}
+
+/* ---- adoption -------------------------------------------------------------------------------------------------------------------------- */
+
+static void put_str(struct buf *out, const char *key, struct str s)
+{
+    buf_printf(out, ",\"%s\":", key);
+    buf_put_json(out, s.p, s.n);
+}
+
+static void put_hex(struct buf *out, const char *key, struct str bytes)
+{
+    static const char digits[] = "0123456789abcdef";
+    buf_printf(out, ",\"%s\":\"", key);
+    buf_reserve(out, 2 * bytes.n);
+    for (size_t i = 0; i < bytes.n; i++) {
+        buf_put_char(out, digits[(uint8_t)bytes.p[i] >> 4]);
+        buf_put_char(out, digits[(uint8_t)bytes.p[i] & 15]);
+    }
+    buf_put_char(out, '"');
+}
+
+static void put_time(struct buf *out, const char *key, int64_t us)
+{
+    char text[STR_TIME_SIZE];
+    str_from_time(text, us);
+    buf_printf(out, ",\"%s\":\"%s\"", key, text);
+}
+
+static void put_fields(struct buf *out, const struct envelope *env)
+{
+    char text[ID_TEXT_SIZE];
+    if (!id_is_zero(&env->wedding)) buf_printf(out, ",\"wedding\":\"%s\"", id_format(&env->wedding, text));
+    if (env->deadline_us) put_time(out, "deadline", env->deadline_us);
+    if (env->at_us) put_time(out, "due", env->at_us);
+    if (env->max_attempts) buf_printf(out, ",\"max\":%d", env->max_attempts);
+    if (env->timeout_ms) buf_printf(out, ",\"timeout\":%lld", (long long)env->timeout_ms);
+    if (env->key.n) put_str(out, "key", env->key);
+    if (env->traceparent.n) put_str(out, "traceparent", env->traceparent);
+}
+
+static void put_entry(struct buf *out, const struct job *job, bool running)
+{
+    const struct job_result *r = &job->result;
+    char text[ID_TEXT_SIZE];
+    bool retry = !running && r->settle == SETTLE_RETRY;
+    buf_printf(out, "{\"id\":\"%s\"", id_format(&job->bare_id, text));
+    put_time(out, "at", job->bare_at_us);
+    buf_printf(out, ",\"entry\":\"%s %s\",\"tenant\":\"%s\",\"attempt\":%d", job->worker->key_list[job->stream], job->entry_id,
+               id_format(&job->tenant, text), retry ? 2 : 1);
+    put_str(out, "kind", str_of(job->kind_name));
+    put_str(out, "queue", str_of(job->queue));
+    if (job->payload.p) put_hex(out, "payload", job->payload);
+    if (retry || r->settle == SETTLE_SNOOZE) buf_printf(out, ",\"in_ms\":%lld", (long long)r->delay_ms);
+    if (running) buf_printf(out, ",\"owner\":\"%s\"", id_format(&job->owner, text));
+    if (!running && (r->settle == SETTLE_FINAL || r->settle == SETTLE_PARK)) {
+        put_str(out, "dead", str_of(r->reason));
+        if (r->error) put_str(out, "error", str_of(r->error));
+        if (job->raw.p) put_hex(out, "raw", job->raw);
+    } else {
+        put_fields(out, job->envelope);
+    }
+    buf_put_char(out, '}');
+}
+
+void bare_json(struct job *const *jobs, size_t n, struct buf *out)
+{
+    buf_put_char(out, '[');
+    for (size_t i = 0; i < n; i++) {
+        if (i) buf_put_char(out, ',');
+        put_entry(out, jobs[i], false);
+    }
+    buf_put_char(out, ']');
+}
+
+void bare_adopted(struct job *const *jobs, size_t n, const struct db_result *rows)
+{
+    struct map adopted = {0};
+    static char yes;
+    for (int row = 0; row < db_rows(rows); row++) {
+        struct id id = db_id(rows, row, 0);
+        if (db_bool(rows, row, 1)) map_put(&adopted, &id, sizeof(id), &yes);
+    }
+    for (size_t i = 0; i < n; i++) {
+        bool hit = map_remove(&adopted, &jobs[i]->bare_id, sizeof(struct id)) != NULL; /* of two deliveries in one batch one counts */
+        jobs[i]->settled = hit ? SETTLED_HIT : SETTLED_WITHDRAWN;
+    }
+    map_free(&adopted);
+}
+
+static void on_acked(void *arg, enum err err, int64_t count, const struct err_info *info)
+{
+    (void)arg, (void)count;
+    /* A lost XACK leaves the entry pending; it comes back idle, and its log key or row stands. */
+    if (err != ERR_OK && err != ERR_CANCELED) log_debug("bare.ack", L_ERR(err), L_STR("detail", info ? info->text : NULL));
+}
+
+void bare_acknowledge(struct worker *w, struct job *const *jobs, size_t n)
+{
+    struct queue_id *ids = mem_alloc(n * sizeof(*ids) + 1);
+    for (size_t stream = 1; stream < w->n_keys; stream += 2) { /* in: streams stand at the odd places */
+        size_t k = 0;
+        for (size_t i = 0; i < n; i++)
+            if (jobs[i]->stream == stream && queue_id_parse(str_of(jobs[i]->entry_id), &ids[k]) == ERR_OK) k++;
+        if (k) queue_ack(w->redis, w->key_list[stream], ids, k, on_acked, w);
+    }
+    mem_free(ids);
+}
+
+void bare_strip(struct job *job)
+{
+    if (!job->raw.p) job->raw = job->payload;
+    job->payload = (struct str){0};
+    job->kind_name = "?";
+    job->tenant = ID_ZERO;
+    job->envelope = arena_zalloc(&job->arena, sizeof(struct envelope));
+    job->result = (struct job_result){
+        .settle = SETTLE_FINAL, .outcome = OUTCOME_DEAD, .reason = "malformed", .error = "the database refused the entry", .next = PROGRAM_END};
+}
+
+/* ---- slow ones ---------------------------------------------------------------------------------------------------------------------------- */
+
+static void on_slow_adopted(void *arg, enum err err, const struct db_result *res, const struct err_info *info)
+{
+    struct job *job = arg;
+    struct worker *w = job->worker;
+    job->adopting = false;
+    if (err != ERR_OK) {
+        log_warn("bare.adopt", L_STR("entry", job->entry_id), L_ERR(err), L_STR("detail", info ? info->text : NULL));
+    } else {
+        struct job *one[] = {job};
+        bool mine = db_rows(res) == 1 && db_bool(res, 0, 1);
+        bare_acknowledge(w, one, 1);
+        job->bare = false;
+        job->claim_no = 1;
+        /* Not ours: logged or adopted meanwhile. Settling then hits no row, and nothing of this execution applies. */
+        if (mine) job->queued_at_us = db_time(res, 0, 2);
+        map_put(&w->held, &job->job_id, sizeof(job->job_id), job);
+    }
+    worker_kick(w);
+}
+
+void bare_watch(struct worker *w)
+{
+    int64_t now_ms = clock_mono_ms();
+    LIST_FOR(node, &w->jobs[JOB_RUNNING])
+    {
+        struct job *job = LIST_OWNER(node, struct job, node);
+        if (!job->bare || job->adopting || now_ms - job->claimed_ms < SLOW_MS || !db_conn_up(w->control)) continue;
+        struct buf json = {0};
+        job->adopting = true;
+        buf_put_char(&json, '[');
+        put_entry(&json, job, true);
+        buf_put_char(&json, ']');
+        store_adopt(w->control, (struct str){json.data, json.len}, on_slow_adopted, job);
+        buf_free(&json);
+    }
+}

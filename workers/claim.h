@@ -1,0 +1,22 @@
+/* claim: ids read from q: streams become jobs.
+ *
+ * One statement per batch, one batch at a time; XACK of the whole batch follows the reply, so nothing lingers in the pending list. Ids whose row
+ * could not be claimed (done, someone else's, not due any more) are only acknowledged.
+ * Failures: no reply (the COMMIT may have happened): the same question is asked again, locking instead of skipping, until answered;
+ * meanwhile nothing is acknowledged. If we die before the XACK, the entry comes back idle and is then stale or claimed from the dead. */
+#ifndef WORKERS_CLAIM_H
+#define WORKERS_CLAIM_H
+
+#include <stddef.h>
+
+struct worker;
+struct claimer;
+struct queue_entry;
+
+struct claimer *claim_new(struct worker *w);
+void claim_add(struct claimer *c, size_t stream, const struct queue_entry *e);
+void claim_kick(struct claimer *c);
+size_t claim_waiting(const struct claimer *c); /* read and not yet answered */
+void claim_free(struct claimer *c);
+
+#endif

@@ -1,0 +1,26 @@
+/* lane: one settling connection: batches of executed jobs, one transaction each.
+ *
+ * Ledger jobs:   BEGIN → settle_jobs (rows, effects, next steps, counters) → COPY of the log → COMMIT → forget
+ * Bare, done:    BEGIN → COPY of the log → COMMIT → XACK
+ * Bare, other:   BEGIN → adopt_entries → COPY of the first attempts' log → COMMIT → XACK
+ *
+ * Two lanes overlap. While one works the other waits for half a batch, which is group commit by itself. Jobs with effects go in batches of
+ * their own. Failures: the log refuses the COPY (a key that stands, a missing month, no BYPASSRLS): the whole transaction again through
+ * staging, which takes what is new; a value is refused: halves, down to the one job, which goes without it; the reply to COMMIT is
+ * lost: the same batch again, through staging: what had committed hits no row and logs nothing twice. If we die at any point before COMMIT,
+ * nothing of the batch happened and the rows are claimed again; after COMMIT and before XACK the entry comes back and is stale. */
+#ifndef WORKERS_LANE_H
+#define WORKERS_LANE_H
+
+#include <stdbool.h>
+
+struct worker;
+struct lane;
+
+struct lane *lane_new(struct worker *w, int number);
+void lane_kick(struct lane *l);
+bool lane_idle(const struct lane *l);
+void lane_close(struct lane *l, void (*closed)(void *arg), void *arg); /* drops what is under way, unsettled */
+void lane_free(struct lane *l);
+
+#endif

@@ -1,0 +1,184 @@
+/* reader: see reader.h. */
+#include "workers/reader.h"
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/io/loop.h"
+#include "common/io/rconn.h"
+#include "workers/bare.h"
+#include "workers/claim.h"
+#include "workers/worker.h"
+
+#define BLOCK_MS 2000
+#define IDLE_MIN_MS 30000   /* design: an entry untouched for so long has lost its reader */
+#define IDLE_EVERY_MS 10000 /* also two beats: not sooner after our own start */
+#define IDLE_COUNT 100
+#define AGAIN_MS 200
+
+struct reader {
+    struct worker *w;
+    bool busy;
+    bool hot[WORKER_STREAMS_MAX];
+    size_t turn; /* the stream after the one read last */
+    size_t asked;
+    size_t reading; /* hot read: its stream; n_keys: all */
+    struct timer *again;
+    struct timer *idle;
+    bool idle_busy;
+    size_t idle_stream;
+    struct queue_id idle_cursor;
+};
+
+static void on_read(void *arg, enum err err, const struct queue_entries *entries, const struct err_info *info);
+
+static void take(struct reader *r, size_t stream, const struct queue_entry *e, bool idle)
+{
+    struct worker *w = r->w;
+    if (stream % 2 == 0) claim_add(w->claimer, stream, e);
+    else bare_add(w, stream, e, idle);
+}
+
+static void ensured(void *arg, enum err err, const struct err_info *info)
+{
+    struct reader *r = arg;
+    r->busy = false;
+    r->w->groups_ready = err == ERR_OK;
+    if (err != ERR_OK) {
+        log_warn("reader.groups", L_ERR(err), L_STR("detail", info ? info->text : NULL));
+        timer_start(r->again, AGAIN_MS, 0);
+        return;
+    }
+    worker_kick(r->w);
+}
+
+static bool next_hot(struct reader *r, size_t *stream)
+{
+    for (size_t i = 0; i < r->w->n_keys; i++) {
+        *stream = (r->turn + i) % r->w->n_keys;
+        if (r->hot[*stream]) return true;
+    }
+    return false;
+}
+
+static void read_streams(struct reader *r, size_t room)
+{
+    struct worker *w = r->w;
+    struct queue_read q = {.keys = w->key_list, .n_keys = w->n_keys, .consumer = w->id_text, .count = 1, .block_ms = BLOCK_MS};
+    size_t stream;
+    r->reading = w->n_keys;
+    r->asked = 1;
+    if (next_hot(r, &stream)) {
+        q.keys = &w->key_list[stream];
+        q.n_keys = 1;
+        q.count = (uint32_t)room;
+        q.block_ms = 0;
+        r->reading = stream;
+        r->asked = room;
+        r->turn = stream + 1;
+    }
+    queue_read(w->read_conn, &q, on_read, r);
+}
+
+void reader_kick(struct reader *r)
+{
+    struct worker *w = r->w;
+    size_t room = worker_room(w);
+    if (r->busy || !worker_reads(w) || room == 0 || timer_active(r->again)) return;
+    if (!rconn_up(w->read_conn)) {
+        timer_start(r->again, AGAIN_MS, 0);
+        return;
+    }
+    r->busy = true;
+    if (!w->groups_ready) {
+        queue_ensure(w->redis, w->key_list, w->n_keys, ensured, r);
+        return;
+    }
+    read_streams(r, room);
+}
+
+static void on_read(void *arg, enum err err, const struct queue_entries *entries, const struct err_info *info)
+{
+    struct reader *r = arg;
+    struct worker *w = r->w;
+    r->busy = false;
+    if (err != ERR_OK) {
+        if (err == ERR_REDIS_NOGROUP) w->groups_ready = false;
+        if (err != ERR_CANCELED) {
+            log_warn("reader.failed", L_ERR(err), L_STR("detail", info ? info->text : NULL));
+            timer_start(r->again, AGAIN_MS, 0);
+        }
+        return;
+    }
+    for (size_t i = 0; i < entries->n; i++) {
+        size_t stream = r->reading == w->n_keys ? entries->v[i].stream : r->reading;
+        r->hot[stream] = true;
+        take(r, stream, &entries->v[i], false);
+    }
+    if (r->reading < w->n_keys && entries->n < r->asked) r->hot[r->reading] = false;
+    worker_kick(w);
+}
+
+static void idle_next(struct reader *r);
+
+static void on_idle(void *arg, enum err err, const struct queue_claimed *claimed, const struct err_info *info)
+{
+    struct reader *r = arg;
+    struct worker *w = r->w;
+    r->idle_busy = false;
+    if (err != ERR_OK) {
+        if (err == ERR_REDIS_NOGROUP) w->groups_ready = false;
+        else if (err != ERR_CANCELED) log_warn("reader.idle", L_ERR(err), L_STR("detail", info ? info->text : NULL));
+        return;
+    }
+    for (size_t i = 0; i < claimed->entries.n; i++) take(r, r->idle_stream, &claimed->entries.v[i], true);
+    r->idle_cursor = claimed->cursor;
+    if (queue_id_is_zero(&claimed->cursor)) r->idle_stream++;
+    worker_kick(w);
+    idle_next(r);
+}
+
+static void idle_next(struct reader *r)
+{
+    struct worker *w = r->w;
+    if (r->idle_busy || r->idle_stream >= w->n_keys || !worker_reads(w) || !rconn_up(w->redis)) return;
+    struct queue_claim claim = {.key = w->key_list[r->idle_stream],
+                                .consumer = w->id_text,
+                                .min_idle_ms = IDLE_MIN_MS,
+                                .cursor = r->idle_cursor,
+                                .count = IDLE_COUNT};
+    r->idle_busy = true;
+    queue_claim_idle(w->redis, &claim, on_idle, r);
+}
+
+static void on_idle_timer(void *arg)
+{
+    struct reader *r = arg;
+    if (r->idle_busy || !r->w->groups_ready || r->w->n_jobs[JOB_READY] > IDLE_COUNT) return;
+    r->idle_stream = 0;
+    r->idle_cursor = (struct queue_id){0};
+    idle_next(r);
+}
+
+static void on_again(void *arg)
+{
+    struct reader *r = arg;
+    reader_kick(r);
+}
+
+struct reader *reader_new(struct worker *w)
+{
+    struct reader *r = mem_zalloc(sizeof(*r));
+    r->w = w;
+    r->again = timer_new(w->loop, on_again, r);
+    r->idle = timer_new(w->loop, on_idle_timer, r);
+    timer_start(r->idle, IDLE_EVERY_MS, IDLE_EVERY_MS);
+    return r;
+}
+
+void reader_free(struct reader *r)
+{
+    if (!r) return;
+    timer_free(r->again);
+    timer_free(r->idle);
+    mem_free(r);
+}
