@@ -48,7 +48,8 @@ static const struct conf_key options[] = {
 struct demo {
     struct cmd_run *run;
     const struct demo_options *o;
-    char season[SINKS_PATH_MAX];
+    char home[SEASON_PATH_MAX]; /* of season.sql and the sinks */
+    char season[SEASON_PATH_MAX];
     char start[STR_TIME_SIZE];
     char until[STR_TIME_SIZE];
     struct dev *dev;
@@ -88,13 +89,11 @@ static enum err fresh_folder(const char *path, struct err_info *info)
     return ERR_OK;
 }
 
-/* examples/season beside the migrations: in the source tree and where it is installed. */
-static enum err find_season(struct demo *d, const char *migrations, struct err_info *info)
+static enum err find_season(struct demo *d, struct err_info *info)
 {
-    char path[SINKS_PATH_MAX + 32];
+    char path[SEASON_PATH_MAX + 32];
     json_error_t why;
-    if (d->o->season) str_copy(d->season, sizeof(d->season), d->o->season);
-    else snprintf(d->season, sizeof(d->season), "%s/../examples/season", migrations);
+    str_copy(d->season, sizeof(d->season), d->o->season ? d->o->season : d->home);
     snprintf(path, sizeof(path), "%s/season.json", d->season);
     json_t *season = json_load_file(path, 0, &why);
     const char *start = json_string_value(json_object_get(season, "start"));
@@ -123,7 +122,8 @@ static enum err start_stores(struct demo *d, struct err_info *info)
     char *migrations = settings_find_migrations(d->run->settings, info);
     struct dev_config config = {.data = d->o->data, .migrations = migrations};
     enum err err = migrations ? ERR_OK : ERR_NOTFOUND;
-    if (err == ERR_OK) err = find_season(d, migrations, info);
+    if (err == ERR_OK) err = season_home(d->run->settings, d->home, info);
+    if (err == ERR_OK) err = find_season(d, info);
     if (err == ERR_OK) err = dev_check_programs(info);
     if (err == ERR_OK) err = fresh_folder(d->o->data, info);
     if (err == ERR_OK) err = dev_start(&config, &d->dev, info);
@@ -136,7 +136,7 @@ static enum err load(struct demo *d, struct err_info *info)
     struct db_session_config config = {.url = dev_urls(d->dev)->admin, .name = "usher demo"};
     enum err err = db_open(&config, &d->db, info);
     if (err == ERR_OK) err = store_demo_begin(d->db, d->start, d->until, info);
-    if (err == ERR_OK) err = season_load(d->db, d->season, false, on_bad_line, NULL, &d->counts, info);
+    if (err == ERR_OK) err = season_load(d->db, d->home, d->season, false, on_bad_line, NULL, &d->counts, info);
     if (err == ERR_OK)
         fprintf(stderr, "season: %lld tenants, %lld rules, %lld weddings, %lld script lines, %lld bad lines\n", (long long)d->counts.tenants,
                 (long long)d->counts.rules, (long long)d->counts.weddings, (long long)d->counts.events, (long long)d->counts.bad);
@@ -149,7 +149,7 @@ static enum err start_programs(struct demo *d, struct err_info *info)
                     from[] = "USHER_MAIL_FROM=Usher <automation@usher.example>", dev[] = "USHER_ENV=development";
     char *env[] = {smtp, secret, allow, http, from, dev, NULL};
     struct dev_programs programs = {.workers = (int)d->o->workers, .env = env};
-    enum err err = sinks_start(d->dev, d->season, &d->sinks, info);
+    enum err err = sinks_start(d->dev, d->home, &d->sinks, info);
     if (err == ERR_OK) err = store_demo_receiver(d->db, d->sinks.webhook_url, info);
     snprintf(smtp, sizeof(smtp), "USHER_SMTP_URL=%s", d->sinks.smtp_url);
     return err == ERR_OK ? dev_add_programs(d->dev, &programs, info) : err;

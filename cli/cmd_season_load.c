@@ -24,12 +24,14 @@ static void on_bad(void *arg, const char *line)
 static int run_load(struct cmd_run *run)
 {
     const struct load_options *o = run->options;
-    struct season_counts counts;
+    struct season_counts counts = {0};
     struct err_info info = {0};
     struct db_session *db;
     int code = connect_db(run, &db);
     if (code != EXIT_OK) return code;
-    enum err err = season_load(db, run->operands[0], o->strict, on_bad, NULL, &counts, &info);
+    char home[SEASON_PATH_MAX];
+    enum err err = season_home(run->settings, home, &info);
+    if (err == ERR_OK) err = season_load(db, home, run->operands[0], o->strict, on_bad, NULL, &counts, &info);
     db_close(db);
     if (err != ERR_OK) return cmd_fail(run, cmd_exit_code(err), "%s", info.text);
     printf(run->json ? "{\"tenants\":%lld,\"vendors\":%lld,\"rules\":%lld,\"weddings\":%lld,\"events\":%lld,\"bad\":%lld}\n"

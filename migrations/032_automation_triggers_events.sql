@@ -670,6 +670,14 @@ grant insert on automation.execution_logs, automation_priv.log_stage, automation
 grant select on automation.kinds to automation_worker, automation_scheduler;
 grant select on automation_priv.clock to automation_worker, automation_scheduler;
 grant execute on all functions in schema automation_priv to automation_scheduler;
-grant select on all tables in schema automation, automation_priv to automation_scheduler, automation_monitor;
+do $$
+declare t text;
+begin
+    -- Not `all tables`: the migration runner's own table may belong to another role.
+    for t in select c.oid::regclass from pg_catalog.pg_class c where c.relnamespace in ('automation'::regnamespace, 'automation_priv'::regnamespace)
+            and c.relkind in ('r', 'p') and c.relowner = 'automation_owner'::regrole loop
+        execute format('grant select on table %s to automation_scheduler, automation_monitor', t);
+    end loop;
+end $$;
 grant execute on function automation_priv.audit to automation_monitor;
 reset role;

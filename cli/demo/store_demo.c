@@ -41,12 +41,13 @@ enum err store_demo_begin(struct db_session *db, const char *start, const char *
 
 enum err store_demo_receiver(struct db_session *db, const char *url, struct err_info *info)
 {
-    static const struct db_stmt tenants = {
-        "demo_tenants", "update automation.tenants set settings = settings || jsonb_build_object('webhook_url', $1::text)"};
+    static const struct db_stmt rules = {
+        "demo_rules", "update automation.rules set definition = replace(definition::text, 'https://hooks.season.example', $1::text)::jsonb "
+                      "where definition::text like '%https://hooks.season.example%'"};
     static const struct db_stmt kinds = {
         "demo_kinds", "insert into automation.kinds (kind, class, queue, handler, url, retry_base_ms) "
                       "values ('gallery.render', 'free', 'bulk', 'http', $1::text || '/fail-once', 1000) on conflict (kind) do update set url = excluded.url"};
-    enum err err = run_texts(db, &tenants, url, NULL, NULL, info);
+    enum err err = run_texts(db, &rules, url, NULL, NULL, info);
     return err == ERR_OK ? run_texts(db, &kinds, url, NULL, NULL, info) : err;
 }
 

@@ -12,7 +12,7 @@ struct db_session;
 
 /* Before the season: the stepped clock stands at `start`, and the log has partitions until `until` (both RFC 3339). */
 enum err store_demo_begin(struct db_session *db, const char *start, const char *until, struct err_info *info) MUST_USE;
-/* Where the tenants' webhooks go, and the handler of the season's free kinds. */
+/* The season's rules call https://hooks.season.example: from now on that is `url`, as is the handler of its free kinds. */
 enum err store_demo_receiver(struct db_session *db, const char *url, struct err_info *info) MUST_USE;
 
 /* Plays the next due line of the script; *played is false when none was due. */

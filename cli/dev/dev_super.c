@@ -27,9 +27,10 @@
 
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 5000
-#define STEADY_MS 30000   /* a program that lived as long is started again at once */
-#define ORPHANS_MAX 64    /* looked at in one go */
-#define KILL_WAIT_MS 5000 /* SIGKILL takes effect at once but for uninterruptible waits */
+#define SAME_REQUEST_MS 500 /* timeout(1) and others signal the process and its group: that is one request */
+#define STEADY_MS 30000     /* a program that lived as long is started again at once */
+#define ORPHANS_MAX 64      /* looked at in one go */
+#define KILL_WAIT_MS 5000   /* SIGKILL takes effect at once but for uninterruptible waits */
 
 /* How the members of a stage are stopped. hard: when they did not stop in time, or at once. */
 struct stage_rule {
@@ -64,6 +65,7 @@ struct dev_super {
     sigset_t old_mask;
     int signal_fd;
     bool at_once;
+    int64_t asked_ms; /* when the first request to stop came; 0: none did */
     size_t restarts;
 };
 
@@ -273,6 +275,14 @@ static bool has_command(const struct dev_super *s)
     return false;
 }
 
+/* True when this request to stop is not the first one. */
+static bool is_haste(struct dev_super *s)
+{
+    if (s->asked_ms == 0)
+        s->asked_ms = clock_mono_ms();
+    return clock_mono_ms() - s->asked_ms > SAME_REQUEST_MS;
+}
+
 /* Reads what came; true for a request to stop. A SIGINT from the terminal is the foreground command's own affair. */
 static bool read_signals(struct dev_super *s)
 {
@@ -303,8 +313,10 @@ enum dev_event dev_super_turn(struct dev_super *s, int64_t timeout_ms, struct de
         enum dev_event event = reap(s, report);
         if (event != DEV_RUNNING)
             return event;
-        if (stop)
+        if (stop) {
+            (void)is_haste(s);
             return DEV_INTERRUPTED;
+        }
         start_what_is_due(s);
         int64_t left_ms = end_ms - clock_mono_ms();
         if (left_ms <= 0)
@@ -337,7 +349,7 @@ static bool await_stage(struct dev_super *s, enum dev_stage stage, int64_t timeo
     struct dev_report ignored;
 
     for (;;) {
-        bool haste = read_signals(s);
+        bool haste = read_signals(s) && is_haste(s);
         (void)reap(s, &ignored);
         if (signal_stage(s, stage, 0) == 0)
             return true;

@@ -10,6 +10,7 @@
 #include "common/base/buf.h"
 #include "common/base/mem.h"
 #include "common/io/db.h"
+#include "common/io/settings.h"
 
 #define FILE_MAX_BYTES (64L * 1024 * 1024)
 
@@ -140,7 +141,16 @@ static enum err load_part(struct loader *l, const struct part *part, struct err_
     return err;
 }
 
-enum err season_load(struct db_session *db, const char *dir, bool strict, season_report report, void *arg, struct season_counts *counts,
+enum err season_home(const struct settings *settings, char out[SEASON_PATH_MAX], struct err_info *info)
+{
+    char *migrations = settings_find_migrations(settings, info);
+    if (!migrations) return ERR_NOTFOUND;
+    snprintf(out, SEASON_PATH_MAX, "%s/../examples/season", migrations);
+    mem_free(migrations);
+    return ERR_OK;
+}
+
+enum err season_load(struct db_session *db, const char *home, const char *dir, bool strict, season_report report, void *arg, struct season_counts *counts,
                      struct err_info *info)
 {
     struct err_info unused = {0}, detail = {0};
@@ -148,7 +158,7 @@ enum err season_load(struct db_session *db, const char *dir, bool strict, season
     struct buf sql = {0};
     *counts = (struct season_counts){0};
     info = info ? info : &unused;
-    enum err err = read_file(dir, "season.sql", &sql, info);
+    enum err err = read_file(home, "season.sql", &sql, info);
     if (err == ERR_OK) err = db_exec(db, "begin", NULL, info);
     if (err == ERR_OK) err = db_exec(db, buf_text(&sql), NULL, info);
     for (size_t i = 0; err == ERR_OK && i < sizeof(parts) / sizeof(parts[0]); i++) err = load_part(&l, &parts[i], info);

@@ -90,7 +90,7 @@ const char *logic_reason_text(const struct logic_reason *reason, char out[LOGIC_
 {
     const char *name = why_name(reason->why);
 
-    if (reason->path != NULL && reason->why != LOGIC_WHY_NONE)
+    if (reason->path != NULL && reason->path[0] != '\0' && reason->why != LOGIC_WHY_NONE)
         (void)snprintf(out, LOGIC_REASON_SIZE, "%s:%s", name, reason->path);
     else
         (void)str_copy(out, LOGIC_REASON_SIZE, name);

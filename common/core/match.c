@@ -229,23 +229,28 @@ size_t match_bytes(const struct match *m)
            buckets_bytes(&m->timings);
 }
 
-/* Reports one entry; false when the callback has enough. */
-static bool answer(struct match *m, const struct match_entry *e, const struct match_question *q, match_cb *cb,
-                   void *ctx, struct match_stats *stats)
+/* Evaluates and reports one entry; false when the callback has enough. */
+static bool answer(struct match *m, const struct match_bucket *b, size_t i, const struct match_question *q,
+                   match_cb *cb, void *ctx, struct match_stats *stats)
 {
-    char text[LOGIC_REASON_SIZE] = "";
-    struct match_hit hit = {
-        .rule_id = e->rule_id, .revision = e->revision, .rule = e->rule, .truth = LOGIC_TRUE, .reason = text};
+    struct logic_reason why = {.why = LOGIC_WHY_NONE};
+    enum logic_truth truth = LOGIC_TRUE;
+    char text[LOGIC_REASON_SIZE];
+    struct match_hit hit;
 
-    if (e->rule->conditions != NULL)
-        hit.truth = logic_eval(e->rule->conditions, m->facts, &hit.why);
+    if (b->conditions[i] != NULL)
+        truth = logic_eval(b->conditions[i], m->facts, &why);
     stats->evaluated++;
-    stats->matched += hit.truth == LOGIC_TRUE ? 1 : 0;
-    stats->unknown += hit.truth == LOGIC_UNKNOWN ? 1 : 0;
-    if (hit.truth == LOGIC_FALSE && !q->all)
+    stats->matched += truth == LOGIC_TRUE ? 1 : 0;
+    stats->unknown += truth == LOGIC_UNKNOWN ? 1 : 0;
+    if (truth == LOGIC_FALSE && !q->all)
         return true;
-    if (hit.truth == LOGIC_UNKNOWN)
-        logic_reason_text(&hit.why, text);
+    hit = (struct match_hit){.rule_id = b->entries[i]->rule_id,
+                             .revision = b->entries[i]->revision,
+                             .rule = b->entries[i]->rule,
+                             .truth = truth,
+                             .why = why,
+                             .reason = truth == LOGIC_UNKNOWN ? logic_reason_text(&why, text) : ""};
     return cb(&hit, ctx);
 }
 
@@ -266,7 +271,7 @@ static enum err ask(struct match *m, struct match_bucket *b, const struct match_
     match_bucket_mark(b, m->facts, q->all);
     stats->candidates = b->n;
     for (size_t i = match_bucket_next(b, 0); i < b->n; i = match_bucket_next(b, i + 1)) {
-        if (!answer(m, b->entries[i], q, cb, ctx, stats))
+        if (!answer(m, b, i, q, cb, ctx, stats))
             break;
     }
     /* The document is only borrowed. */

@@ -4,8 +4,8 @@
  * share one table of fields, so that a value is looked up in the context once per question, whatever the number of rules
  * that use it. Rules with a condition of the form field == value that must hold for them to match ("necessary equality") are
  * kept in lists by that value; those whose value differs from the context's can only be false and are passed over without being
- * evaluated. The others run their conditions, also when the field is missing, so that answers are the same as without lists. The order of reports is fixed:
- * priority, then rule id.
+ * evaluated. The others run their conditions, also when the field is missing, so that answers are the same as without lists.
+ * The order of reports is fixed: priority, then rule id.
  *
  * Nothing here does I/O or keeps time; memory is counted, for caches. */
 #ifndef COMMON_CORE_MATCH_H

@@ -92,6 +92,8 @@ static void free_lists(struct match_bucket *b)
     mem_free(b->groups);
     mem_free(b->marks);
     mem_free(b->always);
+    mem_free(b->conditions);
+    b->conditions = NULL;
     b->postings = NULL;
     b->groups = NULL;
     b->marks = NULL;
@@ -111,8 +113,8 @@ void match_bucket_free(struct match_bucket *b)
 
 size_t match_bucket_bytes(const struct match_bucket *b)
 {
-    return sizeof(*b) + b->cap * sizeof(struct match_entry *) + b->n_postings * sizeof(*b->postings) +
-           b->n_groups * sizeof(*b->groups) + 2 * words(b) * sizeof(uint64_t);
+    return sizeof(*b) + b->cap * sizeof(struct match_entry *) + b->n * sizeof(*b->conditions) +
+           b->n_postings * sizeof(*b->postings) + b->n_groups * sizeof(*b->groups) + 2 * words(b) * sizeof(uint64_t);
 }
 
 static int compare_entries(const void *x, const void *y)
@@ -281,6 +283,9 @@ void match_bucket_prepare(struct match_bucket *b)
         qsort(b->entries, b->n, sizeof(struct match_entry *), compare_entries);
     b->marks = mem_zalloc((words(b) + 1) * sizeof(uint64_t));
     b->always = mem_zalloc((words(b) + 1) * sizeof(uint64_t));
+    b->conditions = mem_alloc((b->n + 1) * sizeof(*b->conditions));
+    for (size_t i = 0; i < b->n; i++)
+        b->conditions[i] = b->entries[i]->rule->conditions;
     list_all(b);
     keep_chosen(b);
     make_groups(b);

@@ -23,6 +23,8 @@ struct match_group;
 
 struct match_bucket {
     struct match_entry **entries; /* borrowed; by (priority, id) unless dirty */
+    /* Of the entries at the same places, or NULL: evaluating touches no entry that is not reported. */
+    const struct logic **conditions;
     size_t n;
     size_t cap;
     bool dirty; /* entries changed since the lists were made */

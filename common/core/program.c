@@ -206,8 +206,37 @@ void program_fini(struct program *p)
     for (int i = 0; i < p->n; i++) {
         logic_free(p->steps[i].condition);
         logic_free(p->steps[i].wait.where);
+        json_decref(p->steps[i].params);
     }
     *p = (struct program){0};
+}
+
+/* What jansson 2.14 allocates on 64 bits, with malloc's overhead: a pair, list or table, a text's header, a number. */
+enum { JSON_PAIR_BYTES = 80, JSON_CONTAINER_BYTES = 240, JSON_STRING_BYTES = 64, JSON_NUMBER_BYTES = 32 };
+
+/* Recursion is bounded by the depth that templates in parameters may have (template.h). */
+static size_t json_bytes(const json_t *v)
+{
+    json_t *o = (json_t *)(uintptr_t)v;
+    size_t n = 0;
+
+    switch (json_typeof(v)) {
+    case JSON_OBJECT:
+        for (void *it = json_object_iter(o); it != NULL; it = json_object_iter_next(o, it))
+            n += JSON_PAIR_BYTES + json_object_iter_key_len(it) + json_bytes(json_object_iter_value(it));
+        return n + JSON_CONTAINER_BYTES;
+    case JSON_ARRAY:
+        for (size_t i = 0; i < json_array_size(v); i++)
+            n += sizeof(void *) + json_bytes(json_array_get(v, i));
+        return n + JSON_CONTAINER_BYTES;
+    case JSON_STRING: return JSON_STRING_BYTES + json_string_length(v);
+    case JSON_INTEGER:
+    case JSON_REAL: return JSON_NUMBER_BYTES;
+    case JSON_TRUE:
+    case JSON_FALSE:
+    case JSON_NULL: return 0;
+    }
+    return 0;
 }
 
 size_t program_bytes(const struct program *p)
@@ -219,6 +248,8 @@ size_t program_bytes(const struct program *p)
             n += logic_bytes(p->steps[i].condition);
         if (p->steps[i].wait.where != NULL)
             n += logic_bytes(p->steps[i].wait.where);
+        if (p->steps[i].params != NULL)
+            n += json_bytes(p->steps[i].params);
     }
     return n;
 }

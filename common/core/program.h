@@ -43,8 +43,8 @@ struct step {
     int index;
     const char *id; /* unique in the rule; "s1", "s2", … in the order of the document when not given */
     enum action_type type;
-    const json_t *params; /* object, borrowed from the rule's document; of a control action: the object with its keys */
-    const char *pointer;  /* JSON pointer of the action in the document */
+    json_t *params;      /* object, an own reference, never to be changed; NULL for branch and wait */
+    const char *pointer; /* JSON pointer of the action in the document */
     int next;  /* step that follows, or PROGRAM_END; for a branch: what follows after both lists; for stop: END */
     int depth; /* 0 at the top level */
     struct logic *condition; /* branch only; unknown counts as false */
@@ -74,10 +74,10 @@ struct rule_check; /* the validator's state: rule_check.h */
  * with errors reported `p` is still safe to pass to program_fini but must not be run. */
 void program_build(struct program *p, const json_t *actions, const char *pointer, struct rule_check *check);
 
-/* Frees the compiled conditions; the rest belongs to the arena. */
+/* Frees the compiled conditions and lets go of the parameters; the rest belongs to the arena. */
 void program_fini(struct program *p);
 
-/* Bytes held outside the arena (compiled conditions). */
+/* Bytes held outside the arena: compiled conditions, and an estimate for the parameters. */
 size_t program_bytes(const struct program *p);
 
 #endif

@@ -126,11 +126,18 @@ static void check_action_keys(struct rule_check *c, const json_t *action, const 
     rule_check_keys(c, action, at, keys, COMMON + n);
 }
 
+/* Branches hold whole lists and waits are compiled, so neither keeps its JSON. */
+static void keep_params(struct step *s, const json_t *spec)
+{
+    if (s->type != ACTION_BRANCH && s->type != ACTION_WAIT && spec != NULL)
+        s->params = json_incref((json_t *)(uintptr_t)spec);
+}
+
 bool program_step_read(struct rule_check *c, struct step *s, const json_t *action)
 {
-    const json_t *params;
+    const json_t *spec;
     const char *const *own;
-    const char *at = s->pointer;
+    const char *at = s->pointer, *spec_at = s->pointer;
     char shown[RULE_CHECK_SHOW_SIZE];
     size_t n;
     int type;
@@ -146,14 +153,16 @@ bool program_step_read(struct rule_check *c, struct step *s, const json_t *actio
         return false;
     s->type = (enum action_type)type;
     own = control_keys(s->type, &n);
-    params = rule_check_object(c, action, at, "params", n == 0);
-    check_action_keys(c, action, at, own, params == NULL ? n : 0);
-    s->params = n > 0 && params == NULL ? action : params;
-    if (n == 0 && params != NULL)
-        rule_params_check(c, s->type, params, rule_check_join(c, at, "params"));
-    if (n > 0 && params != NULL)
-        rule_check_keys(c, params, rule_check_join(c, at, "params"), own, n);
+    spec = rule_check_object(c, action, at, "params", n == 0);
+    check_action_keys(c, action, at, own, spec == NULL ? n : 0);
+    if (spec != NULL)
+        spec_at = rule_check_join(c, at, "params");
+    if (n == 0 && spec != NULL)
+        rule_params_check(c, s->type, spec, spec_at);
+    if (n > 0 && spec != NULL)
+        rule_check_keys(c, spec, spec_at, own, n);
     if (n > 0)
-        read_control(c, s, s->params, params != NULL ? rule_check_join(c, at, "params") : at);
+        read_control(c, s, spec != NULL ? spec : action, spec_at);
+    keep_params(s, n > 0 && spec == NULL ? action : spec);
     return true;
 }

@@ -64,11 +64,10 @@ static const char *read_string(struct rule_check *c, const json_t *document, con
     return s == NULL ? NULL : arena_strdup(c->arena, s);
 }
 
-static void read_document(struct rule_check *c, struct rule *r)
+static void read_document(struct rule_check *c, struct rule *r, const json_t *document)
 {
     static const char *const keys[] = {"$schema", "schema_version", "name",    "template_key",
                                        "trigger", "conditions",     "actions", "settings"};
-    const json_t *document = r->document;
     const json_t *trigger, *settings;
 
     rule_check_keys(c, document, "", keys, sizeof(keys) / sizeof(keys[0]));
@@ -112,10 +111,9 @@ struct rule *rule_parse(json_t *document, struct logic_fields *fields, struct ru
     if (!size_is_good(document, errors))
         return NULL;
     r = mem_zalloc(sizeof(*r));
-    r->document = json_incref(document);
     c.arena = &r->arena;
     c.trigger = &r->trigger;
-    read_document(&c, r);
+    read_document(&c, r, document);
     if (errors->n == 0)
         return r;
     rule_free(r);
@@ -150,42 +148,17 @@ void rule_free(struct rule *r)
     logic_free(r->conditions);
     logic_free(r->settings.exit_when);
     program_fini(&r->program);
-    json_decref(r->document);
     arena_free(&r->arena);
     mem_free(r);
 }
 
-/* What jansson 2.14 allocates on 64 bits, with malloc's overhead: a pair, list or table, a text's header, a number. */
-enum { JSON_PAIR_BYTES = 80, JSON_CONTAINER_BYTES = 240, JSON_STRING_BYTES = 64, JSON_NUMBER_BYTES = 32 };
-
-/* Recursion is bounded by the parser's depth and the document's size. */
-static size_t json_bytes(const json_t *v)
-{
-    json_t *o = (json_t *)(uintptr_t)v;
-    size_t n = 0;
-
-    switch (json_typeof(v)) {
-    case JSON_OBJECT:
-        for (void *it = json_object_iter(o); it != NULL; it = json_object_iter_next(o, it))
-            n += JSON_PAIR_BYTES + json_object_iter_key_len(it) + json_bytes(json_object_iter_value(it));
-        return n + JSON_CONTAINER_BYTES;
-    case JSON_ARRAY:
-        for (size_t i = 0; i < json_array_size(v); i++)
-            n += sizeof(void *) + json_bytes(json_array_get(v, i));
-        return n + JSON_CONTAINER_BYTES;
-    case JSON_STRING: return JSON_STRING_BYTES + json_string_length(v);
-    case JSON_INTEGER:
-    case JSON_REAL: return JSON_NUMBER_BYTES;
-    case JSON_TRUE:
-    case JSON_FALSE:
-    case JSON_NULL: return 0;
-    }
-    return 0;
-}
+/* An arena's first block, with malloc's overhead: most rules need no other. */
+#define ARENA_BLOCK_BYTES ((size_t)1024 + 32)
 
 size_t rule_bytes(const struct rule *r)
 {
-    size_t n = sizeof(*r) + r->arena.used_bytes + json_bytes(r->document) + program_bytes(&r->program);
+    size_t blocks = r->arena.used_bytes / 1024 + 1;
+    size_t n = sizeof(*r) + blocks * ARENA_BLOCK_BYTES + program_bytes(&r->program);
 
     if (r->conditions != NULL)
         n += logic_bytes(r->conditions);

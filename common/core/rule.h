@@ -78,7 +78,6 @@ struct rule_settings {
 
 struct rule {
     struct arena arena; /* strings and steps */
-    json_t *document;   /* owned reference; parameters of steps point into it */
     const char *name;
     const char *template_key; /* or NULL */
     struct rule_trigger trigger;
@@ -87,8 +86,9 @@ struct rule {
     struct rule_settings settings;
 };
 
-/* Checks `document` (kept by reference, must not be changed afterwards) and compiles it against `fields`, which must outlive the
- * rule and is shared by all rules that are matched together. Returns the rule, or NULL with at least one error in `errors`
+/* Checks `document` and compiles it against `fields`, which must outlive the rule and is shared by all rules that are matched
+ * together. The rule keeps references to the parameters of its actions, which must not be changed afterwards; the rest of the
+ * document is not held, since rules are many and JSON is large. Returns the rule, or NULL with at least one error in `errors`
  * (never NULL; reset first). */
 struct rule *rule_parse(json_t *document, struct logic_fields *fields, struct rule_errors *errors) MUST_USE;
 
@@ -98,7 +98,7 @@ struct rule *rule_parse_text(struct str text, struct logic_fields *fields, struc
 
 void rule_free(struct rule *r);
 
-/* Memory held, in bytes, with an estimate for the JSON document (jansson does not tell): for cache accounting. */
+/* Memory held, in bytes, with an estimate for the parameters' JSON (jansson does not tell): for cache accounting. */
 size_t rule_bytes(const struct rule *r);
 
 void rule_errors_free(struct rule_errors *e); /* back to {0} */

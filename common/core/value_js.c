@@ -269,25 +269,18 @@ static int digit_of(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : 16;
 }
 
-/* "0x1F", "0b11", "0o17", unsigned. */
-static bool take_radix(struct str s, double *d)
+/* "0x1F", "0b11", "0o17", unsigned; *n is how far it goes. */
+static bool take_radix(struct str s, double *d, size_t *n)
 {
-    int radix;
+    char c = s.n > 2 && s.p[0] == '0' ? (char)(s.p[1] | 0x20) : '\0';
+    int radix = c == 'x' ? 16 : c == 'o' ? 8 : c == 'b' ? 2 : 0;
+    size_t at = 2;
 
-    if (s.n < 3 || s.p[0] != '0')
-        return false;
-    char c = (char)(s.p[1] | 0x20);
-    radix = c == 'x' ? 16 : c == 'o' ? 8 : c == 'b' ? 2 : 0;
-    if (radix == 0)
-        return false;
     *d = 0;
-    for (size_t i = 2; i < s.n; i++) {
-        int digit = digit_of(s.p[i]);
-        if (digit >= radix)
-            return false;
-        *d = *d * radix + digit;
-    }
-    return true;
+    for (; radix > 0 && at < s.n && digit_of(s.p[at]) < radix; at++)
+        *d = *d * radix + digit_of(s.p[at]);
+    *n = at;
+    return radix > 0 && at > 2;
 }
 
 double value_js_number_of_text(struct str s)
@@ -298,9 +291,7 @@ double value_js_number_of_text(struct str s)
     s = skip_space(s);
     if (s.n == 0)
         return 0;
-    if (take_radix(s, &d))
-        return d;
-    if (!take_infinity(s, &d, &n)) {
+    if (!take_radix(s, &d, &n) && !take_infinity(s, &d, &n)) {
         n = decimal_prefix(s);
         if (n == 0)
             return NAN;

@@ -4,9 +4,10 @@
  * a *connection* lives on the loop (workers). Both prepare each `struct db_stmt` once per connection, send parameters and
  * read results in binary format, set TimeZone=UTC, DateStyle=ISO, client_encoding=UTF8, an application_name and
  * statement_timeout, and map SQLSTATE to enum err:
- *   08xxx 57P01 57P02 57P03, socket errors → ERR_CONN_LOST · 23505 → ERR_DB_UNIQUE · 40001 40P01 55P03 → ERR_DB_LOCK ·
+ *   08xxx (but 08P01: our mistake, ERR_DB) 57P01 57P02 57P03, any FATAL, socket errors → ERR_CONN_LOST · 23505 → ERR_DB_UNIQUE · 40001 40P01 55P03 → ERR_DB_LOCK ·
  *   22xxx 23xxx → ERR_DB_DATA · 0A000 → ERR_DB_FEATURE · 42501 → ERR_DENIED · 57014 → ERR_TIMEOUT · P0002 → ERR_NOTFOUND ·
- *   U0001 (ours: not the leader any more) → ERR_STATE · else ERR_DB. err_info carries "message (SQLSTATE) DETAIL … HINT …".    */
+ *   U0001 (ours: not the leader any more) → ERR_STATE · 28xxx → ERR_DENIED · 53xxx (no room: disk, memory, connections) →
+ *   ERR_BUSY · a prepared statement that a migration made stale → ERR_DB_LOCK · a COMMIT that rolled back → ERR_DB · else ERR_DB. err_info carries "message (SQLSTATE) DETAIL … HINT …".    */
 #ifndef COMMON_IO_DB_H
 #define COMMON_IO_DB_H
 

@@ -203,7 +203,8 @@ async def serve(args):
     stop = asyncio.Event()
     for signo in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signo, stop.set)
-    end_with_stdin(loop, stop)
+    if not args.detached:
+        end_with_stdin(loop, stop)
     server = await loop.create_server(server_factory(args), "127.0.0.1", args.port)
     print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
     await stop.wait()
@@ -215,6 +216,7 @@ def main():
     logging.disable()
     warnings.simplefilter("ignore")  # a login without TLS is meant, on loopback
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--detached", action="store_true", help="do not end when standard input closes")
     parser.add_argument("--port", type=int, default=0, help="loopback port (default: a free one)")
     parser.add_argument("--dir", required=True, help="folder for messages and lists; made if missing")
     parser.add_argument("--user", help="require AUTH with this name")

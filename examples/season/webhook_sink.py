@@ -152,6 +152,7 @@ class Server(ThreadingHTTPServer):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--detached", action="store_true", help="do not end when standard input closes")
     parser.add_argument("--port", type=int, default=0, help="loopback port (default: a free one)")
     parser.add_argument("--dir", required=True, help="folder for received.jsonl; made if missing")
     parser.add_argument("--secret", default=os.environ.get("WEBHOOK_SINK_SECRET", ""), help="whsec_…; none: all is taken")
@@ -167,6 +168,8 @@ def main():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(json.dumps({"port": server.server_address[1]}), flush=True)
     try:
+        while args.detached:
+            signal.pause()
         while sys.stdin.buffer.read(4096):
             pass
     except KeyboardInterrupt:

@@ -35,14 +35,15 @@ static void check_program(const struct program *p)
             require(ways[w] == PROGRAM_END || (ways[w] > i && ways[w] < p->n));
         require(program_find(p, str_of(s->id)) == s);
         require((s->type == ACTION_BRANCH) == (s->condition != NULL));
-        require(s->params != NULL && vocab_available(VOCAB_ACTION, (int)s->type));
+        require((s->type == ACTION_BRANCH || s->type == ACTION_WAIT) == (s->params == NULL));
+        require(vocab_available(VOCAB_ACTION, (int)s->type));
     }
 }
 
-static void check_again(const struct rule *r, struct logic_fields *fields)
+static void check_again(const struct rule *r, const json_t *document, struct logic_fields *fields)
 {
     struct rule_errors errors = {0};
-    char *text = json_dumps(r->document, JSON_COMPACT | JSON_SORT_KEYS);
+    char *text = json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS);
     struct rule *again = rule_parse_text(str_of(text), fields, &errors);
 
     require(again != NULL && again->program.n == r->program.n && again->trigger.type == r->trigger.type);
@@ -82,12 +83,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct match *m = match_new();
     struct rule_errors errors = {0};
     struct rule *r = rule_parse_text((struct str){(const char *)data, size}, match_fields(m), &errors);
+    json_t *document;
 
     if (r == NULL) {
         check_errors(&errors);
     } else {
         check_program(&r->program);
-        check_again(r, match_fields(m));
+        document = json_loadb((const char *)data, size, 0, NULL);
+        check_again(r, document, match_fields(m));
+        json_decref(document);
         check_match(m, r);
     }
     rule_errors_free(&errors);

@@ -368,6 +368,22 @@ SERVER_TEST(a_terminated_session_is_lost_and_says_so)
     cr_assert(!db_wait_notify(s, 0));
 }
 
+SERVER_TEST(a_session_that_the_server_ended_is_lost_and_says_why)
+{
+    NEED_SERVER();
+    struct buf sql = {0};
+    int64_t there = 1;
+    exec("SET idle_in_transaction_session_timeout = 20");
+    exec("BEGIN");
+    buf_printf(&sql, "SELECT count(*) FROM pg_stat_activity WHERE pid = %d", db_backend_pid(s));
+    while (there > 0)
+        there = test_pg_i64(&pg, buf_text(&sql));
+    buf_free(&sql);
+    cr_assert_eq(db_exec(s, "SELECT 1", NULL, &info), ERR_CONN_LOST, "%s", info.text);
+    cr_assert(strstr(info.text, "idle-in-transaction timeout"), "%s", info.text);
+    cr_assert(!db_alive(s));
+}
+
 SERVER_TEST(notifications_wake_the_waiting)
 {
     NEED_SERVER();

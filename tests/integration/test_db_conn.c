@@ -15,6 +15,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/io/db.h"
+#include "common/io/db_conn_private.h"
 #include "common/io/loop.h"
 #include "tests/support/pg.h"
 
@@ -536,14 +537,14 @@ SERVER_TEST(a_frozen_server_ends_the_first_with_timeout_and_the_rest_as_lost)
     wait_states(3, 1);
 }
 
-/* A listener on a free port of 127.0.0.1 that never answers. */
-static int listener(int *port)
+/* A socket on a free port of 127.0.0.1: listening without ever answering, or refusing. */
+static int take_port(int *port, bool listening)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(addr);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     cr_assert_eq(bind(fd, (struct sockaddr *)&addr, size), 0);
-    cr_assert_eq(listen(fd, 8), 0);
+    cr_assert(!listening || listen(fd, 8) == 0);
     cr_assert_eq(getsockname(fd, (struct sockaddr *)&addr, &size), 0);
     *port = ntohs(addr.sin_port);
     return fd;
@@ -555,7 +556,7 @@ SERVER_TEST(names_are_resolved_and_a_silent_server_is_tried_again)
     int port = 0;
     int accepted[2];
     char url[128];
-    int fd = listener(&port);
+    int fd = take_port(&port, true);
     close_conn();
     while (!closed)
         loop_run(loop);
@@ -563,6 +564,9 @@ SERVER_TEST(names_are_resolved_and_a_silent_server_is_tried_again)
     snprintf(url, sizeof(url), "host=does-not-exist.invalid,localhost port=%d user=x dbname=x sslmode=disable gssencmode=disable",
              port);
     open_conn(url, 0, 100);
+    while (conn->state == DB_CONN_WAITING)
+        loop_turn(loop);
+    cr_assert_eq(conn->state, DB_CONN_RESOLVING, "libpq was left to block on name service");
     for (int i = 0; i < 2; i++)
         while ((accepted[i] = accept(fd, NULL, NULL)) < 0)
             loop_turn(loop);
@@ -572,6 +576,28 @@ SERVER_TEST(names_are_resolved_and_a_silent_server_is_tried_again)
     cr_assert(n_up == 1 && n_down == 0);
     close(accepted[0]);
     close(accepted[1]);
+    close(fd);
+}
+
+SERVER_TEST(the_next_host_is_tried_when_the_first_refuses)
+{
+    NEED_SERVER();
+    int port = 0;
+    char url[700];
+    int fd = take_port(&port, false);
+    const char *dir = strstr(pg.url, "?host=") + strlen("?host=");
+    close_conn();
+    while (!closed)
+        loop_run(loop);
+    closed = false;
+    snprintf(url, sizeof(url), "host=127.0.0.1,localhost,%.*s port=%d,%d,5432 dbname=%s user=postgres", (int)strcspn(dir, "&"), dir, port,
+             port, pg.name);
+    open_conn(url, 0, 0);
+    wait_states(2, 0);
+    cr_assert_eq(conn->failures, 0);
+    query_i64(&one, 1);
+    wait_calls(1);
+    cr_assert_eq(calls[0].err, ERR_OK);
     close(fd);
 }
 

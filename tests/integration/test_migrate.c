@@ -1,11 +1,13 @@
 /* The migration runner against a real server: each test has its own folder of files and its own database. */
 #include <criterion/criterion.h>
 
+#include <ftw.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,13 +40,19 @@ static void setup(void)
     config = (struct migrate_config){.url = pg.url, .dir = dir, .report = on_report};
 }
 
+static int on_entry(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
+
 static void teardown(void)
 {
-    char command[64];
     if (!ready)
         return;
-    snprintf(command, sizeof(command), "rm -rf %s", dir);
-    cr_expect_eq(system(command), 0);
+    cr_expect_eq(nftw(dir, on_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
     buf_free(&lines);
     test_pg_drop(&pg);
 }

@@ -48,12 +48,15 @@ Test(outbound, cancels_at_once_after_starting)
 {
     struct outcome mail;
     struct outcome web;
+    struct outcome bad;
     sink_start(&sender.web, "webhook_sink.py", NULL);
     sender_open_mail(NULL);
     outbound_cancel(sender.out, sender_start_mail(&mail, "anna@example.test", "m1@usher.test", SENDER_NOON, 30000));
     outbound_cancel(sender.out, sender_start_http(&web, (struct sender_request){.path = "http://localhost:1/"}));
-    cr_expect_eq(outbound_running(sender.out), 2);
+    outbound_cancel(sender.out, sender_start_mail(&bad, "nobody", "m2@usher.test", SENDER_NOON, 30000));
+    cr_expect_eq(outbound_running(sender.out), 3);
     loop_run(sender.loop);
+    expect_outcome(bad, OUTBOUND_REFUSED, 0); /* what has ended keeps its end */
     expect_outcome(mail, OUTBOUND_TRY_LATER, 0);
     expect_outcome(web, OUTBOUND_TRY_LATER, 0);
     cr_expect_eq(sink_lines(&sender.mail, "accepted.jsonl", "m1"), 0);

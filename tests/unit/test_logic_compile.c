@@ -213,7 +213,7 @@ Test(logic_compile, lists_the_fields_used)
         cr_expect(i == 0 || slots[i - 1] < slots[i]);
     }
     cr_assert_eq(logic_needs(rule), LOGIC_NEEDS_CHANGES);
-    cr_assert_eq(logic_predicates(rule), 8);
+    cr_assert_eq(logic_predicates(rule), 7);
     logic_free(rule);
     logic_fields_free(fields);
 }

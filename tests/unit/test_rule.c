@@ -106,7 +106,7 @@ Test(rule, reads_a_whole_document)
     cr_assert_eq(r->settings.window.days, 1U << WEEKDAY_MO | 1U << WEEKDAY_SU);
     cr_assert_eq(r->settings.window.from_minute, 8 * 60);
     cr_assert_eq(r->settings.window.to_minute, 24 * 60);
-    cr_assert_gt(rule_bytes(r), strlen(good));
+    cr_assert_gt(rule_bytes(r), 2000);
     rule_free(r);
     rule_errors_free(&errors);
     logic_fields_free(fields);
