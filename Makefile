@@ -30,7 +30,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wformat=2 -Wundef -Wvla -Wwrite-strings -Wca
     $(if $(WERROR),-Werror)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS_debug := -O1 -g
-FLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+FLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -ffile-prefix-map=$(CURDIR)=.
 FLAGS_asan := -O1 -g $(SANITIZE)
 FLAGS_cov := -O0 -g --coverage
 FLAGS_fuzz := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
@@ -129,7 +129,7 @@ parts = @failed=; for part in $(1); do printf '\n== %s\n' "$$part"; \
 test: deps ## install what is missing, then all tests: unit, integration, conformance, sql
 	$(call parts,unit integration conformance sql)
 unit: $(B)/tests/unit $(addprefix $(B)/replay/,$(FUZZERS)) ## unit tests, and the fuzzers' corpora once
-	$(call run_tests,$(B)/tests/unit $(ARGS))
+	$(call run_tests,$(B)/tests/unit --timeout 120 $(ARGS))
 	$(call run_tests,for f in $(FUZZERS); do $(B)/replay/$$f tests/fuzz/corpus/$${f#fuzz_} || rc=1; done)
 integration: all $(if $(INTEGRATION_SRC),$(B)/tests/integration) ## tests on real PostgreSQL and Redis
 	$(Q)$(if $(INTEGRATION_SRC),USHER_TEST_BIN=$(CURDIR)/$(B) tests/support/with-servers.sh $(B)/tests/integration $(ARGS),echo 'integration: no tests')

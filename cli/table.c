@@ -7,6 +7,8 @@
     X(cmd_migrate_up)                                                                                                  \
     X(cmd_migrate_status)                                                                                              \
     X(cmd_migrate_verify)                                                                                              \
+    X(cmd_rule_check)                                                                                                  \
+    X(cmd_season_generate)                                                                                             \
     X(cmd_season_load)                                                                                                 \
     X(cmd_health)                                                                                                      \
     X(cmd_help)                                                                                                        \

@@ -3,6 +3,7 @@
 -- Conventions: tenant_id leads every key outside automation_priv; text + CHECK instead of ENUM (enum comparison is not
 -- leakproof and could not be an index condition under row level security); every function names its search_path; every
 -- table of automation and automation_part has row level security on, so that a forgotten grant shows no rows.
+-- Functions that run per row or per round are PL/pgSQL: one in SQL that is SECURITY DEFINER is planned anew at each call (due_jobs: 1.5 ms instead of 0.4).
 
 do $$
 declare r text;
@@ -43,9 +44,11 @@ create table automation_priv.clock (
 insert into automation_priv.clock default values;
 
 create function automation.now() returns timestamptz
-language sql stable security definer set search_path = '' as $$
-    select case when c.mode = 'stepped' then c.at else pg_catalog.statement_timestamp() end from automation_priv.clock c
-$$;
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return (
+    select case when c.mode = 'stepped' then c.at else pg_catalog.statement_timestamp() end from automation_priv.clock c);
+end $$;
 grant execute on function automation.now() to public;
 
 -- Identifiers that must be the same in every play: SHA-256 over "domain\npart\n…" with \ and newline escaped inside parts,
@@ -273,13 +276,15 @@ create trigger rules_after_delete after delete on automation.rules
 
 -- ---- facts: what conditions and templates see of a wedding ---------------------------------------------------------------------
 create function automation_priv.facts(p_tenant uuid, p_wedding uuid, p_now timestamptz) returns jsonb
-language sql stable security definer set search_path = '' as $$
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return (
     select w.attributes || jsonb_build_object(
         'wedding', jsonb_build_object(
             'id', w.wedding_id, 'title', w.title, 'status', w.status, 'date', w.ceremony_date,
             'ceremony_time', to_char(w.ceremony_time, 'HH24:MI'), 'time_zone', w.time_zone, 'guest_count', w.guest_count,
             'service_types', to_jsonb(w.service_types), 'package', w.package, 'budget_cents', w.budget_cents,
-            'booked_on', w.booked_on, 'inquired_on', w.inquired_on, 'revision', w.revision,
+            'booked_on', w.booked_on, 'inquired_on', w.inquired_on, 'revision', w.revision, 'attributes', w.attributes,
             'date_local', to_char(w.ceremony_date, 'FMDay, FMDD FMMonth YYYY')),
         'venue', w.venue,
         'project', jsonb_build_object('stage', w.stage, 'tags', to_jsonb(w.tags)),
@@ -295,8 +300,8 @@ language sql stable security definer set search_path = '' as $$
         'today', (p_now at time zone w.time_zone)::date,
         'now', to_char(p_now at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
     from automation.weddings w join automation.tenants t using (tenant_id)
-    where w.tenant_id = p_tenant and w.wedding_id = p_wedding
-$$;
+    where w.tenant_id = p_tenant and w.wedding_id = p_wedding);
+end $$;
 revoke execute on function automation_priv.facts from public;
 grant execute on function automation_priv.facts to automation_worker, automation_scheduler;
 

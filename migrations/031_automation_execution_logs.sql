@@ -342,9 +342,10 @@ create table automation_priv.switches (
 );
 insert into automation_priv.switches default values;
 create function automation_priv.wake() returns void
-language sql security definer set search_path = '' as $$
-    select pg_catalog.pg_notify('automation_wake', '') from automation_priv.switches where notify
-$$;
+language plpgsql security definer set search_path = '' as $$
+begin
+    perform pg_catalog.pg_notify('automation_wake', '') from automation_priv.switches where notify;
+end $$;
 
 -- ---- the SQL door -----------------------------------------------------------------------------------------------------------------------
 -- Enqueues one free job in the caller's transaction. A unique key that is held returns the job that holds it and created = false.
@@ -459,9 +460,11 @@ create function automation_priv.lease() returns interval language sql immutable 
 create function automation_priv.crash_limit() returns integer language sql immutable parallel safe set search_path = '' as $$ select 3 $$;
 
 create function automation_priv.dead_owner(p_owner uuid) returns boolean
-language sql stable security definer set search_path = '' as $$
-    select not exists (select from automation_priv.workers w where w.worker_id = p_owner and w.beat_at > clock_timestamp() - automation_priv.lease())
-$$;
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return (
+    select not exists (select from automation_priv.workers w where w.worker_id = p_owner and w.beat_at > clock_timestamp() - automation_priv.lease()));
+end $$;
 
 -- ---- claim ------------------------------------------------------------------------------------------------------------------------------
 -- One statement for a read batch. p_held: jobs that the caller holds in memory. p_wait: lock instead of skipping locked rows (the repeated
@@ -502,7 +505,9 @@ end $$;
 
 -- May this job still act? 'run', or the outcome it ends with and why. The same question is asked again when more than 2 s pass before acting.
 create function automation_priv.fence(p_tenant uuid, p_wedding uuid, p_revision bigint, p_run uuid, p_deadline timestamptz, p_now timestamptz) returns text
-language sql stable security definer set search_path = '' as $$
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return (
     select case
         when p_deadline is not null and p_now > p_deadline then 'skipped:expired'
         when p_wedding is not null and w.wedding_id is null and p_run is not null then 'cancelled:wedding_deleted'
@@ -514,8 +519,8 @@ language sql stable security definer set search_path = '' as $$
     from (select 1) one
     left join automation.weddings w on w.tenant_id = p_tenant and w.wedding_id = p_wedding
     left join automation.runs r on r.tenant_id = p_tenant and r.run_id = p_run
-    left join automation.rules u on u.tenant_id = r.tenant_id and u.rule_id = r.rule_id
-$$;
+    left join automation.rules u on u.tenant_id = r.tenant_id and u.rule_id = r.rule_id);
+end $$;
 
 -- The second look before acting, for many jobs; with p_acting the row is also marked as acting (kinds whose unknown outcome asks a person).
 create function automation_priv.recheck_jobs(p_owner uuid, p_ids uuid[], p_claims integer[], p_acting boolean)
@@ -765,7 +770,10 @@ end $$;
 -- wedding goes first: a row waits behind the wedding's earlier due rows that are on their first attempt, claimed ones included.
 create function automation_priv.due_jobs(p_queue text, p_limit integer, p_share integer)
 returns table (job_id uuid, tenant_id uuid, claim_no integer)
-language sql stable security definer set search_path = '' as $$
+language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_column
+begin
+    return query
     with recursive now as materialized (select automation.now() as t),
     tenants(id) as (
         (select l.tenant_id from automation_priv.ledger l where l.queue = p_queue and l.due_at is not null order by l.tenant_id limit 1)
@@ -787,15 +795,18 @@ language sql stable security definer set search_path = '' as $$
               where h.tenant_id = l.tenant_id and h.wedding_id = l.wedding_id and h.due_at <= now.t and h.attempt = 1 and h.queue = l.queue
                 and (h.due_at, h.priority, h.job_id) < (l.due_at, l.priority, l.job_id)))
         order by l.due_at, l.priority, l.job_id limit s.n) j
-    order by j.turn, w.id limit p_limit
-$$;
+    order by j.turn, w.id limit p_limit;
+end $$;
 
 -- Of these, which are still due and unclaimed at that claim number? (The leader's memory of what it added forgets the others.)
 create function automation_priv.still_waiting(p_ids uuid[], p_claims integer[]) returns setof uuid
-language sql stable security definer set search_path = '' as $$
+language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_column
+begin
+    return query
     select l.job_id from unnest(p_ids, p_claims) as a(id, claim)
-    join automation_priv.ledger l on l.job_id = a.id and l.claim_no = a.claim and l.owner is null and l.due_at <= automation.now()
-$$;
+    join automation_priv.ledger l on l.job_id = a.id and l.claim_no = a.claim and l.owner is null and l.due_at <= automation.now();
+end $$;
 
 -- Frees the rows of workers that are dead, charging each claim once; rows beyond the crash limit end as poison; rows that were acting with a kind
 -- whose unknown outcome asks a person are parked. Returns the dead workers and what became of their rows; their rows in `workers` go when nothing is

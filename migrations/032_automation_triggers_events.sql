@@ -104,15 +104,18 @@ alter table automation.timings enable row level security;
 -- keeps the anchor's local time and adds seconds as elapsed time. The only place where local times become instants; ambiguous ones take PostgreSQL's choice, the second.
 create function automation_priv.instant(p_date date, p_time time, p_zone text, p_months integer, p_days integer, p_seconds bigint, p_at time)
 returns timestamptz
-language sql stable set search_path = '' as $$
+language plpgsql stable set search_path = '' as $$
+begin
+    return (
     select case when p_at is not null
         then ((p_date + make_interval(months => p_months, days => p_days))::date + p_at) at time zone p_zone
-        else ((p_date + make_interval(months => p_months, days => p_days))::date + p_time) at time zone p_zone + p_seconds * interval '1 second' end
-$$;
+        else ((p_date + make_interval(months => p_months, days => p_days))::date + p_time) at time zone p_zone + p_seconds * interval '1 second' end);
+end $$;
 
 -- Brings the timings of some weddings (null: all of the tenant) and some keys (null: all) in line. Fired ones stay fired, unless they are in p_again.
 create function automation_priv.refresh_timings(p_tenant uuid, p_weddings uuid[], p_timing uuid, p_again uuid[] default '{}') returns void
-language sql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' as $$
+begin
     insert into automation.timings as t (tenant_id, wedding_id, timing_id, state, due_at, revision)
     select w.tenant_id, w.wedding_id, k.timing_id,
            case when d.due_at is null or w.status in ('postponed', 'cancelled', 'archived') then 'suspended' else 'pending' end, d.due_at, w.revision
@@ -128,13 +131,16 @@ language sql security definer set search_path = '' as $$
     on conflict (tenant_id, wedding_id, timing_id) do update set
         due_at = excluded.due_at, revision = excluded.revision,
         state = case when t.state = 'fired' and not t.timing_id = any (p_again) then 'fired' else excluded.state end
-    where (t.due_at, t.revision, t.state) is distinct from (excluded.due_at, excluded.revision, excluded.state)
-$$;
+    where (t.due_at, t.revision, t.state) is distinct from (excluded.due_at, excluded.revision, excluded.state);
+end $$;
 
 -- The instant a step is due, from its specification, and the wedding's revision where it derives from the wedding's date.
 create function automation_priv.resolve_due(p_tenant uuid, p_wedding uuid, p_spec jsonb, p_now timestamptz)
 returns table (due_at timestamptz, revision bigint)
-language sql stable security definer set search_path = '' as $$
+language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_column
+begin
+    return query
     select case
             when p_spec is null or p_spec = '{}' then p_now
             when p_spec ? 'milestone' then greatest(p_now, automation_priv.instant(m.local_date, m.local_time, z.zone,
@@ -149,8 +155,8 @@ language sql stable security definer set search_path = '' as $$
     left join automation.weddings w on w.tenant_id = p_tenant and w.wedding_id = p_wedding
     left join automation.milestones m on m.tenant_id = p_tenant and m.wedding_id = p_wedding and m.name = p_spec ->> 'milestone'
     left join automation.tenants n on n.tenant_id = p_tenant
-    cross join lateral (select coalesce(w.time_zone, n.time_zone, 'UTC') as zone) z
-$$;
+    cross join lateral (select coalesce(w.time_zone, n.time_zone, 'UTC') as zone) z;
+end $$;
 
 -- ---- triggers on weddings and milestones ------------------------------------------------------------------------------------------------
 -- Weddings whose unclaimed jobs the leader must look at again.
@@ -181,13 +187,14 @@ create trigger weddings_insert before insert on automation.weddings for each row
 create trigger weddings_update before update on automation.weddings for each row execute function automation_priv.weddings_before();
 
 create function automation_priv.derive_milestones(p_tenant uuid, p_weddings uuid[]) returns void
-language sql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' as $$
+begin
     update automation.milestones d set local_date = m.local_date + d.derived_days, local_time = m.local_time
     from automation.milestones m
     where d.tenant_id = p_tenant and d.wedding_id = any (p_weddings) and d.source = 'derived' and m.tenant_id = d.tenant_id
       and m.wedding_id = d.wedding_id and m.name = d.derived_from
-      and (d.local_date, d.local_time) is distinct from (m.local_date + d.derived_days, m.local_time)
-$$;
+      and (d.local_date, d.local_time) is distinct from (m.local_date + d.derived_days, m.local_time);
+end $$;
 
 -- After a statement on weddings: mirror dates into milestones, bring timings in line, note the change for the leader, publish events.
 create function automation_priv.weddings_after() returns trigger
@@ -250,12 +257,13 @@ end $$;
 
 -- Events of our own tables: an id that is the same in every play; only for tenants that have rules.
 create function automation_priv.wedding_event(p_tenant uuid, p_wedding uuid, p_change bigint, p_type text, p_payload jsonb) returns void
-language sql security definer set search_path = '' as $$
-    select automation.publish_event(p_tenant, p_type, p_wedding, p_payload,
+language plpgsql security definer set search_path = '' as $$
+begin
+    perform automation.publish_event(p_tenant, p_type, p_wedding, p_payload,
         automation_priv.derive('wedding_event', p_tenant::text, p_wedding::text, p_change::text, p_type))
     where exists (select from automation.rules r where r.tenant_id = p_tenant and r.status = 'active')
-      and coalesce(nullif(current_setting('automation.hops', true), '')::smallint, 0) < 8
-$$;
+      and coalesce(nullif(current_setting('automation.hops', true), '')::smallint, 0) < 8;
+end $$;
 
 create trigger weddings_after_insert after insert on automation.weddings
     referencing new table as new_rows for each statement execute function automation_priv.weddings_after();
@@ -562,10 +570,13 @@ end $$;
 -- ---- the engine's stamp on rules -----------------------------------------------------------------------------------------------------------------
 create function automation_priv.rules_to_check(p_limit integer)
 returns table (tenant_id uuid, rule_id uuid, revision bigint, definition jsonb)
-language sql stable security definer set search_path = '' as $$
+language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_column
+begin
+    return query
     select r.tenant_id, r.rule_id, r.revision, r.definition from automation.rules r
-    where coalesce(r.validated_revision, 0) <> r.revision and coalesce(r.rejected_revision, 0) <> r.revision order by r.tenant_id, r.rule_id limit p_limit
-$$;
+    where coalesce(r.validated_revision, 0) <> r.revision and coalesce(r.rejected_revision, 0) <> r.revision order by r.tenant_id, r.rule_id limit p_limit;
+end $$;
 
 -- p_stamp: {"rejection": […]} or {"trigger_type", "event_type", "timing": {id, milestone, months, days, seconds, at, zone}}.
 create function automation_priv.stamp_rule(p_term bigint, p_tenant uuid, p_rule uuid, p_revision bigint, p_stamp jsonb) returns void
@@ -608,7 +619,9 @@ $$;
 
 -- Why the clock can not step now, or null: work that is due and waiting, or in flight.
 create function automation_priv.clock_busy() returns text
-language sql stable security definer set search_path = '' as $$
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return (
     select case
         when exists (select from automation_priv.outbox o where o.available_at <= n.t) then 'events'
         when exists (select from automation.timings t where t.state = 'pending' and t.due_at <= n.t) then 'timings'
@@ -617,8 +630,8 @@ language sql stable security definer set search_path = '' as $$
         when exists (select from automation_priv.ledger l where l.due_at <= n.t or l.owner is not null) then 'jobs'
         when exists (select from automation_priv.rules_to_check(1)) then 'rules'
         end
-    from (select automation.now() as t) n
-$$;
+    from (select automation.now() as t) n);
+end $$;
 
 -- Jumps to the next due instant, or to p_not_after if that comes first. Returns the clock, whether it moved, and why not ('' when nothing is ever due).
 create function automation_priv.clock_step(p_not_after timestamptz) returns table (at timestamptz, stepped boolean, busy text)

@@ -16,7 +16,7 @@
 #include "scheduler/admit_review.h"
 #include "scheduler/lead.h"
 
-#define BATCH 2000 /* new rows of one pass */
+#define BATCH 4000 /* new rows of one pass */
 #define LIST_EVERY_MS 10000
 #define DELAY_FIRST_MS 100
 #define DELAY_MAX_MS 5000
@@ -70,7 +70,8 @@ static void add_queue(struct admit *a, struct str name)
         return;
     }
     memset(q, 0, sizeof(*q));
-    if (queue_key(QUEUE_LEDGER, name, q->key, &info) != ERR_OK || queue_key(QUEUE_BARE, name, q->bare_key, &info) != ERR_OK) {
+    if (queue_key(QUEUE_LEDGER, name, q->key, &info) != ERR_OK ||
+        queue_key(QUEUE_BARE, name, q->bare_key, &info) != ERR_OK) {
         log_error("admit.bad_queue", L_BYTES("queue", name.p, name.n), L_STR("reason", info.text));
         return;
     }
@@ -136,7 +137,8 @@ static void accepted_again(struct admit_queue *q)
     q->delay_ms = 0;
 }
 
-static enum err add_jobs(struct lead *l, struct admit_queue *q, const struct queue_job *jobs, size_t n, struct err_info *info)
+static enum err add_jobs(struct lead *l, struct admit_queue *q, const struct queue_job *jobs, size_t n,
+                         struct err_info *info)
 {
     struct queue_added *added = mem_alloc(n * sizeof(*added));
     const int64_t now_ms = clock_mono_ms();
@@ -216,7 +218,7 @@ static enum err admit_queue_run(struct lead *l, struct admit_queue *q, bool *mor
         return ERR_OK;
     if (admit_review_due(q, size, now_ms))
         err = admit_review(l, q, info);
-    if (err == ERR_OK && q->memory.n < size)
+    if (err == ERR_OK && !admit_review_crowded(q, size))
         err = fill(l, q, size - q->memory.n, more, info);
     if (err == ERR_REDIS_NOGROUP) {
         admit_forget_queue(q);

@@ -31,17 +31,17 @@
 
 struct admit_queue {
     char name[SETTINGS_QUEUE_NAME_MAX + 1];
-    char key[QUEUE_KEY_SIZE];      /* of the ledger stream */
+    char key[QUEUE_KEY_SIZE]; /* of the ledger stream */
     char bare_key[QUEUE_KEY_SIZE];
     struct admitted memory;
-    bool ensured;          /* both groups were made or seen by this leader */
-    bool failed;           /* XADD was refused; logged */
-    int64_t retry_ms;      /* not before */
+    bool ensured;     /* both groups were made or seen by this leader */
+    bool failed;      /* XADD was refused; logged */
+    int64_t retry_ms; /* not before */
     int64_t delay_ms;
-    int64_t review_ms;     /* when the memory is compared with the stream next */
-    int64_t read_before;   /* entries read by the group, at read_at_ms */
+    int64_t review_ms;   /* when the memory is compared with the stream next */
+    int64_t read_before; /* entries read by the group, at read_at_ms */
     int64_t read_at_ms;
-    int64_t drain_per_s;   /* the most that was measured lately */
+    int64_t drain_per_s; /* the most that was measured lately */
 };
 
 struct admit {

@@ -17,9 +17,10 @@
 
 #define EVERY_MS 1000
 #define EVERY_FULL_MS 100
-#define MOST 20000           /* entries of one review */
-#define YOUNG_MS 1000        /* an entry acknowledged as stale because its row was locked is not added again at once */
-#define DRAIN_DECAY_SHIFT 3  /* the measured drain falls by an eighth a second */
+#define CROWDED_PART 8      /* of the window */
+#define MOST 20000          /* entries of one review */
+#define YOUNG_MS 1000       /* an entry acknowledged as stale because its row was locked is not added again at once */
+#define DRAIN_DECAY_SHIFT 3 /* the measured drain falls by an eighth a second */
 
 /* The jobs under review, oldest first. */
 struct review {
@@ -31,11 +32,17 @@ struct review {
     size_t n;
 };
 
+bool admit_review_crowded(const struct admit_queue *q, size_t window)
+{
+    return q->memory.n > 0 && q->memory.n + window / CROWDED_PART >= window;
+}
+
 bool admit_review_due(const struct admit_queue *q, size_t window, int64_t now_ms)
 {
     if (q->memory.n == 0)
         return false;
-    return now_ms >= q->review_ms || (q->memory.n >= window && now_ms >= q->review_ms - EVERY_MS + EVERY_FULL_MS);
+    return now_ms >= q->review_ms ||
+           (admit_review_crowded(q, window) && now_ms >= q->review_ms - EVERY_MS + EVERY_FULL_MS);
 }
 
 static void measure_drain(struct admit_queue *q, int64_t entries_read, int64_t now_ms)
@@ -117,13 +124,14 @@ static enum err drop_moved(struct lead *l, struct admit_queue *q, struct review 
     return ERR_OK;
 }
 
-static enum err review_delivered(struct lead *l, struct admit_queue *q, const struct queue_group *group, int64_t now_ms, struct err_info *info)
+static enum err review_delivered(struct lead *l, struct admit_queue *q, const struct queue_group *group, int64_t now_ms,
+                                 struct err_info *info)
 {
     struct review v;
     enum err err = ERR_OK;
 
     review_init(&v, q->memory.n < MOST ? q->memory.n : MOST);
-    LIST_FOR(it, &q->memory.order) {
+    LIST_FOR (it, &q->memory.order) {
         struct admitted_job *a = LIST_OWNER(it, struct admitted_job, order);
         if (v.n == MOST || queue_id_cmp(&a->entry, &group->last_delivered) > 0)
             break;
@@ -137,14 +145,15 @@ static enum err review_delivered(struct lead *l, struct admit_queue *q, const st
     return err;
 }
 
-static enum err review_undelivered(struct lead *l, struct admit_queue *q, const struct queue_group *group, struct err_info *info)
+static enum err review_undelivered(struct lead *l, struct admit_queue *q, const struct queue_group *group,
+                                   struct err_info *info)
 {
     struct review v;
     size_t beyond = 0;
     enum err err = ERR_OK;
 
     review_init(&v, q->memory.n < MOST ? q->memory.n : MOST);
-    LIST_FOR(it, &q->memory.order) {
+    LIST_FOR (it, &q->memory.order) {
         struct admitted_job *a = LIST_OWNER(it, struct admitted_job, order);
         if (queue_id_cmp(&a->entry, &group->last_delivered) <= 0)
             continue;

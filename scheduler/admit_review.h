@@ -12,7 +12,9 @@
 struct lead;
 struct admit_queue;
 
-/* Once a second; more often while a full memory holds admission up. */
+/* Nearly all of the window is remembered: asking the ledger would cost the whole window again for a few new rows. */
+bool admit_review_crowded(const struct admit_queue *q, size_t window);
+/* Once a second; more often while a crowded memory holds admission up. */
 bool admit_review_due(const struct admit_queue *q, size_t window, int64_t now_ms);
 /* ERR_REDIS_NOGROUP: the stream or its group is gone, and all that was remembered with it. */
 enum err admit_review(struct lead *l, struct admit_queue *q, struct err_info *info) MUST_USE;

@@ -34,7 +34,8 @@ void admitted_drop(struct admitted *m, struct admitted_job *a)
     mem_free(a);
 }
 
-void admitted_put(struct admitted *m, const struct id *job, int32_t claim_no, const struct queue_id *entry, int64_t now_ms)
+void admitted_put(struct admitted *m, const struct id *job, int32_t claim_no, const struct queue_id *entry,
+                  int64_t now_ms)
 {
     struct admitted_job *a = admitted_find(m, job);
 

@@ -30,7 +30,8 @@ void admitted_fini(struct admitted *m);
 /* Is the job remembered at that claim number? */
 bool admitted_has(const struct admitted *m, const struct id *job, int32_t claim_no);
 /* Remembers it, in place of what was known of the job. */
-void admitted_put(struct admitted *m, const struct id *job, int32_t claim_no, const struct queue_id *entry, int64_t now_ms);
+void admitted_put(struct admitted *m, const struct id *job, int32_t claim_no, const struct queue_id *entry,
+                  int64_t now_ms);
 void admitted_drop(struct admitted *m, struct admitted_job *a);
 struct admitted_job *admitted_find(const struct admitted *m, const struct id *job);
 void admitted_clear(struct admitted *m);

@@ -24,10 +24,11 @@ static json_t *timing_json(const struct rule_trigger *t)
 
     match_timing_id(t, &id);
     o = json_pack("{s:s, s:s, s:i, s:i, s:I, s:s}", "id", id_format(&id, text), "milestone",
-                  vocab_text(VOCAB_MILESTONE, (int)t->milestone), "months", (int)t->offset.months, "days", (int)t->offset.days,
-                  "seconds", (json_int_t)t->offset.seconds, "zone", t->zone);
+                  vocab_text(VOCAB_MILESTONE, (int)t->milestone), "months", (int)t->offset.months, "days",
+                  (int)t->offset.days, "seconds", (json_int_t)t->offset.seconds, "zone", t->zone);
     if (t->at_minute >= 0) {
-        (void)snprintf(at, sizeof(at), "%02d:%02d", (int)(t->at_minute / MINUTES_PER_HOUR), (int)(t->at_minute % MINUTES_PER_HOUR));
+        (void)snprintf(at, sizeof(at), "%02d:%02d", (int)(t->at_minute / MINUTES_PER_HOUR),
+                       (int)(t->at_minute % MINUTES_PER_HOUR));
         (void)json_object_set_new(o, "at", json_string(at));
     }
     return o;
@@ -61,8 +62,9 @@ static enum err stamp(struct lead *l, const struct store_rule *row, json_t *what
 
 static void log_rejected(const struct store_rule *row, const struct rule_errors *errors)
 {
-    log_warn("rule.rejected", L_ID("tenant", &row->tenant_id), L_ID("rule", &row->rule_id), L_INT("revision", row->revision),
-             L_STR("pointer", errors->items[0].pointer), L_STR("reason", errors->items[0].message));
+    log_warn("rule.rejected", L_ID("tenant", &row->tenant_id), L_ID("rule", &row->rule_id),
+             L_INT("revision", row->revision), L_STR("pointer", errors->items[0].pointer),
+             L_STR("reason", errors->items[0].message));
 }
 
 static enum err check_rule(struct lead *l, const struct store_rule *row, struct err_info *info)
@@ -79,7 +81,8 @@ static enum err check_rule(struct lead *l, const struct store_rule *row, struct 
     if (err == ERR_OK && errors.n > 0)
         log_rejected(row, &errors);
     else if (err == ERR_OK)
-        log_debug("rule.accepted", L_ID("tenant", &row->tenant_id), L_ID("rule", &row->rule_id), L_INT("revision", row->revision));
+        log_debug("rule.accepted", L_ID("tenant", &row->tenant_id), L_ID("rule", &row->rule_id),
+                  L_INT("revision", row->revision));
     rule_free(r);
     rule_errors_free(&errors);
     logic_fields_free(fields);

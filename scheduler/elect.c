@@ -26,8 +26,8 @@
 struct candidate {
     struct elect *e;
     struct db_session *db;
-    enum err failed;      /* what was logged */
-    int stale_pid;        /* the holder whose beat was too old at the last look */
+    enum err failed; /* what was logged */
+    int stale_pid;   /* the holder whose beat was too old at the last look */
     bool leading;
     int64_t term;
     struct lead lead;
@@ -76,7 +76,8 @@ static enum err check_clock(struct candidate *c, struct err_info *info)
     enum err err = store_lead_clock(c->db, &clock, info);
 
     if (err == ERR_OK && clock.stepped && c->e->settings->common.environment != SETTINGS_DEVELOPMENT) {
-        log_error("clock.stepped", L_STR("reason", "the database's domain clock is stepped; only environment=development runs on it"));
+        log_error("clock.stepped",
+                  L_STR("reason", "the database's domain clock is stepped; only environment=development runs on it"));
         atomic_store(&c->e->refused, true);
         return err_set(info, ERR_STATE, "stepped clock");
     }
@@ -194,7 +195,8 @@ static void *elect_main(void *arg)
     return NULL;
 }
 
-void elect_start(struct elect *e, const struct scheduler_settings *settings, struct wake *work, void (*on_refused)(void *arg), void *arg)
+void elect_start(struct elect *e, const struct scheduler_settings *settings, struct wake *work,
+                 void (*on_refused)(void *arg), void *arg)
 {
     memset(e, 0, sizeof(*e));
     e->settings = settings;

@@ -14,8 +14,8 @@
 
 struct elect {
     const struct scheduler_settings *settings;
-    struct wake *work;   /* rings the duty thread */
-    struct wake pause;   /* between looks; ended early by elect_stop */
+    struct wake *work; /* rings the duty thread */
+    struct wake pause; /* between looks; ended early by elect_stop */
     atomic_bool stop;
     atomic_bool leading; /* for whoever wants to know */
     atomic_bool refused; /* the database's clock is stepped and this is no development environment: the thread has ended */
@@ -26,7 +26,8 @@ struct elect {
 };
 
 /* Fills and starts. on_refused and arg may be NULL. */
-void elect_start(struct elect *e, const struct scheduler_settings *settings, struct wake *work, void (*on_refused)(void *arg), void *arg);
+void elect_start(struct elect *e, const struct scheduler_settings *settings, struct wake *work,
+                 void (*on_refused)(void *arg), void *arg);
 /* Ends the duties after their transaction, releases the lock by closing the session, joins. */
 void elect_stop(struct elect *e);
 

@@ -27,6 +27,7 @@ struct duty {
     bool (*due)(const struct lead *l, const struct store_work *w); /* NULL: always */
     int64_t every_ms;
     bool needs_redis;
+    bool breeds; /* what it did may be work for others, which the next look finds: a stamped rule's timings, a moved wedding */
     bool outward; /* not while PostgreSQL is behind Redis's beacon */
 };
 
@@ -62,17 +63,17 @@ static bool has_timings(const struct lead *l, const struct store_work *w)
 /* In this order: what decides whether the stores can be trusted, then rules before the events and timings that they match, events
  * before timings of the same instant (so that plays repeat), and admission after all that plans. */
 static const struct duty duties[] = {
-    {"beacon", beacon_run, NULL, POLL_MS, true, false},
-    {"maintain", maintain_run, NULL, POLL_MS, false, false},
-    {"check", check_run, has_rules, 0, false, false},
-    {"dispatch", dispatch_run, has_events, 0, false, true},
-    {"waits", waits_run, has_waits, 0, false, true},
-    {"replan", replan_run, has_weddings, 0, false, true},
-    {"tick", tick_run, has_timings, 0, false, true},
-    {"admit", admit_run, NULL, 0, true, true},
-    {"sweep", sweep_run, NULL, 2 * POLL_MS, false, false},
-    {"fold", fold_run, NULL, POLL_MS, false, false},
-    {"trim", trim_run, NULL, POLL_MS, true, false},
+    {"beacon", beacon_run, NULL, POLL_MS, .needs_redis = true},
+    {"maintain", maintain_run, NULL, .every_ms = POLL_MS},
+    {"check", check_run, has_rules, 0, .breeds = true},
+    {"dispatch", dispatch_run, has_events, 0, .breeds = true, .outward = true},
+    {"waits", waits_run, has_waits, 0, .outward = true},
+    {"replan", replan_run, has_weddings, 0, .outward = true},
+    {"tick", tick_run, has_timings, 0, .breeds = true, .outward = true},
+    {"admit", admit_run, NULL, 0, .needs_redis = true, .outward = true},
+    {"sweep", sweep_run, NULL, .every_ms = 2 * POLL_MS},
+    {"fold", fold_run, NULL, .every_ms = POLL_MS},
+    {"trim", trim_run, NULL, POLL_MS, .needs_redis = true},
 };
 #define N_DUTIES (sizeof(duties) / sizeof(duties[0]))
 _Static_assert(N_DUTIES <= LEAD_DUTIES_MAX, "struct lead has room for every duty");
@@ -255,8 +256,8 @@ static bool is_due(const struct lead *l, size_t i, const struct store_work *work
 {
     const struct duty *d = &duties[i];
 
-    return clock_mono_ms() >= l->duties[i].next_ms && (!d->needs_redis || l->redis != NULL) && (!d->outward || !l->behind) &&
-           (d->due == NULL || d->due(l, work));
+    return clock_mono_ms() >= l->duties[i].next_ms && (!d->needs_redis || l->redis != NULL) &&
+           (!d->outward || !l->behind) && (d->due == NULL || d->due(l, work));
 }
 
 static enum err run_duty(struct lead *l, size_t i, bool *more)
@@ -271,11 +272,11 @@ static enum err run_duty(struct lead *l, size_t i, bool *more)
         note_failure(l, i, err, &info);
     else
         note_success(l, i);
-    *more = *more || (err == ERR_OK && again);
+    *more = *more || (err == ERR_OK && (again || duties[i].breeds));
     return ERR_OK;
 }
 
-/* The look is taken once: what a duty plans or moves is found in the next round, which follows at once when it said so. */
+/* Taken once a round. */
 static enum err look(struct lead *l, struct store_work *work)
 {
     struct err_info info = {0};
@@ -304,27 +305,20 @@ enum err lead_round(struct lead *l, bool *more)
         if (is_due(l, i, &work))
             err = run_duty(l, i, more);
     }
-    /* A rule that was stamped may have made timings due; an event that ended a wait or moved a wedding is seen the next time. */
-    *more = *more || work.rules || work.events;
     return err;
 }
 
-static int64_t idle_ms(const struct lead *l, bool failing)
+/* Until something falls due, but not in a rush while a duty waits for its next try: what is due may be what it fails at. */
+static int64_t idle_ms(const struct lead *l)
 {
     int64_t ms = l->settings->tick_ms < POLL_MS ? l->settings->tick_ms : POLL_MS;
+    bool failing = l->db_failed != ERR_OK;
 
     if (!l->clock_stepped && l->wake_due_us < ms * US_PER_MS)
         ms = l->wake_due_us / US_PER_MS + 1;
+    for (size_t i = 0; i < N_DUTIES; i++)
+        failing = failing || l->duties[i].failed != ERR_OK;
     return failing && ms < DELAY_FIRST_MS ? DELAY_FIRST_MS : ms;
-}
-
-static bool any_failing(const struct lead *l)
-{
-    for (size_t i = 0; i < N_DUTIES; i++) {
-        if (l->duties[i].failed != ERR_OK)
-            return true;
-    }
-    return l->db_failed != ERR_OK;
 }
 
 void *lead_main(void *lead)
@@ -337,9 +331,8 @@ void *lead_main(void *lead)
         bool more = false;
         if (lead_connect(l, &info) == ERR_OK)
             err = lead_round(l, &more);
-        const bool failing = any_failing(l);
-        if (err == ERR_OK && !atomic_load(&l->stop) && (!more || failing))
-            (void)wake_wait(l->wake, idle_ms(l, failing));
+        if (err == ERR_OK && !atomic_load(&l->stop) && !more)
+            (void)wake_wait(l->wake, idle_ms(l));
     }
     if (err == ERR_STATE)
         log_warn("leader.term_ended", L_INT("term", l->term));

@@ -48,16 +48,16 @@ struct lead {
     struct rulesets *rules;
     struct plan plan;
     struct admit admit;
-    int singles;          /* events still to be taken one by one */
-    bool careful;         /* the last tick failed: a savepoint before each timing */
-    int64_t wake_due_us;  /* domain time until something falls due */
+    int singles;         /* events still to be taken one by one */
+    bool careful;        /* the last tick failed: a savepoint before each timing */
+    int64_t wake_due_us; /* domain time until something falls due */
 
-    bool behind;          /* PostgreSQL is behind Redis's beacon: no dispatching, ticking, admission */
-    bool clocks_apart;    /* no ticking */
+    bool behind;       /* PostgreSQL is behind Redis's beacon: no dispatching, ticking, admission */
+    bool clocks_apart; /* no ticking */
     bool clocks_warned;
-    bool clock_stepped;   /* development's stepped clock */
+    bool clock_stepped;     /* development's stepped clock */
     int64_t beacon_written; /* what this leader wrote to Redis last; 0: nothing yet */
-    int64_t sweep_all_ms; /* when consumers are looked through next */
+    int64_t sweep_all_ms;   /* when consumers are looked through next */
     int64_t partitions_ms, clocks_ms;
 };
 
@@ -84,10 +84,10 @@ enum err dispatch_run(struct lead *l, bool *more, struct err_info *info) MUST_US
 enum err waits_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;    /* new event waits look back */
 enum err replan_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;   /* moved and cancelled weddings */
 enum err tick_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;     /* due timings → runs */
-enum err sweep_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;    /* dead workers' jobs and consumers */
-enum err fold_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;     /* counters */
+enum err sweep_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* dead workers' jobs and consumers */
+enum err fold_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;  /* counters */
 enum err maintain_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* partitions, clocks */
-enum err trim_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;     /* streams: groups, finished prefix */
-enum err beacon_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;   /* is either store behind the other? */
+enum err trim_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;   /* streams: groups, finished prefix */
+enum err beacon_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* is either store behind the other? */
 
 #endif

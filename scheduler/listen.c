@@ -11,8 +11,8 @@
 #include "common/io/rconn.h"
 
 #define RETRY_MS 1000
-#define NOTIFY_WAIT_MS 500    /* how long stopping may take */
-#define SUBSCRIBED_MS 10000   /* a silent subscription is made anew: a half-open connection says nothing either */
+#define NOTIFY_WAIT_MS 500  /* how long stopping may take */
+#define SUBSCRIBED_MS 10000 /* a silent subscription is made anew: a half-open connection says nothing either */
 #define CONNECT_MS 3000
 
 static void listen_db_once(struct listen *l)
@@ -106,7 +106,8 @@ void listen_start(struct listen *l, const struct scheduler_settings *settings, s
     l->wake = wake;
     wake_init(&l->pause_db);
     wake_init(&l->pause_redis);
-    l->started = pthread_create(&l->db, NULL, listen_db, l) == 0 && pthread_create(&l->redis, NULL, listen_redis, l) == 0;
+    l->started =
+        pthread_create(&l->db, NULL, listen_db, l) == 0 && pthread_create(&l->redis, NULL, listen_redis, l) == 0;
 }
 
 /* The thread that waits for Redis is woken by its own channel. When Redis is gone it waits for nothing. */
@@ -115,7 +116,8 @@ static void say_something(struct listen *l)
     struct rsession *s = open_redis(l, CONNECT_MS);
     const struct reply *reply = NULL;
 
-    if (s != NULL && rsession_command(s, 3, (struct str[]){STR("PUBLISH"), STR(QUEUE_CHANNEL_WAKE), STR("stop")}, &reply, NULL) != ERR_OK)
+    if (s != NULL && rsession_command(s, 3, (struct str[]){STR("PUBLISH"), STR(QUEUE_CHANNEL_WAKE), STR("stop")},
+                                      &reply, NULL) != ERR_OK)
         log_debug("listen.stop", L_STR("reason", "PUBLISH failed"));
     rsession_close(s);
 }

@@ -111,8 +111,8 @@ static void put_run(struct buf *b, const struct plan_run *run)
     put_time(b, "due", run->due_us);
     put_str(b, "state", run->skipped != NULL ? STR("skipped") : STR("running"));
     put_str(b, "reason", (struct str){run->skipped, run->skipped != NULL ? str_of(run->skipped).n : 0});
-    buf_printf(b, ",\"bound\":%s,\"hops\":%d,\"single\":%s,\"priority\":%d", is_bound(run->rule) ? "true" : "false", run->hops,
-               settings->mode == MODE_SINGLE ? "true" : "false", (int)settings->priority);
+    buf_printf(b, ",\"bound\":%s,\"hops\":%d,\"single\":%s,\"priority\":%d", is_bound(run->rule) ? "true" : "false",
+               run->hops, settings->mode == MODE_SINGLE ? "true" : "false", (int)settings->priority);
     if (settings->max_runs_per_wedding > 0)
         buf_printf(b, ",\"max_runs\":%" PRId64, settings->max_runs_per_wedding);
     put_json(b, "context", run->context);

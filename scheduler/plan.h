@@ -17,24 +17,24 @@
 struct plan {
     struct db_session *session;
     int64_t term;
-    struct buf runs;  /* a JSON array without its last bracket */
-    int n;            /* in it */
-    int64_t planned;  /* handed over since plan_begin */
-    int64_t started;  /* of them: new, or fired again after they were superseded or skipped */
+    struct buf runs; /* a JSON array without its last bracket */
+    int n;           /* in it */
+    int64_t planned; /* handed over since plan_begin */
+    int64_t started; /* of them: new, or fired again after they were superseded or skipped */
 };
 
 struct plan_run {
     struct id tenant_id, wedding_id, rule_id; /* wedding: zero for none */
     int64_t rule_revision;
     const struct rule *rule;
-    struct id ref;                /* timing or event */
-    int64_t seq;                  /* of the event; 0: none, waits then count from now */
+    struct id ref; /* timing or event */
+    int64_t seq;   /* of the event; 0: none, waits then count from now */
     int64_t due_us;
-    const char *skipped;          /* why it does not run, or NULL: it runs */
+    const char *skipped; /* why it does not run, or NULL: it runs */
     int64_t wedding_revision;
     struct str wedding_status;
     int hops;
-    const json_t *context;        /* borrowed */
+    const json_t *context; /* borrowed */
 };
 
 void plan_begin(struct plan *p);

@@ -1,5 +1,6 @@
-/* replan: after a wedding moved or ended, its unclaimed jobs are superseded, derived anew or cancelled (automation_priv.replan_weddings,
- * one transaction). Rows that somebody has locked leave their wedding for the next round; what is claimed meanwhile is fenced by the claim. */
+/* replan: after a wedding moved or ended, its unclaimed jobs are superseded, derived anew or cancelled
+ * (automation_priv.replan_weddings, one transaction). Rows that somebody has locked leave their wedding for the next round; what is
+ * claimed meanwhile is fenced by the claim. */
 #include "scheduler/lead.h"
 
 #include "common/base/log.h"

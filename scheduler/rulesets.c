@@ -26,9 +26,9 @@ struct entry {
     struct list lru;
     struct key key;
     size_t bytes;
-    int64_t version;     /* rule set */
-    struct match *match; /* rule set */
-    struct map listed;   /* rule set: ids of its rules; the values mean nothing */
+    int64_t version;             /* rule set */
+    struct match *match;         /* rule set */
+    struct map listed;           /* rule set: ids of its rules; the values mean nothing */
     struct logic_fields *fields; /* pinned revision */
     struct rulesets_pinned pinned;
 };
@@ -144,7 +144,8 @@ static void put_rules(struct entry *e, const struct db_result *r, struct map *li
         (void)map_put(listed, &row.rule_id, sizeof(row.rule_id), e);
         if (match_get(e->match, &row.rule_id, &revision) != NULL && revision == row.revision)
             continue;
-        (void)match_remove(e->match, &row.rule_id); /* also when the new revision does not compile: the old one has ended */
+        (void)match_remove(e->match,
+                           &row.rule_id); /* also when the new revision does not compile: the old one has ended */
         put_rule(e->match, &e->key.tenant, &row);
     }
 }
@@ -187,8 +188,8 @@ static enum err bring_up_to_date(struct entry *e, struct db_session *s, struct e
     return ERR_OK;
 }
 
-enum err rulesets_get(struct rulesets *c, struct db_session *s, const struct id *tenant, int64_t version, struct match **out,
-                   struct err_info *info)
+enum err rulesets_get(struct rulesets *c, struct db_session *s, const struct id *tenant, int64_t version,
+                      struct match **out, struct err_info *info)
 {
     struct key key = {.tenant = *tenant};
     struct entry *e = find(c, &key);
@@ -210,8 +211,8 @@ enum err rulesets_get(struct rulesets *c, struct db_session *s, const struct id 
     return ERR_OK;
 }
 
-const struct rulesets_pinned *rulesets_pinned(struct rulesets *c, const struct id *tenant, const struct id *rule, int64_t revision,
-                                        struct str definition)
+const struct rulesets_pinned *rulesets_pinned(struct rulesets *c, const struct id *tenant, const struct id *rule,
+                                              int64_t revision, struct str definition)
 {
     struct key key = {*tenant, *rule, revision};
     struct store_rule row = {*tenant, *rule, revision, definition};

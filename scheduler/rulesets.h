@@ -20,8 +20,8 @@ struct rulesets *rulesets_new(size_t max_bytes);
 void rulesets_free(struct rulesets *c); /* NULL is fine */
 
 /* Borrowed until the next call on the cache. A revision that this program can not compile is logged and left out. */
-enum err rulesets_get(struct rulesets *c, struct db_session *s, const struct id *tenant, int64_t version, struct match **out,
-                   struct err_info *info) MUST_USE;
+enum err rulesets_get(struct rulesets *c, struct db_session *s, const struct id *tenant, int64_t version,
+                      struct match **out, struct err_info *info) MUST_USE;
 
 /* One pinned revision: a step's condition is evaluated with `facts`, which are made with the rule's own fields. */
 struct rulesets_pinned {
@@ -29,8 +29,8 @@ struct rulesets_pinned {
     struct logic_facts *facts;
 };
 /* Borrowed likewise. NULL when the definition does not compile. */
-const struct rulesets_pinned *rulesets_pinned(struct rulesets *c, const struct id *tenant, const struct id *rule, int64_t revision,
-                                        struct str definition);
+const struct rulesets_pinned *rulesets_pinned(struct rulesets *c, const struct id *tenant, const struct id *rule,
+                                              int64_t revision, struct str definition);
 
 size_t rulesets_bytes(const struct rulesets *c);
 size_t rulesets_count(const struct rulesets *c); /* sets and pinned revisions */

@@ -25,10 +25,10 @@ static enum err sweep_ledger(struct lead *l, bool *more, bool *any, struct err_i
     for (int i = 0; err == ERR_OK && i < db_rows(r); i++) {
         struct store_swept w;
         store_lead_swept(r, i, &w);
-        log_warn("worker.swept", L_ID("worker", &w.worker_id), L_BYTES("name", w.name.p, w.name.n), L_INT("freed", w.freed),
-                 L_INT("poisoned", w.poisoned), L_INT("left_over", w.left_over));
+        log_warn("worker.swept", L_ID("worker", &w.worker_id), L_BYTES("name", w.name.p, w.name.n),
+                 L_INT("freed", w.freed), L_INT("poisoned", w.poisoned), L_INT("left_over", w.left_over));
         *any = true;
-        *more = *more || (w.left_over > 0 && w.freed == BATCH);
+        *more = *more || w.freed > 0; /* to be admitted, or more of them */
     }
     db_result_free(r);
     return err;
@@ -48,7 +48,8 @@ static enum err acknowledge(struct lead *l, const char *key, const char *consume
     return err;
 }
 
-static enum err remove_consumer(struct lead *l, const char *key, bool ledger, const struct id *worker, struct err_info *info)
+static enum err remove_consumer(struct lead *l, const char *key, bool ledger, const struct id *worker,
+                                struct err_info *info)
 {
     char name[ID_TEXT_SIZE];
     enum err err = ERR_OK;
@@ -62,7 +63,8 @@ static enum err remove_consumer(struct lead *l, const char *key, bool ledger, co
 }
 
 /* Consumers whose name is a worker's id; others belong to somebody else (an operator with redis-cli) and are left alone. */
-static enum err worker_consumers(struct lead *l, const char *key, struct arena *arena, struct id **ids, size_t *n, struct err_info *info)
+static enum err worker_consumers(struct lead *l, const char *key, struct arena *arena, struct id **ids, size_t *n,
+                                 struct err_info *info)
 {
     struct queue_consumer *list = NULL;
     size_t consumers = 0;

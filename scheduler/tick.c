@@ -43,14 +43,10 @@ static enum err is_outrun(struct tick *t, const struct rule *rule, bool *outrun)
         return ERR_OK;
     switch (rule->settings.late) {
     case LATE_SKIP:
-    case LATE_ASK: /* refused by the validator */
-        *outrun = true;
-        return ERR_OK;
-    case LATE_FIRE_LATEST_ONLY:
-        return store_lead_later_timing(t->lead->db, t->timing, outrun, t->info);
+    case LATE_ASK: /* refused by the validator */ *outrun = true; return ERR_OK;
+    case LATE_FIRE_LATEST_ONLY: return store_lead_later_timing(t->lead->db, t->timing, outrun, t->info);
     case LATE_FIRE_ALL:
-    case LATE_COUNT:
-        return ERR_OK;
+    case LATE_COUNT: return ERR_OK;
     }
     return ERR_OK;
 }
@@ -79,7 +75,8 @@ static bool on_hit(const struct match_hit *hit, void *ctx)
         run.skipped = "conditions_not_met";
     else if (hit->truth == LOGIC_UNKNOWN)
         run.skipped = hit->reason;
-    (void)json_object_set_new(t->context, "milestone", json_string(vocab_text(VOCAB_MILESTONE, (int)hit->rule->trigger.milestone)));
+    (void)json_object_set_new(t->context, "milestone",
+                              json_string(vocab_text(VOCAB_MILESTONE, (int)hit->rule->trigger.milestone)));
     if (t->err == ERR_OK)
         t->err = plan_add(&t->lead->plan, &run, t->info);
     return t->err == ERR_OK;
@@ -141,8 +138,8 @@ static enum err tick_carefully(struct lead *l, const struct store_timing *t, str
         err = plan_flush(&l->plan, info);
     if (!comes_again(err))
         return err;
-    log_error("timing.failed", L_ID("tenant", &t->tenant_id), L_ID("wedding", &t->wedding_id), L_ID("timing", &t->timing_id),
-              L_STR("reason", info->text));
+    log_error("timing.failed", L_ID("tenant", &t->tenant_id), L_ID("wedding", &t->wedding_id),
+              L_ID("timing", &t->timing_id), L_STR("reason", info->text));
     plan_drop(&l->plan);
     return db_exec(l->db, "rollback to savepoint one_timing", NULL, info);
 }

@@ -47,7 +47,7 @@ enum err waits_run(struct lead *l, bool *more, struct err_info *info)
 {
     struct db_result *r = NULL;
     struct waking waking = {0};
-    struct store_work left;
+    struct store_work left = {.waits = false};
     int64_t woken = 0;
     enum err err = lead_begin(l, info);
 

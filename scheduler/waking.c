@@ -10,7 +10,8 @@
 
 bool waking_matches(struct rulesets *rules, const struct waking_step *step, const struct facts *facts)
 {
-    const struct rulesets_pinned *pinned = rulesets_pinned(rules, &step->tenant_id, &step->rule_id, step->revision, step->definition);
+    const struct rulesets_pinned *pinned =
+        rulesets_pinned(rules, &step->tenant_id, &step->rule_id, step->revision, step->definition);
     const struct step *s = pinned != NULL ? program_step(&pinned->rule->program, step->step) : NULL;
 
     if (s == NULL || s->type != ACTION_WAIT || s->wait.kind != WAIT_EVENT)

@@ -36,7 +36,8 @@ bool waking_matches(struct rulesets *rules, const struct waking_step *step, cons
 /* Notes it; the first event of a job counts. */
 void waking_add(struct waking *w, const struct id *job, const struct facts *facts);
 /* Wakes what was noted, in the transaction that runs. */
-enum err waking_flush(struct waking *w, struct db_session *s, int64_t term, int64_t *woken, struct err_info *info) MUST_USE;
+enum err waking_flush(struct waking *w, struct db_session *s, int64_t term, int64_t *woken,
+                      struct err_info *info) MUST_USE;
 void waking_free(struct waking *w);
 
 #endif

@@ -12,7 +12,7 @@
 #include "common/base/clock.h"
 #include "common/base/str.h"
 
-#define POLL_MS 2          /* while the system works; development only, one small query */
+#define POLL_MS 4 /* while the system works; development only, one small query */
 #define STUCK_MS 120000
 #define PROGRESS_MS 500
 #define LINE_EVERY_DAYS 30 /* without a terminal */

@@ -1,7 +1,7 @@
 /* logic: the public face: limits, names, evaluation of a whole rule.
  *
- * Happy path: logic_eval empties the arena of the evaluation before, evaluates node 0 and reduces its value to a truth. Failure: see
- * enum logic_why; nothing here allocates unless a rule makes lists or texts. */
+ * Happy path: logic_eval empties the arena of the evaluation before, evaluates node 0 and reduces its value to a truth.
+ * Failure: see enum logic_why; nothing here allocates unless a rule makes lists or texts. */
 #include "common/core/logic.h"
 
 #include <stdio.h>
@@ -165,7 +165,8 @@ json_t *logic_value(const struct logic *logic, struct logic_facts *facts, struct
 }
 
 /* The error's type as the suites name it; our own bounds by their reason. */
-static void report_raised(struct logic_error *why, const struct logic *logic, const struct logic_reason *reason, const json_t *thrown)
+static void report_raised(struct logic_error *why, const struct logic *logic, const struct logic_reason *reason,
+                          const json_t *thrown)
 {
     char text[LOGIC_REASON_SIZE];
     const char *type = json_string_value(json_object_get(thrown, "type"));

@@ -1,5 +1,6 @@
-/* logic_build: see logic_build.h. Grows arrays by doubling; the caller bounds what goes in by the rule's limits. Failure: none; small
- * allocations abort. */
+/* logic_build: see logic_build.h. Grows arrays by doubling; the caller bounds what goes in by the rule's limits.
+ * Failure: none; small allocations abort. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +58,7 @@ static bool same_const(struct value a, struct value b)
     if (a.type == VALUE_INT)
         return a.u.i == b.u.i;
     if (a.type == VALUE_REAL)
-        return memcmp(&a.u.d, &b.u.d, sizeof(a.u.d)) == 0; /* -0 is not 0 */
+        return a.u.d == b.u.d && signbit(a.u.d) == signbit(b.u.d);
     return a.type == VALUE_NULL || (a.type == VALUE_BOOL && a.u.b == b.u.b);
 }
 
@@ -94,7 +95,7 @@ struct value logic_build_keep(struct logic_build *b, const json_t *json)
 /* ---- packing ---- */
 
 struct packer {
-    char *at;        /* where the next texts and lists go */
+    char *at; /* where the next texts and lists go */
     struct logic *logic;
     uint32_t n_leaves;
     size_t n_leaf_values;
@@ -206,7 +207,8 @@ static size_t measure(const struct logic_build *b, const struct packer *p)
     size_t n = rounded(sizeof(struct logic)) + rounded(b->n_nodes * sizeof(*b->nodes)) +
                rounded(b->n_nodes * sizeof(*b->places)) + rounded(b->n_consts * sizeof(*b->consts)) +
                rounded(b->n_slots * sizeof(*b->slots)) + rounded(b->n_kept * sizeof(json_t *)) +
-               rounded(p->n_leaves * sizeof(struct logic_leaf)) + rounded(p->n_leaf_values * sizeof(struct logic_scalar));
+               rounded(p->n_leaves * sizeof(struct logic_leaf)) +
+               rounded(p->n_leaf_values * sizeof(struct logic_scalar));
 
     for (uint32_t i = 0; i < b->n_consts; i++)
         n += const_bytes(b->consts[i]);
@@ -252,7 +254,8 @@ struct logic *logic_build_pack(struct logic_build *b)
     l->slots = take(&p, b->slots, b->n_slots * sizeof(*b->slots));
     l->kept = take(&p, b->kept, b->n_kept * sizeof(json_t *));
     b->n_kept = 0;
-    char *after = p.at + rounded(p.n_leaves * sizeof(struct logic_leaf)) + rounded(p.n_leaf_values * sizeof(struct logic_scalar));
+    char *after =
+        p.at + rounded(p.n_leaves * sizeof(struct logic_leaf)) + rounded(p.n_leaf_values * sizeof(struct logic_scalar));
     struct packer texts = {.at = after};
     for (uint32_t i = 0; i < l->n_consts; i++)
         l->consts[i] = pack_const(&texts, l->consts[i]);
@@ -352,7 +355,8 @@ const char *logic_build_show(const json_t *json, char out[LOGIC_TEXT_SIZE])
     char number[VALUE_NUMBER_SIZE] = "";
 
     if (json_is_string(json))
-        (void)snprintf(out, LOGIC_TEXT_SIZE, "the string \"%.*s\"%s", shown_bytes(text, n), text, n > SHOWN_MAX ? "…" : "");
+        (void)snprintf(out, LOGIC_TEXT_SIZE, "the string \"%.*s\"%s", shown_bytes(text, n), text,
+                       n > SHOWN_MAX ? "…" : "");
     else if (json_is_array(json))
         (void)snprintf(out, LOGIC_TEXT_SIZE, "a list of %zu", json_array_size(json));
     else if (json_is_object(json))
@@ -364,4 +368,28 @@ const char *logic_build_show(const json_t *json, char out[LOGIC_TEXT_SIZE])
     else
         (void)str_copy(out, LOGIC_TEXT_SIZE, json_is_true(json) ? "true" : json_is_false(json) ? "false" : "null");
     return out;
+}
+
+struct logic_spot logic_build_spot(uint32_t node, const char *name, int index)
+{
+    return (struct logic_spot){.node = node, .name = name, .index = index};
+}
+
+enum err logic_build_refuse(struct logic_build *b, enum logic_code code, struct logic_spot where, const json_t *found,
+                            const char *allowed)
+{
+    char text[LOGIC_TEXT_SIZE];
+
+    return logic_build_error(b, code, where, found == NULL ? "nothing" : logic_build_show(found, text), allowed);
+}
+
+enum err logic_build_over(struct logic_build *b, enum logic_code code, uint32_t node, size_t found, uint32_t most,
+                          const char *unit)
+{
+    char has[LOGIC_TEXT_SIZE];
+    char may[LOGIC_TEXT_SIZE];
+
+    (void)snprintf(has, sizeof(has), "%zu %s", found, unit);
+    (void)snprintf(may, sizeof(may), "at most %u %s", (unsigned)most, unit);
+    return logic_build_error(b, code, logic_build_spot(node, NULL, -1), has, may);
 }

@@ -1,5 +1,6 @@
-/* logic_change: changed and changed_to: what the triggering event altered. A path has changed when it, something below it, or, with a
- * different value, something above it is on the event's list. No failure of its own: an unlisted path has not changed. */
+/* logic_change: changed and changed_to: what the triggering event altered. A path has changed when it, something below
+ * it, or, with a different value, something above it is on the event's list. No failure of its own: an unlisted path
+ * has not changed. */
 #include <string.h>
 
 #include "common/core/logic_priv.h"

@@ -63,7 +63,8 @@ static bool order_dates(struct logic_run *r, const struct logic_node *n, struct 
     return false;
 }
 
-bool logic_order(struct logic_run *r, const struct logic_node *n, struct value a, struct value b, int *order, struct value *out)
+bool logic_order(struct logic_run *r, const struct logic_node *n, struct value a, struct value b, int *order,
+                 struct value *out)
 {
     if (value_is_number(a) && value_is_number(b)) {
         *order = compare_numbers(a, b);
@@ -79,7 +80,8 @@ bool logic_order(struct logic_run *r, const struct logic_node *n, struct value a
     return false;
 }
 
-bool logic_same(struct logic_run *r, const struct logic_node *n, struct value a, struct value b, bool *same, struct value *out)
+bool logic_same(struct logic_run *r, const struct logic_node *n, struct value a, struct value b, bool *same,
+                struct value *out)
 {
     int order;
 
@@ -126,7 +128,8 @@ static bool holds(enum logic_op op, int order)
     return op == OP_GT ? order > 0 : order >= 0;
 }
 
-static struct value relation(struct logic_run *r, const struct logic_node *n, struct value a, struct value b, enum logic_op op)
+static struct value relation(struct logic_run *r, const struct logic_node *n, struct value a, struct value b,
+                             enum logic_op op)
 {
     struct value out;
     int order;
@@ -141,9 +144,9 @@ static struct value relation(struct logic_run *r, const struct logic_node *n, st
 /* Two operands, or three: a op b and b op c, as Kleene has it. */
 static struct value ordered(struct logic_run *r, const struct logic_node *n, enum logic_op op)
 {
-    struct value v[3];
+    struct value v[3] = {{0}};
 
-    for (uint32_t i = 0; i < n->n; i++) {
+    for (uint32_t i = 0; i < n->n && i < 3; i++) {
         struct value out;
         if (!logic_take(r, n, i, &v[i], &out))
             v[i] = out;
@@ -154,7 +157,9 @@ static struct value ordered(struct logic_run *r, const struct logic_node *n, enu
     if (n->n == 2 || (left.type == VALUE_BOOL && !left.u.b))
         return left;
     struct value right = relation(r, n, v[1], v[2], op);
-    return right.type == VALUE_BOOL && right.u.b ? left : left.type == VALUE_UNKNOWN && right.type == VALUE_UNKNOWN ? left : right;
+    if (right.type == VALUE_BOOL && !right.u.b)
+        return right;
+    return left.type == VALUE_UNKNOWN ? left : right;
 }
 
 struct value logic_lt(struct logic_run *r, const struct logic_node *n)

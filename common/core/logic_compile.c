@@ -1,9 +1,10 @@
 /* logic_compile: JSON to nodes.
  *
- * One descent over the rule. An operator's operands get a block of nodes before any of them is compiled, so a node's operands lie
- * side by side and its place is known for messages. Specialised while at it: field access with a constant path becomes a slot,
- * a list of literals one constant, and in strict mode a comparison with a written null the question for presence. Failure: the first
- * offence ends the compilation with its JSON pointer; the descent is bounded by the depth limit. */
+ * One descent over the rule. An operator's operands get a block of nodes before any of them is compiled, so a node's
+ * operands lie side by side and its place is known for messages. Specialised while at it: field access with a constant
+ * path becomes a slot (logic_access.c), a list of literals one constant, and in strict mode a comparison with a written
+ * null the question for presence. Failure: the first offence ends the compilation with its JSON pointer; the descent is
+ * bounded by the depth limit. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,49 +13,7 @@
 #define NUMBER_BYTES_MAX 32 /* the longest number with brackets, quotes, colon and comma */
 #define ESCAPED_BYTES_MAX 6 /* "\\u0001" */
 
-/* Where the descent is. */
-struct at {
-    uint32_t node;
-    uint32_t depth;
-    uint32_t groups;
-    bool in_item; /* {"var":…} names an iterator's item */
-};
-
-struct operands {
-    const json_t *value; /* the operator's value as written */
-    uint32_t n;
-    bool sugar; /* no list written */
-};
-
-static enum err compile(struct logic_build *b, const json_t *json, struct at at);
-
-static const json_t *operand(const struct operands *o, uint32_t i)
-{
-    return o->sugar ? o->value : json_array_get(o->value, i);
-}
-
-static struct logic_spot spot(uint32_t node, const char *name, int index)
-{
-    return (struct logic_spot){.node = node, .name = name, .index = index};
-}
-
-static enum err fail(struct logic_build *b, enum logic_code code, struct logic_spot where, const json_t *found,
-                     const char *allowed)
-{
-    char text[LOGIC_TEXT_SIZE];
-
-    return logic_build_error(b, code, where, found == NULL ? "nothing" : logic_build_show(found, text), allowed);
-}
-
-static enum err over(struct logic_build *b, enum logic_code code, uint32_t node, size_t found, uint32_t most, const char *unit)
-{
-    char has[LOGIC_TEXT_SIZE];
-    char may[LOGIC_TEXT_SIZE];
-
-    (void)snprintf(has, sizeof(has), "%zu %s", found, unit);
-    (void)snprintf(may, sizeof(may), "at most %u %s", (unsigned)most, unit);
-    return logic_build_error(b, code, spot(node, NULL, -1), has, may);
-}
+static enum err compile(struct logic_build *b, const json_t *json, struct logic_at at);
 
 /* ---- literals ---- */
 
@@ -62,8 +21,9 @@ static enum err check_text(struct logic_build *b, const json_t *json, uint32_t n
 {
     size_t n = json_string_length(json);
 
-    return n <= b->limits.string_bytes ? ERR_OK
-                                       : over(b, LOGIC_LIMIT_STRING, node, n, b->limits.string_bytes, "bytes of text");
+    return n <= b->limits.string_bytes
+               ? ERR_OK
+               : logic_build_over(b, LOGIC_LIMIT_STRING, node, n, b->limits.string_bytes, "bytes of text");
 }
 
 static void set_const(struct logic_build *b, uint32_t node, struct value v)
@@ -84,15 +44,10 @@ static enum err compile_scalar(struct logic_build *b, const json_t *json, uint32
     return err;
 }
 
-static bool is_scalar(const json_t *json)
-{
-    return !json_is_array(json) && !json_is_object(json);
-}
-
 static bool all_scalars(const json_t *list)
 {
     for (size_t i = 0; i < json_array_size(list); i++) {
-        if (!is_scalar(json_array_get(list, i)))
+        if (!logic_json_is_scalar(json_array_get(list, i)))
             return false;
     }
     return true;
@@ -118,10 +73,10 @@ static enum err const_list(struct logic_build *b, const json_t *json, uint32_t n
 
 static enum err check_list(struct logic_build *b, size_t n, uint32_t node)
 {
-    return n <= b->limits.list ? ERR_OK : over(b, LOGIC_LIMIT_LIST, node, n, b->limits.list, "items");
+    return n <= b->limits.list ? ERR_OK : logic_build_over(b, LOGIC_LIMIT_LIST, node, n, b->limits.list, "items");
 }
 
-static enum err compile_list(struct logic_build *b, const json_t *json, struct at at)
+static enum err compile_list(struct logic_build *b, const json_t *json, struct logic_at at)
 {
     size_t n = json_array_size(json);
     enum err err = check_list(b, n, at.node);
@@ -134,7 +89,7 @@ static enum err compile_list(struct logic_build *b, const json_t *json, struct a
     uint32_t first = logic_build_nodes(b, (uint32_t)n, at.node);
     b->nodes[at.node] = (struct logic_node){.op = OP_LIST, .written = OP_LIST, .n = (uint32_t)n, .first = first};
     for (uint32_t i = 0; i < n && err == ERR_OK; i++) {
-        struct at below = at;
+        struct logic_at below = at;
         below.node = first + i;
         below.depth++;
         err = compile(b, json_array_get(json, i), below);
@@ -142,193 +97,19 @@ static enum err compile_list(struct logic_build *b, const json_t *json, struct a
     return err;
 }
 
-/* ---- fields ---- */
-
-static enum err intern(struct logic_build *b, struct str path, uint32_t node, const json_t *shown, uint32_t *slot)
-{
-    enum err err = logic_fields_intern(b->fields, path, slot);
-
-    if (err == ERR_OK)
-        return ERR_OK;
-    if (logic_fields_count(b->fields) == LOGIC_FIELDS_MAX)
-        return over(b, LOGIC_LIMIT_FIELDS, node, LOGIC_FIELDS_MAX, LOGIC_FIELDS_MAX, "field paths per tenant");
-    return fail(b, LOGIC_BAD_PATH, spot(node, NULL, -1), shown, "a path of at most 32 names and 4096 bytes");
-}
-
-/* The path that `var` names when it is known now. null and nothing mean the whole. */
-static bool constant_path(const json_t *json, char number[VALUE_NUMBER_SIZE], struct str *path)
-{
-    if (json == NULL || json_is_null(json)) {
-        *path = STR("");
-        return true;
-    }
-    if (json_is_string(json)) {
-        *path = (struct str){json_string_value(json), json_string_length(json)};
-        return true;
-    }
-    if (!json_is_number(json))
-        return false;
-    *path = (struct str){number, value_js_number_text(json_number_value(json), number)};
-    return true;
-}
-
-static void use_field(struct logic_build *b, struct at at, uint32_t slot, bool whole)
-{
-    struct logic_node *n = &b->nodes[at.node];
-
-    n->op = at.in_item ? OP_ITEM : OP_FIELD;
-    n->arg = slot;
-    if (!at.in_item)
-        logic_build_slot(b, slot);
-    if (whole && !at.in_item)
-        b->needs |= LOGIC_NEEDS_ANY_FIELD;
-}
-
-/* A default that fails when evaluated would fail in JavaScript even where it is not needed. */
-static bool fits_field(const struct logic_build *b, const struct operands *o)
-{
-    return o->n <= 1 || (o->n == 2 && (b->mode == LOGIC_STRICT || is_scalar(operand(o, 1))));
-}
-
-static enum err compile_operands(struct logic_build *b, const struct operands *o, uint32_t from, struct at at);
-
-static enum err compile_var(struct logic_build *b, const struct operands *o, struct at at)
-{
-    char number[VALUE_NUMBER_SIZE];
-    struct str path;
-    uint32_t slot;
-    const json_t *first = o->n > 0 ? operand(o, 0) : NULL;
-
-    if (!fits_field(b, o) || !constant_path(first, number, &path)) {
-        if (b->mode == LOGIC_STRICT && !json_is_object(first))
-            return fail(b, LOGIC_BAD_PATH, spot(at.node, "var", o->sugar ? -1 : 0), first, "a path, such as \"wedding.guest_count\"");
-        b->needs |= LOGIC_NEEDS_ANY_FIELD;
-        return compile_operands(b, o, 0, at);
-    }
-    enum err err = intern(b, path, at.node, first, &slot);
-    if (err != ERR_OK)
-        return err;
-    use_field(b, at, slot, path.n == 0);
-    return o->n == 2 ? compile_operands(b, o, 1, at) : ERR_OK;
-}
-
-/* {"val":["a","b"]} as the path "a.b", when its names are known and hold no dot. */
-static bool joined_keys(const struct operands *o, struct buf *path)
-{
-    for (uint32_t i = 0; i < o->n; i++) {
-        const char *key = json_string_value(operand(o, i));
-        if (key == NULL || key[0] == '\0' || strchr(key, '.') != NULL)
-            return false;
-        if (i > 0)
-            buf_put_char(path, '.');
-        buf_put_str(path, key);
-    }
-    return o->n > 0 && o->n <= LOGIC_PATH_SEGMENTS_MAX && path->len <= LOGIC_STRING_MAX_BYTES;
-}
-
-static enum err compile_val(struct logic_build *b, const struct operands *o, struct at at)
-{
-    struct buf path = {0};
-    uint32_t slot;
-    enum err err;
-
-    if (!joined_keys(o, &path)) {
-        b->needs |= LOGIC_NEEDS_ANY_FIELD;
-        err = compile_operands(b, o, 0, at);
-        goto out;
-    }
-    err = intern(b, (struct str){buf_text(&path), path.len}, at.node, o->value, &slot);
-    if (err == ERR_OK)
-        use_field(b, at, slot, false);
-out:
-    buf_free(&path);
-    return err;
-}
-
-/* missing, missing_some, exists: their literal paths are worth knowing; evaluation walks them itself. */
-static enum err note_paths(struct logic_build *b, const json_t *json, struct at at)
-{
-    uint32_t slot;
-
-    if (at.in_item)
-        return ERR_OK;
-    if (json_is_string(json)) {
-        struct str path = {json_string_value(json), json_string_length(json)};
-        enum err err = intern(b, path, at.node, json, &slot);
-        if (err == ERR_OK)
-            logic_build_slot(b, slot);
-        return err;
-    }
-    if (json_is_object(json))
-        b->needs |= LOGIC_NEEDS_ANY_FIELD;
-    for (size_t i = 0; json_is_array(json) && i < json_array_size(json); i++) {
-        const json_t *item = json_array_get(json, i);
-        enum err err = json_is_array(item) ? ERR_OK : note_paths(b, item, at);
-        if (err != ERR_OK)
-            return err;
-    }
-    return ERR_OK;
-}
-
-static enum err compile_exists(struct logic_build *b, const struct operands *o, struct at at)
-{
-    struct buf path = {0};
-    uint32_t slot = 0;
-    bool known = joined_keys(o, &path);
-    enum err err = ERR_OK;
-
-    if (!known)
-        b->needs |= LOGIC_NEEDS_ANY_FIELD;
-    if (known && !at.in_item)
-        err = intern(b, (struct str){buf_text(&path), path.len}, at.node, o->value, &slot);
-    if (err == ERR_OK && known && !at.in_item)
-        logic_build_slot(b, slot);
-    buf_free(&path);
-    return err != ERR_OK ? err : compile_operands(b, o, 0, at);
-}
-
-static enum err compile_missing(struct logic_build *b, const struct operands *o, struct at at)
-{
-    bool some = b->nodes[at.node].op == OP_MISSING_SOME;
-    const json_t *paths = some ? (o->n > 1 ? operand(o, 1) : NULL) : o->value;
-    enum err err = note_paths(b, paths, at);
-
-    /* {"missing":[["a","b"]]} */
-    if (err == ERR_OK && !some && o->n > 0 && json_is_array(operand(o, 0)))
-        err = note_paths(b, operand(o, 0), at);
-    return err != ERR_OK ? err : compile_operands(b, o, 0, at);
-}
-
-static enum err compile_changed(struct logic_build *b, const struct operands *o, struct at at)
-{
-    const json_t *path = o->n > 0 ? operand(o, 0) : NULL;
-    uint32_t slot;
-
-    if (!json_is_string(path) || o->n > 2)
-        return fail(b, LOGIC_BAD_PATH, spot(at.node, logic_rows[b->nodes[at.node].op].name, o->sugar ? -1 : 0), path,
-                    "a literal path, such as \"wedding.date\"");
-    enum err err = intern(b, (struct str){json_string_value(path), json_string_length(path)}, at.node, path, &slot);
-    if (err != ERR_OK)
-        return err;
-    logic_build_slot(b, slot);
-    b->nodes[at.node].arg = slot;
-    b->needs |= LOGIC_NEEDS_CHANGES;
-    return b->nodes[at.node].op == OP_CHANGED_TO ? compile_operands(b, o, 1, at) : ERR_OK;
-}
-
 /* ---- operators ---- */
 
 static enum logic_op find_op(const char *name)
 {
     for (enum logic_op op = 0; op < LOGIC_OP_COUNT; op++) {
-        if (logic_rows[op].name[0] == name[0] && !(logic_rows[op].flags & OP_INNER) && strcmp(logic_rows[op].name, name) == 0)
+        if (logic_rows[op].name[0] == name[0] && !(logic_rows[op].flags & OP_INNER) &&
+            strcmp(logic_rows[op].name, name) == 0)
             return op;
     }
     return OP_UNKNOWN;
 }
 
-/* Operands from `from` on become nodes. Iterators' second operand and what `try` falls back to see another scope. */
-static enum err compile_operands(struct logic_build *b, const struct operands *o, uint32_t from, struct at at)
+enum err logic_compile_operands(struct logic_build *b, const struct logic_operands *o, uint32_t from, struct logic_at at)
 {
     uint32_t count = o->n > from ? o->n - from : 0;
     uint32_t first = logic_build_nodes(b, count, at.node);
@@ -339,28 +120,29 @@ static enum err compile_operands(struct logic_build *b, const struct operands *o
     b->nodes[at.node].first = first;
     b->nodes[at.node].n = count;
     for (uint32_t i = 0; i < count && err == ERR_OK; i++) {
-        struct at below = at;
+        struct logic_at below = at;
         b->places[first + i].index = from + i;
         below.node = first + i;
         below.depth++;
         below.in_item = at.in_item || ((flags & OP_ITERATOR) && i == 1) || (op == OP_TRY && i > 0);
-        err = compile(b, operand(o, from + i), below);
+        err = compile(b, logic_operand_json(o, from + i), below);
     }
     return err;
 }
 
-static bool is_null_test(const struct logic_build *b, const struct logic_node *n, const struct operands *o)
+static bool is_null_test(const struct logic_build *b, const struct logic_node *n, const struct logic_operands *o)
 {
     bool equality = n->op == OP_EQ || n->op == OP_IS || n->op == OP_NE || n->op == OP_IS_NOT;
 
-    return b->mode == LOGIC_STRICT && equality && o->n == 2 && (json_is_null(operand(o, 0)) || json_is_null(operand(o, 1)));
+    return b->mode == LOGIC_STRICT && equality && o->n == 2 &&
+           (json_is_null(logic_operand_json(o, 0)) || json_is_null(logic_operand_json(o, 1)));
 }
 
-static enum err compile_null_test(struct logic_build *b, const struct operands *o, struct at at)
+static enum err compile_null_test(struct logic_build *b, const struct logic_operands *o, struct logic_at at)
 {
-    uint32_t which = json_is_null(operand(o, 1)) ? 0 : 1;
+    uint32_t which = json_is_null(logic_operand_json(o, 1)) ? 0 : 1;
     struct logic_node *n = &b->nodes[at.node];
-    struct at below = at;
+    struct logic_at below = at;
 
     n->op = n->op == OP_EQ || n->op == OP_IS ? OP_ABSENT : OP_PRESENT;
     below.node = logic_build_nodes(b, 1, at.node);
@@ -368,7 +150,7 @@ static enum err compile_null_test(struct logic_build *b, const struct operands *
     b->nodes[at.node].first = below.node;
     b->nodes[at.node].n = 1;
     b->places[below.node].index = which;
-    return compile(b, operand(o, which), below);
+    return compile(b, logic_operand_json(o, which), below);
 }
 
 /* What operand `i` of `op` may be when the literal `v` there can never be right; NULL when it can. */
@@ -390,18 +172,20 @@ static const char *refused_literal(enum logic_op op, uint32_t i, const json_t *v
 }
 
 /* Caught when the rule is written, instead of silently never matching. */
-static enum err check_literals(struct logic_build *b, enum logic_op op, const struct operands *o, uint32_t node)
+static enum err check_literals(struct logic_build *b, enum logic_op op, const struct logic_operands *o, uint32_t node)
 {
     for (uint32_t i = 0; i < o->n; i++) {
-        const json_t *v = operand(o, i);
+        const json_t *v = logic_operand_json(o, i);
         const char *allowed = refused_literal(op, i, v);
         if (allowed != NULL)
-            return fail(b, LOGIC_BAD_OPERAND, spot(node, logic_rows[op].name, o->sugar ? -1 : (int)i), v, allowed);
+            return logic_build_refuse(b, LOGIC_BAD_OPERAND,
+                                      logic_build_spot(node, logic_rows[op].name, o->sugar ? -1 : (int)i), v, allowed);
     }
     return ERR_OK;
 }
 
-static enum err check_count(struct logic_build *b, const struct logic_row *row, const struct operands *o, uint32_t node)
+static enum err check_count(struct logic_build *b, const struct logic_row *row, const struct logic_operands *o,
+                            uint32_t node)
 {
     char found[LOGIC_TEXT_SIZE];
     char allowed[LOGIC_TEXT_SIZE];
@@ -415,53 +199,56 @@ static enum err check_count(struct logic_build *b, const struct logic_row *row, 
         (void)snprintf(allowed, sizeof(allowed), "exactly %u", (unsigned)row->least);
     else
         (void)snprintf(allowed, sizeof(allowed), "%u to %u", (unsigned)row->least, (unsigned)row->most);
-    return logic_build_error(b, LOGIC_BAD_COUNT, spot(node, row->name, -1), found, allowed);
+    return logic_build_error(b, LOGIC_BAD_COUNT, logic_build_spot(node, row->name, -1), found, allowed);
 }
 
-static enum err count_node(struct logic_build *b, const struct logic_row *row, const struct operands *o, struct at *at)
+static enum err count_node(struct logic_build *b, const struct logic_row *row, const struct logic_operands *o,
+                           struct logic_at *at)
 {
     if (row->flags & OP_GROUP)
         at->groups++;
     if (at->groups > b->limits.group_depth)
-        return over(b, LOGIC_LIMIT_GROUPS, at->node, at->groups, b->limits.group_depth, "nested groups");
+        return logic_build_over(b, LOGIC_LIMIT_GROUPS, at->node, at->groups, b->limits.group_depth, "nested groups");
     if (!(row->flags & (OP_GROUP | OP_ACCESS)) && ++b->leaves > b->limits.leaves)
-        return over(b, LOGIC_LIMIT_LEAVES, at->node, b->leaves, b->limits.leaves, "predicates");
+        return logic_build_over(b, LOGIC_LIMIT_LEAVES, at->node, b->leaves, b->limits.leaves, "predicates");
     return check_list(b, o->n, at->node);
 }
 
-static enum err compile_by_kind(struct logic_build *b, const struct operands *o, struct at at)
+static enum err compile_by_kind(struct logic_build *b, const struct logic_operands *o, struct logic_at at)
 {
     const struct logic_node *n = &b->nodes[at.node];
 
     if (n->op == OP_VAR)
-        return compile_var(b, o, at);
+        return logic_access_var(b, o, at);
     if (n->op == OP_VAL)
-        return compile_val(b, o, at);
+        return logic_access_val(b, o, at);
     if (n->op == OP_EXISTS)
-        return compile_exists(b, o, at);
+        return logic_access_exists(b, o, at);
     if (n->op == OP_MISSING || n->op == OP_MISSING_SOME)
-        return compile_missing(b, o, at);
+        return logic_access_missing(b, o, at);
     if (n->op == OP_CHANGED || n->op == OP_CHANGED_TO)
-        return compile_changed(b, o, at);
+        return logic_access_changed(b, o, at);
     if (is_null_test(b, n, o))
         return compile_null_test(b, o, at);
-    return compile_operands(b, o, 0, at);
+    return logic_compile_operands(b, o, 0, at);
 }
 
-static enum err compile_unknown(struct logic_build *b, const char *name, const struct operands *o, struct at at)
+static enum err compile_unknown(struct logic_build *b, const char *name, const struct logic_operands *o,
+                                struct logic_at at)
 {
     char found[LOGIC_TEXT_SIZE];
 
     if (b->mode == LOGIC_JSONLOGIC)
-        return compile_operands(b, o, 0, at);
+        return logic_compile_operands(b, o, 0, at);
     (void)snprintf(found, sizeof(found), "the operator \"%.*s\"", LOGIC_TEXT_SIZE / 2, name);
-    return logic_build_error(b, LOGIC_BAD_OPERATOR, spot(at.node, name, -1), found,
-                             "JsonLogic's operators, startsWith, endsWith, before, after, plusTime, days_until, changed, …");
+    return logic_build_error(
+        b, LOGIC_BAD_OPERATOR, logic_build_spot(at.node, name, -1), found,
+        "JsonLogic's operators, startsWith, endsWith, before, after, plusTime, days_until, changed, …");
 }
 
-static enum err compile_operator(struct logic_build *b, const char *name, const json_t *value, struct at at)
+static enum err compile_operator(struct logic_build *b, const char *name, const json_t *value, struct logic_at at)
 {
-    struct operands o = {.value = value, .sugar = !json_is_array(value)};
+    struct logic_operands o = {.value = value, .sugar = !json_is_array(value)};
     enum logic_op op = find_op(name);
     const struct logic_row *row = &logic_rows[op];
     enum err err;
@@ -484,13 +271,15 @@ static enum err compile_operator(struct logic_build *b, const char *name, const 
     if (row->flags & OP_TODAY || (op == OP_IN_SEASON && o.n == 1))
         b->needs |= LOGIC_NEEDS_TODAY;
     if (op == OP_PRESERVE) {
-        set_const(b, at.node, is_scalar(value) ? value_of_json(value, b->mode == LOGIC_STRICT) : logic_build_keep(b, value));
+        set_const(b, at.node,
+                  logic_json_is_scalar(value) ? value_of_json(value, b->mode == LOGIC_STRICT)
+                                              : logic_build_keep(b, value));
         return ERR_OK;
     }
     return compile_by_kind(b, &o, at);
 }
 
-static enum err compile_object(struct logic_build *b, const json_t *json, struct at at)
+static enum err compile_object(struct logic_build *b, const json_t *json, struct logic_at at)
 {
     /* jansson iterates over const objects by a cast only. */
     json_t *object = (json_t *)(uintptr_t)json;
@@ -499,15 +288,16 @@ static enum err compile_object(struct logic_build *b, const json_t *json, struct
     if (json_object_size(json) == 1)
         return compile_operator(b, json_object_iter_key(only), json_object_iter_value(only), at);
     if (b->mode == LOGIC_STRICT)
-        return fail(b, LOGIC_BAD_SHAPE, spot(at.node, NULL, -1), json, "an object with one key, the operator");
+        return logic_build_refuse(b, LOGIC_BAD_SHAPE, logic_build_spot(at.node, NULL, -1), json,
+                                  "an object with one key, the operator");
     set_const(b, at.node, logic_build_keep(b, json));
     return ERR_OK;
 }
 
-static enum err compile(struct logic_build *b, const json_t *json, struct at at)
+static enum err compile(struct logic_build *b, const json_t *json, struct logic_at at)
 {
-    if (!is_scalar(json) && at.depth >= b->limits.depth)
-        return over(b, LOGIC_LIMIT_DEPTH, at.node, (size_t)at.depth + 1, b->limits.depth, "levels");
+    if (!logic_json_is_scalar(json) && at.depth >= b->limits.depth)
+        return logic_build_over(b, LOGIC_LIMIT_DEPTH, at.node, (size_t)at.depth + 1, b->limits.depth, "levels");
     if (json_is_array(json))
         return compile_list(b, json, at);
     if (json_is_object(json))
@@ -534,11 +324,13 @@ static enum err check_bytes(struct logic_build *b, const json_t *rule)
     if (bytes_at_most(rule) <= b->limits.rule_bytes)
         return ERR_OK;
     size_t n = json_dumpb(rule, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
-    return n <= b->limits.rule_bytes ? ERR_OK : over(b, LOGIC_LIMIT_BYTES, 0, n, b->limits.rule_bytes, "bytes of JSON");
+    return n <= b->limits.rule_bytes
+               ? ERR_OK
+               : logic_build_over(b, LOGIC_LIMIT_BYTES, 0, n, b->limits.rule_bytes, "bytes of JSON");
 }
 
-enum err logic_compile(const json_t *rule, struct logic_fields *fields, const struct logic_options *options, struct logic **out,
-                       struct logic_error *why)
+enum err logic_compile(const json_t *rule, struct logic_fields *fields, const struct logic_options *options,
+                       struct logic **out, struct logic_error *why)
 {
     struct logic_build b = {.fields = fields,
                             .limits = options->limits != NULL ? *options->limits : logic_limits_stored,
@@ -553,7 +345,7 @@ enum err logic_compile(const json_t *rule, struct logic_fields *fields, const st
     (void)logic_build_nodes(&b, 1, 0);
     err = check_bytes(&b, rule);
     if (err == ERR_OK)
-        err = compile(&b, rule, (struct at){0});
+        err = compile(&b, rule, (struct logic_at){0});
     if (err == ERR_OK)
         *out = logic_build_pack(&b);
     logic_build_free(&b);

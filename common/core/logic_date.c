@@ -1,9 +1,9 @@
 /* logic_date: dates and instants in conditions.
  *
- * Strict mode reads "YYYY-MM-DD" and RFC 3339 and keeps the two apart; the date of an instant is the one in the wedding's
- * zone, from the spans PostgreSQL made, else as written in the text. jsonlogic mode reads CertLogic's looser forms, partial dates
- * among them, and knows instants only. Failure: a text that is neither (bad_date), an instant without a zone (zone_missing), a result
- * outside the years 1 to 9999 (not_a_number). */
+ * Strict mode reads "YYYY-MM-DD" and RFC 3339 and keeps the two apart; the date of an instant is the one in the
+ * wedding's zone, from the spans PostgreSQL made, else as written in the text. jsonlogic mode reads CertLogic's looser
+ * forms, partial dates among them, and knows instants only. Failure: a text that is neither (bad_date), an instant
+ * without a zone (zone_missing), a result outside the years 1 to 9999 (not_a_number). */
 #include <math.h>
 #include <string.h>
 
@@ -115,7 +115,8 @@ static bool read_certlogic(struct str s, int64_t *us)
         *us = ok ? days * US_PER_DAY : 0;
         return ok;
     }
-    if (!read_partial_date((struct str){s.p, DATE_BYTES}, &days) || s.p[DATE_BYTES] != 'T' || s.n < DATE_BYTES + 1 + TIME_BYTES)
+    if (!read_partial_date((struct str){s.p, DATE_BYTES}, &days) || s.p[DATE_BYTES] != 'T' ||
+        s.n < DATE_BYTES + 1 + TIME_BYTES)
         return false;
     if (civil_parse_time((struct str){s.p + DATE_BYTES + 1, TIME_BYTES}, &seconds) != ERR_OK)
         return false;
@@ -194,7 +195,8 @@ static enum logic_why local_day(const struct logic_run *r, struct value v, int64
     }
     if (zone_day(&r->facts->env, date.u.i, days))
         return LOGIC_WHY_NONE;
-    bool local = v.type == VALUE_STRING && v.u.s.n >= DATE_BYTES && v.u.s.p[v.u.s.n - 1] != 'Z' && v.u.s.p[v.u.s.n - 1] != 'z';
+    bool local =
+        v.type == VALUE_STRING && v.u.s.n >= DATE_BYTES && v.u.s.p[v.u.s.n - 1] != 'Z' && v.u.s.p[v.u.s.n - 1] != 'z';
     if (!local && !r->exact)
         *days = floor_days(date.u.i); /* CertLogic's days are UTC's */
     else if (!local || civil_parse_date((struct str){v.u.s.p, DATE_BYTES}, &written) != ERR_OK)
@@ -272,7 +274,9 @@ static struct value date_ordered(struct logic_run *r, const struct logic_node *n
     if (n->n < 3 || left.type == VALUE_FAILED || (left.type == VALUE_BOOL && !left.u.b))
         return left;
     struct value right = date_relation(r, n, v[1], v[2]);
-    return right.type == VALUE_FAILED || (right.type == VALUE_BOOL && !right.u.b) || left.type == VALUE_BOOL ? right : left;
+    if (right.type == VALUE_FAILED || (right.type == VALUE_BOOL && !right.u.b))
+        return right;
+    return left.type == VALUE_UNKNOWN ? left : right;
 }
 
 struct value logic_before(struct logic_run *r, const struct logic_node *n)
@@ -304,7 +308,9 @@ static bool add_months(int64_t days, int64_t months, int64_t *out)
 
     if (index < CIVIL_YEAR_MIN * MONTHS_PER_YEAR || index >= (int64_t)(CIVIL_YEAR_MAX + 1) * MONTHS_PER_YEAR)
         return false;
-    c = (struct civil){.year = (int32_t)(index / MONTHS_PER_YEAR), .month = (int32_t)(index % MONTHS_PER_YEAR) + 1, .day = 1};
+    c = (struct civil){.year = (int32_t)(index / MONTHS_PER_YEAR),
+                       .month = (int32_t)(index % MONTHS_PER_YEAR) + 1,
+                       .day = 1};
     *out = (int64_t)civil_to_days(c) + day - 1;
     return true;
 }

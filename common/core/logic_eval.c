@@ -1,7 +1,7 @@
 /* logic_eval: the ground every operator stands on: operands, reasons, bounds, lists made while evaluating.
  *
- * Happy path: logic_node_value calls the node's function in the table of the rule's mode. Failure: budget, memory, list and
- * text bounds end the evaluation with VALUE_FAILED; `run.failed` says why and where. */
+ * Happy path: logic_node_value calls the node's function in the table of the rule's mode. Failure: budget, memory, list
+ * and text bounds end the evaluation with VALUE_FAILED; `run.failed` says why and where. */
 #include <string.h>
 
 #include "common/core/logic_priv.h"
@@ -134,13 +134,6 @@ void logic_list_set(struct value_list *list, size_t at, struct value v)
         list->depth = depth;
 }
 
-struct value logic_list_done(struct logic_run *r, const struct logic_node *n, struct value_list *list)
-{
-    if (list->depth > VALUE_DEPTH_MAX)
-        return logic_fail(r, LOGIC_WHY_DEPTH, n);
-    return (struct value){.type = VALUE_LIST, .u.list = list};
-}
-
 struct value_record *logic_record_new(struct logic_run *r, const struct logic_node *n, struct value *failure)
 {
     struct value_record *record;
@@ -174,7 +167,8 @@ struct value logic_text(struct logic_run *r, const struct logic_node *n, struct 
     return value_str((struct str){arena_strndup(&r->facts->arena, s.n > 0 ? s.p : "", s.n), s.n});
 }
 
-bool logic_js_text(struct logic_run *r, const struct logic_node *n, struct value v, struct str *out, struct value *failure)
+bool logic_js_text(struct logic_run *r, const struct logic_node *n, struct value v, struct str *out,
+                   struct value *failure)
 {
     struct buf *text = &r->facts->text;
     struct value_walk walk = {.text = text, .max_bytes = r->logic->limits.string_bytes, .budget = &r->budget};
@@ -211,7 +205,7 @@ struct value logic_list(struct logic_run *r, const struct logic_node *n)
             return v;
         logic_list_set(list, i, v);
     }
-    return logic_list_done(r, n, list);
+    return logic_list_done(list);
 }
 
 struct value logic_unrecognized(struct logic_run *r, const struct logic_node *n)

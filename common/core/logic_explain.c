@@ -1,8 +1,8 @@
 /* logic_explain: a rule node by node, for people.
  *
- * Every operator outside iterators is evaluated by itself, parents before their children, with its operands' values; nothing is
- * short-circuited, so the same operand is evaluated more than once: rules are small. Failure: a node that fails is reported unknown with
- * its reason; memory for JSON aborts no one, values are then NULL. */
+ * Every operator outside iterators is evaluated by itself, parents before their children, with its operands' values;
+ * nothing is short-circuited, so the same operand is evaluated more than once: rules are small. Failure: a node that
+ * fails is reported unknown with its reason; memory for JSON aborts no one, values are then NULL. */
 #include "common/core/logic_priv.h"
 
 struct explain {

@@ -1,7 +1,7 @@
 /* logic_fields: the interner of field paths, and facts: one document with its paths resolved lazily.
  *
- * A path is split once, when interned. Facts hold a memo per slot, stamped with the document's generation, so that starting
- * the next document costs nothing. Failure: a path too long, with too many segments, or one too many. */
+ * A path is split once, when interned. Facts hold a memo per slot, stamped with the document's generation, so that
+ * starting the next document costs nothing. Failure: a path too long, with too many segments, or one too many. */
 #include <string.h>
 
 #include "common/core/logic_priv.h"

@@ -1,7 +1,7 @@
 /* logic_group: and, or, !, !!, if, presence, ??, try, throw: operators that decide what is evaluated.
  *
- * Strict mode follows Kleene: false decides an `and`, true an `or`, whatever is unknown beside it; otherwise the first reason met
- * is the result's. Failure: what an operand fails with. */
+ * Strict mode follows Kleene: false decides an `and`, true an `or`, whatever is unknown beside it; otherwise the first
+ * reason met is the result's. Failure: what an operand fails with. */
 #include "common/core/logic_priv.h"
 
 struct value logic_condition(struct logic_run *r, const struct logic_node *n, uint32_t i)

@@ -1,6 +1,6 @@
-/* logic_js: jsonlogic mode's operators, as json-logic-js (2.0.5) and ECMA-262 have them: operands that are not there are
- * undefined, everything is coerced, all operands are evaluated in order. Failure: where JavaScript throws ("error:arguments"), and the
- * bounds. */
+/* logic_js: jsonlogic mode's operators, as json-logic-js (2.0.5) and ECMA-262 have them: operands that are not there
+ * are undefined, everything is coerced, all operands are evaluated in order. Failure: where JavaScript throws
+ * ("error:arguments"), and the bounds. */
 #include <math.h>
 #include <string.h>
 
@@ -255,8 +255,8 @@ struct str logic_js_substr(struct str s, double start, double len)
 }
 
 /* temp.length + end: where `end` is a text or becomes one, JavaScript appends digits instead of adding. */
-static bool end_from_length(struct logic_run *r, const struct logic_node *n, struct value end, size_t length, double *sum,
-                            struct value *out)
+static bool end_from_length(struct logic_run *r, const struct logic_node *n, struct value end, size_t length,
+                            double *sum, struct value *out)
 {
     struct value_list *parts;
     struct str text;

@@ -1,5 +1,6 @@
-/* logic_js_math: jsonlogic mode's arithmetic, on doubles, as json-logic-js has it: + and * read their operands with parseFloat, the rest
- * with ToNumber; NaN and infinities are values. Failure: {"*":[]}, where JavaScript throws, and the bounds. */
+/* logic_js_math: jsonlogic mode's arithmetic, on doubles, as json-logic-js has it: + and * read their operands with
+ * parseFloat, the rest with ToNumber; NaN and infinities are values. Failure: {"*":[]}, where JavaScript throws, and
+ * the bounds. */
 #include <math.h>
 
 #include "common/core/logic_priv.h"
@@ -79,7 +80,8 @@ struct value js_mul(struct logic_run *r, const struct logic_node *n)
 }
 
 /* The first two operands as numbers; all are evaluated. */
-static bool two(struct logic_run *r, const struct logic_node *n, double *x, double *y, bool *has_second, struct value *out)
+static bool two(struct logic_run *r, const struct logic_node *n, double *x, double *y, bool *has_second,
+                struct value *out)
 {
     struct value parts = logic_list(r, n);
     struct value a = value_undefined();

@@ -1,7 +1,7 @@
 /* logic_leaf: necessary equalities of a rule, for the matcher's pre-filter, and the scalars they compare.
  *
- * Walks from the root through `and`s only: a conjunct that is not true makes the rule not match, so its equality is necessary.
- * jsonlogic mode coerces ("1" == 1) and offers none. */
+ * Walks from the root through `and`s only: a conjunct that is not true makes the rule not match, so its equality is
+ * necessary. jsonlogic mode coerces ("1" == 1) and offers none. */
 #include <string.h>
 
 #include "common/core/logic_leaf.h"
@@ -48,16 +48,11 @@ bool logic_scalar_eq(const struct logic_scalar *a, const struct logic_scalar *b)
     if (x.type != y.type)
         return false;
     switch (x.type) {
-    case LOGIC_NULL:
-        return true;
-    case LOGIC_BOOL:
-        return x.u.b == y.u.b;
-    case LOGIC_INT:
-        return x.u.i == y.u.i;
-    case LOGIC_REAL:
-        return x.u.d == y.u.d;
-    case LOGIC_STRING:
-        return str_eq(x.u.s, y.u.s);
+    case LOGIC_NULL: return true;
+    case LOGIC_BOOL: return x.u.b == y.u.b;
+    case LOGIC_INT: return x.u.i == y.u.i;
+    case LOGIC_REAL: return x.u.d == y.u.d;
+    case LOGIC_STRING: return str_eq(x.u.s, y.u.s);
     }
     return false;
 }
@@ -77,16 +72,11 @@ uint64_t logic_scalar_hash(const struct logic_scalar *s)
     uint64_t h = (HASH_SEED ^ (uint64_t)x.type) * HASH_PRIME;
 
     switch (x.type) {
-    case LOGIC_NULL:
-        break;
-    case LOGIC_BOOL:
-        return mix(h, &x.u.b, sizeof(x.u.b));
-    case LOGIC_INT:
-        return mix(h, &x.u.i, sizeof(x.u.i));
-    case LOGIC_REAL:
-        return mix(h, &x.u.d, sizeof(x.u.d));
-    case LOGIC_STRING:
-        return mix(h, x.u.s.p, x.u.s.n);
+    case LOGIC_NULL: break;
+    case LOGIC_BOOL: return mix(h, &x.u.b, sizeof(x.u.b));
+    case LOGIC_INT: return mix(h, &x.u.i, sizeof(x.u.i));
+    case LOGIC_REAL: return mix(h, &x.u.d, sizeof(x.u.d));
+    case LOGIC_STRING: return mix(h, x.u.s.p, x.u.s.n);
     }
     return h;
 }

@@ -1,11 +1,14 @@
 /* logic_list: operators over lists: all, some, none, filter, map, reduce, merge.
  *
- * The second operand is evaluated once per item with the item as its scope. Strict mode: a list that is missing makes the result
- * unknown. jsonlogic mode: what is no list counts as an empty one. Failure: the bounds on budget and made lists. */
+ * The second operand is evaluated once per item with the item as its scope. Strict mode: a list that is missing makes
+ * the result unknown. jsonlogic mode: what is no list counts as an empty one. Failure: the bounds on budget and made
+ * lists. */
 #include "common/core/logic_priv.h"
 
-/* The first operand; *v is the list, or *out the result without one. `empty` is the result for no list in jsonlogic mode. */
-static bool take_list(struct logic_run *r, const struct logic_node *n, struct value *v, struct value *out, struct value empty)
+/* The first operand; *v is the list, or *out the result without one. `empty` is the result for no list in jsonlogic
+ * mode. */
+static bool take_list(struct logic_run *r, const struct logic_node *n, struct value *v, struct value *out,
+                      struct value empty)
 {
     *v = logic_operand(r, n, 0);
     *out = *v;
@@ -33,8 +36,8 @@ static void leave(struct logic_run *r, const struct logic_scope *scope)
     r->scope = scope->outer;
 }
 
-static bool next_item(struct logic_run *r, const struct logic_node *n, struct logic_scope *scope, struct value list, size_t i,
-                      struct value *failure)
+static bool next_item(struct logic_run *r, const struct logic_node *n, struct logic_scope *scope, struct value list,
+                      size_t i, struct value *failure)
 {
     if (!logic_spend(r, n, failure))
         return false;
@@ -97,7 +100,7 @@ static struct value empty_list(struct logic_run *r, const struct logic_node *n)
     struct value failure;
     struct value_list *list = logic_list_new(r, n, 0, &failure);
 
-    return list != NULL ? logic_list_done(r, n, list) : failure;
+    return list != NULL ? logic_list_done(list) : failure;
 }
 
 /* One item of filter; a count over items that may or may not be in can not be trusted, so unknown ends it. */
@@ -152,7 +155,7 @@ static struct value make_list(struct logic_run *r, const struct logic_node *n, b
             break;
     }
     leave(r, &scope);
-    return logic_stops(stop) ? stop : logic_list_done(r, n, out);
+    return logic_stops(stop) ? stop : logic_list_done(out);
 }
 
 struct value logic_filter(struct logic_run *r, const struct logic_node *n)
@@ -166,8 +169,8 @@ struct value logic_map(struct logic_run *r, const struct logic_node *n)
 }
 
 /* {current, accumulator} and, for CertLogic, the outer data. */
-static bool reduce_scope(struct logic_run *r, const struct logic_node *n, struct logic_scope *scope, struct value accumulator,
-                         struct value *failure)
+static bool reduce_scope(struct logic_run *r, const struct logic_node *n, struct logic_scope *scope,
+                         struct value accumulator, struct value *failure)
 {
     struct value_record *record = logic_record_new(r, n, failure);
 
@@ -255,5 +258,5 @@ struct value logic_merge(struct logic_run *r, const struct logic_node *n)
         if (!append_part(r, n, out, part, &failure))
             return failure;
     }
-    return logic_list_done(r, n, out);
+    return logic_list_done(out);
 }

@@ -1,5 +1,5 @@
-/* logic_math: strict mode's arithmetic and texts. Integers stay exact; what overflows or divides by zero is unknown with
- * reason not_a_number, never a rounded or infinite number. */
+/* logic_math: strict mode's arithmetic and texts. Integers stay exact; what overflows or divides by zero is unknown
+ * with reason not_a_number, never a rounded or infinite number. */
 #include <math.h>
 #include <string.h>
 

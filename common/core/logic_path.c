@@ -1,12 +1,14 @@
 /* logic_path: field access: var, val, exists, missing, missing_some.
  *
- * A path known when the rule was compiled is a slot: at the top it is read from the facts' memos (OP_FIELD), in an iterator it is
- * walked from the item (OP_ITEM). A path made at run time is walked each time. Failure: none of its own; what is missing is null
- * with the path as its reason. */
+ * A path known when the rule was compiled is a slot: at the top it is read from the facts' memos (OP_FIELD), in an
+ * iterator it is walked from the item (OP_ITEM). A path made at run time is walked each time. Failure: none of its own;
+ * what is missing is null with the path as its reason. */
 #include <math.h>
 #include <string.h>
 
 #include "common/core/logic_priv.h"
+
+#define SCOPE_LEVEL_MAX 1000 /* far outside every nesting */
 
 /* Member access; in jsonlogic mode with JavaScript's `length` and the characters of a text. */
 static bool member(const struct logic_run *r, struct value v, struct str key, struct value *out)
@@ -152,20 +154,20 @@ struct value logic_var(struct logic_run *r, const struct logic_node *n)
 static struct value scope_at(struct logic_run *r, const struct logic_node *n, double level)
 {
     const struct logic_scope *scope = r->scope;
+    uint32_t left = fabs(level) < SCOPE_LEVEL_MAX ? (uint32_t)fabs(level) : SCOPE_LEVEL_MAX;
     struct value failure;
-    double left = fabs(level);
 
     for (; left >= 2 && scope != NULL; left -= 2)
         scope = scope->outer;
-    if (left >= 2 || (left >= 1 && scope == NULL))
-        return missing_at(r, n, NULL);
-    if (left < 1)
+    if (left == 0)
         return scope != NULL ? scope->item : value_of_json(r->facts->root, r->exact);
+    if (left >= 2 || scope == NULL)
+        return missing_at(r, n, NULL);
     struct value_record *record = logic_record_new(r, n, &failure);
     if (record == NULL)
         return failure;
-    double index = (double)scope->index;
-    logic_record_add(record, "index", r->exact ? value_int((int64_t)scope->index) : value_real(index));
+    int64_t index = (int64_t)scope->index;
+    logic_record_add(record, "index", r->exact ? value_int(index) : value_real((double)index));
     return (struct value){.type = VALUE_RECORD, .u.record = record};
 }
 
@@ -290,7 +292,7 @@ static struct value missing_keys(struct logic_run *r, const struct logic_node *n
             logic_list_set(list, at++, key);
     }
     list->n = (uint32_t)at;
-    return logic_list_done(r, n, list);
+    return logic_list_done(list);
 }
 
 struct value logic_missing(struct logic_run *r, const struct logic_node *n)
@@ -324,7 +326,7 @@ static struct value missing_of_options(struct logic_run *r, const struct logic_n
         if (one == NULL)
             return failure;
         logic_list_set(one, 0, options);
-        return missing_keys(r, n, logic_list_done(r, n, one));
+        return missing_keys(r, n, logic_list_done(one));
     }
     if (value_length(options) > 0 && value_is_list(value_at(options, 0, r->exact)))
         options = value_at(options, 0, r->exact);
@@ -364,5 +366,5 @@ struct value logic_missing_some(struct logic_run *r, const struct logic_node *n)
     if (!(options_length(r, options) - (double)value_length(absent) >= need.u.d))
         return absent;
     struct value_list *none = logic_list_new(r, n, 0, &failure);
-    return none != NULL ? logic_list_done(r, n, none) : failure;
+    return none != NULL ? logic_list_done(none) : failure;
 }

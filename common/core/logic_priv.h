@@ -1,8 +1,9 @@
 /* logic_priv: what the files of logic share. Only logic*.c include it.
  *
- * A rule is an array of nodes; the operands of node i are nodes[first] … nodes[first + n - 1]. Each operator is one row of LOGIC_OP_MAP with one
- * function per mode. A function gets its node, evaluates the operands it wants with logic_node_value and returns a value; VALUE_FAILED ends
- * everything and is passed up at once; VALUE_UNKNOWN (strict mode) is passed up unless the operator knows better. */
+ * A rule is an array of nodes; the operands of node i are nodes[first] … nodes[first + n - 1]. Each operator is one row
+ * of LOGIC_OP_MAP with one function per mode. A function gets its node, evaluates the operands it wants with
+ * logic_node_value and returns a value; VALUE_FAILED ends everything and is passed up at once; VALUE_UNKNOWN (strict
+ * mode) is passed up unless the operator knows better. */
 #ifndef COMMON_CORE_LOGIC_PRIV_H
 #define COMMON_CORE_LOGIC_PRIV_H
 
@@ -167,8 +168,8 @@ struct logic_run {
 };
 
 struct logic_memo {
-    struct value value; /* with integers */
-    const json_t *json; /* NULL: missing */
+    struct value value;  /* with integers */
+    const json_t *json;  /* NULL: missing */
     uint32_t generation; /* of the document it was resolved in */
 };
 
@@ -199,22 +200,24 @@ void logic_run_init(struct logic_run *r, const struct logic *logic, struct logic
 struct value logic_fail(struct logic_run *r, enum logic_why why, const struct logic_node *n);
 struct value logic_fail_typed(struct logic_run *r, enum logic_why why, const struct logic_node *n, const char *type);
 struct value logic_unknown(const struct logic_run *r, enum logic_why why, const struct logic_node *n, const char *path);
-struct value logic_unknown_of(struct value null);                     /* a null operand's reason becomes the result's */
-struct value logic_mismatch(const struct logic_run *r, const struct logic_node *n); /* type_mismatch, naming the operand's field */
+struct value logic_unknown_of(struct value null); /* a null operand's reason becomes the result's */
+struct value logic_mismatch(const struct logic_run *r,
+                            const struct logic_node *n); /* type_mismatch, naming the operand's field */
 bool logic_spend(struct logic_run *r, const struct logic_node *n, struct value *failure); /* one item of a list */
-const char *logic_path_of(const struct logic_run *r, uint32_t node);  /* the field a node reads, or NULL */
+const char *logic_path_of(const struct logic_run *r, uint32_t node); /* the field a node reads, or NULL */
 struct value logic_operand(struct logic_run *r, const struct logic_node *n, uint32_t i); /* undefined when there is none */
 struct value_list *logic_list_new(struct logic_run *r, const struct logic_node *n, size_t len, struct value *failure);
 void logic_list_set(struct value_list *list, size_t at, struct value v);
-struct value logic_list_done(struct logic_run *r, const struct logic_node *n, struct value_list *list);
 struct value_record *logic_record_new(struct logic_run *r, const struct logic_node *n, struct value *failure);
 void logic_record_add(struct value_record *record, const char *key, struct value v);
 /* A text made: copied to the arena. */
 struct value logic_text(struct logic_run *r, const struct logic_node *n, struct str s);
-bool logic_js_text(struct logic_run *r, const struct logic_node *n, struct value v, struct str *out, struct value *failure);
+bool logic_js_text(struct logic_run *r, const struct logic_node *n, struct value v, struct str *out,
+                   struct value *failure);
 
 /* logic.c */
-struct value logic_run_node(struct logic_run *r, const struct logic *logic, struct logic_facts *facts, uint32_t node); /* afresh */
+struct value logic_run_node(struct logic_run *r, const struct logic *logic, struct logic_facts *facts,
+                            uint32_t node); /* afresh */
 enum logic_truth logic_truth_of(const struct logic_run *r, struct value v, struct logic_reason *reason);
 
 /* logic_group.c */
@@ -225,9 +228,11 @@ struct value logic_condition(struct logic_run *r, const struct logic_node *n, ui
 /* Operand i as strict operators want it: false with *out set when it is null, unknown or failed. */
 bool logic_take(struct logic_run *r, const struct logic_node *n, uint32_t i, struct value *v, struct value *out);
 /* Strict order of two values: false with *out set when there is none. */
-bool logic_order(struct logic_run *r, const struct logic_node *n, struct value a, struct value b, int *order, struct value *out);
+bool logic_order(struct logic_run *r, const struct logic_node *n, struct value a, struct value b, int *order,
+                 struct value *out);
 /* Strict equality of scalars; lists and objects are a mismatch. */
-bool logic_same(struct logic_run *r, const struct logic_node *n, struct value a, struct value b, bool *same, struct value *out);
+bool logic_same(struct logic_run *r, const struct logic_node *n, struct value a, struct value b, bool *same,
+                struct value *out);
 
 /* logic_date.c */
 /* The order of two dates, instants or texts of such: LOGIC_WHY_NONE when there is one. */
@@ -240,6 +245,12 @@ struct str logic_js_substr(struct str s, double start, double len); /* a negativ
 
 /* logic_leaf.c */
 bool logic_scalar_of(struct value v, struct logic_scalar *out);
+
+/* Only reduce can nest made values deeper than the rule itself; it checks. */
+static inline struct value logic_list_done(struct value_list *list)
+{
+    return (struct value){.type = VALUE_LIST, .u.list = list};
+}
 
 static inline bool logic_stops(struct value v)
 {

@@ -53,16 +53,10 @@ static enum value_class class_of(const struct logic_scalar *s)
     return CLASS_NONE;
 }
 
-/* Comparing across types is unknown, not false, so only leaves with values of one class may be listed. */
+/* A list of several types is filed under its first one's: a value of another class is looked at by evaluation anyway. */
 static enum value_class class_of_leaf(const struct logic_leaf *leaf)
 {
-    enum value_class class = class_of(&leaf->values[0]);
-
-    for (uint32_t i = 1; i < leaf->n_values; i++) {
-        if (class_of(&leaf->values[i]) != class)
-            return CLASS_NONE;
-    }
-    return class;
+    return class_of(&leaf->values[0]);
 }
 
 void match_bucket_add(struct match_bucket *b, struct match_entry *e)

@@ -1,5 +1,5 @@
-/* value: see value.h. Documents are walked as jansson left them; made lists and records carry their depth. Failure: only
- * value_to_json can fail, when a list shared many times would unfold beyond the budget. */
+/* value: see value.h. Documents are walked as jansson left them; made lists and records carry their depth. Failure:
+ * only value_to_json can fail, when a list shared many times would unfold beyond the budget. */
 #include "common/core/value.h"
 
 #include <math.h>
@@ -7,7 +7,7 @@
 
 #include "common/core/civil.h"
 
-#define INDEX_DIGITS_MAX 9 /* lists are far shorter than 10^9 */
+#define INDEX_DIGITS_MAX 9              /* lists are far shorter than 10^9 */
 #define SAFE_INTEGER 9007199254740992.0 /* 2^53: beyond, doubles skip integers */
 
 struct value value_of_json(const json_t *json, bool exact)
@@ -15,22 +15,15 @@ struct value value_of_json(const json_t *json, bool exact)
     if (json == NULL)
         return value_null();
     switch (json_typeof(json)) {
-    case JSON_STRING:
-        return value_str((struct str){json_string_value(json), json_string_length(json)});
+    case JSON_STRING: return value_str((struct str){json_string_value(json), json_string_length(json)});
     case JSON_INTEGER:
         return exact ? value_int(json_integer_value(json)) : value_real((double)json_integer_value(json));
-    case JSON_REAL:
-        return value_real(json_real_value(json));
-    case JSON_TRUE:
-        return value_bool(true);
-    case JSON_FALSE:
-        return value_bool(false);
-    case JSON_ARRAY:
-        return (struct value){.type = VALUE_ARRAY, .u.json = json};
-    case JSON_OBJECT:
-        return (struct value){.type = VALUE_OBJECT, .u.json = json};
-    case JSON_NULL:
-        break;
+    case JSON_REAL: return value_real(json_real_value(json));
+    case JSON_TRUE: return value_bool(true);
+    case JSON_FALSE: return value_bool(false);
+    case JSON_ARRAY: return (struct value){.type = VALUE_ARRAY, .u.json = json};
+    case JSON_OBJECT: return (struct value){.type = VALUE_OBJECT, .u.json = json};
+    case JSON_NULL: break;
     }
     return value_null();
 }
@@ -104,28 +97,20 @@ bool value_member(struct value v, struct str key, bool exact, struct value *out)
 bool value_truthy(struct value v, bool empty_object_false)
 {
     switch (v.type) {
-    case VALUE_BOOL:
-        return v.u.b;
-    case VALUE_INT:
-        return v.u.i != 0;
-    case VALUE_REAL:
-        return v.u.d != 0 && !isnan(v.u.d);
-    case VALUE_STRING:
-        return v.u.s.n > 0;
+    case VALUE_BOOL: return v.u.b;
+    case VALUE_INT: return v.u.i != 0;
+    case VALUE_REAL: return v.u.d != 0 && !isnan(v.u.d);
+    case VALUE_STRING: return v.u.s.n > 0;
     case VALUE_LIST:
-    case VALUE_ARRAY:
-        return value_length(v) > 0;
-    case VALUE_OBJECT:
-        return !empty_object_false || json_object_size(v.u.json) > 0;
+    case VALUE_ARRAY: return value_length(v) > 0;
+    case VALUE_OBJECT: return !empty_object_false || json_object_size(v.u.json) > 0;
     case VALUE_DATE:
     case VALUE_INSTANT:
-    case VALUE_RECORD:
-        return true;
+    case VALUE_RECORD: return true;
     case VALUE_UNDEFINED:
     case VALUE_NULL:
     case VALUE_UNKNOWN:
-    case VALUE_FAILED:
-        break;
+    case VALUE_FAILED: break;
     }
     return false;
 }
@@ -194,30 +179,20 @@ json_t *value_to_json(struct value v, uint32_t *budget)
         return NULL;
     (*budget)--;
     switch (v.type) {
-    case VALUE_BOOL:
-        return json_boolean(v.u.b);
-    case VALUE_INT:
-        return json_integer(v.u.i);
-    case VALUE_REAL:
-        return number_to_json(v.u.d);
-    case VALUE_STRING:
-        return json_stringn(v.u.s.p, v.u.s.n);
-    case VALUE_DATE:
-        return date_to_json(v.u.i);
-    case VALUE_INSTANT:
-        return instant_to_json(v.u.i);
-    case VALUE_LIST:
-        return list_to_json(v.u.list, budget);
-    case VALUE_RECORD:
-        return record_to_json(v.u.record, budget);
+    case VALUE_BOOL: return json_boolean(v.u.b);
+    case VALUE_INT: return json_integer(v.u.i);
+    case VALUE_REAL: return number_to_json(v.u.d);
+    case VALUE_STRING: return json_stringn(v.u.s.p, v.u.s.n);
+    case VALUE_DATE: return date_to_json(v.u.i);
+    case VALUE_INSTANT: return instant_to_json(v.u.i);
+    case VALUE_LIST: return list_to_json(v.u.list, budget);
+    case VALUE_RECORD: return record_to_json(v.u.record, budget);
     case VALUE_ARRAY:
-    case VALUE_OBJECT:
-        return shared(v.u.json);
+    case VALUE_OBJECT: return shared(v.u.json);
     case VALUE_UNDEFINED:
     case VALUE_NULL:
     case VALUE_UNKNOWN:
-    case VALUE_FAILED:
-        break;
+    case VALUE_FAILED: break;
     }
     return json_null();
 }

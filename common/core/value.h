@@ -1,6 +1,6 @@
-/* value: what an expression of logic yields. A small tagged union passed by value; texts, lists and documents are borrowed from the
- * rule, the facts or the evaluation's arena. The functions named js_ follow ECMA-262, since jsonlogic mode promises what json-logic-js
- * does. */
+/* value: what an expression of logic yields. A small tagged union passed by value; texts, lists and documents are
+ * borrowed from the rule, the facts or the evaluation's arena. The functions named js_ follow ECMA-262, since jsonlogic
+ * mode promises what json-logic-js does. */
 #ifndef COMMON_CORE_VALUE_H
 #define COMMON_CORE_VALUE_H
 
@@ -70,7 +70,7 @@ struct value_record {
 /* Small and on every path, so inline. A LIST or ARRAY is a list; null and undefined are nil. */
 static inline struct value value_null(void)
 {
-    return (struct value){.type = VALUE_NULL};
+    return (struct value){.type = VALUE_NULL, .u.why = {0}};
 }
 
 static inline struct value value_undefined(void)
@@ -140,9 +140,9 @@ bool value_truthy(struct value v, bool empty_object_false);
 
 /* A bound on walking and on made text, shared by one evaluation. */
 struct value_walk {
-    struct buf *text;  /* appended to */
-    size_t max_bytes;  /* of what is appended since `text` was empty */
-    uint32_t *budget;  /* one for each item visited */
+    struct buf *text; /* appended to */
+    size_t max_bytes; /* of what is appended since `text` was empty */
+    uint32_t *budget; /* one for each item visited */
 };
 
 /* A new reference; NULL when the budget or memory ended. Dates become texts; undefined, NaN and infinities null. */

@@ -1,5 +1,6 @@
-/* value_js: the conversions of ECMA-262 that json-logic-js leans on. Texts are UTF-8; lengths, cuts and order are those of UTF-16.
- * Failure: text that outgrows its bound, or a walk that outgrows the budget. */
+/* value_js: the conversions of ECMA-262 that json-logic-js leans on. Texts are UTF-8; lengths, cuts and order are those
+ * of UTF-16. Failure: text that outgrows its bound, or a walk that outgrows the budget. Without memory an endless
+ * number is NaN. */
 #include "common/core/value.h"
 
 #include <math.h>
@@ -7,13 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/mem.h"
 #include "common/core/civil.h"
 
-#define DIGITS_MAX 17         /* always read back */
-#define POINT_MAX 21          /* beyond, an exponent is written */
+#define DIGITS_MAX 17 /* always read back */
+#define POINT_MAX 21  /* beyond, an exponent is written */
 #define POINT_MIN (-6)
-#define NUMBER_TEXT_MAX 400   /* longer decimal texts are cut by parse_decimal's callers */
-#define UTF8_FOUR 0xF0        /* lead byte of a code point beyond the BMP: a surrogate pair in UTF-16 */
+#define NUMBER_TEXT_MAX 400        /* longer decimal texts need memory of their own */
+#define UTF8_FOUR 0xF0             /* lead byte of a code point beyond the BMP: a surrogate pair in UTF-16 */
 #define UTF8_AFTER_SURROGATES 0xEE /* lead byte of U+E000 and above */
 
 static const char object_text[] = "[object Object]";
@@ -139,28 +141,20 @@ static bool put_number(double d, const struct value_walk *walk)
 bool value_js_text(struct value v, const struct value_walk *walk)
 {
     switch (v.type) {
-    case VALUE_UNDEFINED:
-        return put_text(walk, "undefined", strlen("undefined"));
-    case VALUE_BOOL:
-        return v.u.b ? put_text(walk, "true", 4) : put_text(walk, "false", 5);
+    case VALUE_UNDEFINED: return put_text(walk, "undefined", strlen("undefined"));
+    case VALUE_BOOL: return v.u.b ? put_text(walk, "true", 4) : put_text(walk, "false", 5);
     case VALUE_INT:
-    case VALUE_REAL:
-        return put_number(value_double(v), walk);
-    case VALUE_STRING:
-        return put_text(walk, v.u.s.p, v.u.s.n);
+    case VALUE_REAL: return put_number(value_double(v), walk);
+    case VALUE_STRING: return put_text(walk, v.u.s.p, v.u.s.n);
     case VALUE_DATE:
-    case VALUE_INSTANT:
-        return put_date(v, walk);
+    case VALUE_INSTANT: return put_date(v, walk);
     case VALUE_LIST:
-    case VALUE_ARRAY:
-        return put_items(v, walk);
+    case VALUE_ARRAY: return put_items(v, walk);
     case VALUE_RECORD:
-    case VALUE_OBJECT:
-        return put_text(walk, object_text, sizeof(object_text) - 1);
+    case VALUE_OBJECT: return put_text(walk, object_text, sizeof(object_text) - 1);
     case VALUE_NULL:
     case VALUE_UNKNOWN:
-    case VALUE_FAILED:
-        break;
+    case VALUE_FAILED: break;
     }
     return put_text(walk, "null", 4);
 }
@@ -168,10 +162,10 @@ bool value_js_text(struct value v, const struct value_walk *walk)
 /* WhiteSpace and LineTerminator (ECMA-262 §12.2, §12.3): the length in bytes of one at the start, or 0. */
 static size_t space_at(struct str s)
 {
-    static const char *const wide[] = {
-        "\xC2\xA0",     "\xE1\x9A\x80", "\xE2\x80\x80", "\xE2\x80\x81", "\xE2\x80\x82", "\xE2\x80\x83", "\xE2\x80\x84",
-        "\xE2\x80\x85", "\xE2\x80\x86", "\xE2\x80\x87", "\xE2\x80\x88", "\xE2\x80\x89", "\xE2\x80\x8A", "\xE2\x80\xA8",
-        "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F", "\xE3\x80\x80", "\xEF\xBB\xBF"};
+    static const char *const wide[] = {"\xC2\xA0",     "\xE1\x9A\x80", "\xE2\x80\x80", "\xE2\x80\x81", "\xE2\x80\x82",
+                                       "\xE2\x80\x83", "\xE2\x80\x84", "\xE2\x80\x85", "\xE2\x80\x86", "\xE2\x80\x87",
+                                       "\xE2\x80\x88", "\xE2\x80\x89", "\xE2\x80\x8A", "\xE2\x80\xA8", "\xE2\x80\xA9",
+                                       "\xE2\x80\xAF", "\xE2\x81\x9F", "\xE3\x80\x80", "\xEF\xBB\xBF"};
 
     if (s.n == 0)
         return 0;
@@ -225,7 +219,7 @@ static size_t decimal_prefix(struct str s)
 static double read_decimal(const char *p, size_t n)
 {
     char small[NUMBER_TEXT_MAX];
-    char *text = n < sizeof(small) ? small : malloc(n + 1);
+    char *text = n < sizeof(small) ? small : mem_try_alloc(n + 1);
 
     if (text == NULL)
         return NAN;
@@ -233,7 +227,7 @@ static double read_decimal(const char *p, size_t n)
     text[n] = '\0';
     double d = strtod(text, NULL);
     if (text != small)
-        free(text);
+        mem_free(text);
     return d;
 }
 
@@ -303,15 +297,11 @@ double value_js_number_of_text(struct str s)
 double value_js_number(struct value primitive)
 {
     switch (primitive.type) {
-    case VALUE_NULL:
-        return 0;
-    case VALUE_BOOL:
-        return primitive.u.b ? 1 : 0;
+    case VALUE_NULL: return 0;
+    case VALUE_BOOL: return primitive.u.b ? 1 : 0;
     case VALUE_INT:
-    case VALUE_REAL:
-        return value_double(primitive);
-    case VALUE_STRING:
-        return value_js_number_of_text(primitive.u.s);
+    case VALUE_REAL: return value_double(primitive);
+    case VALUE_STRING: return value_js_number_of_text(primitive.u.s);
     case VALUE_UNDEFINED:
     case VALUE_DATE:
     case VALUE_INSTANT:
@@ -320,8 +310,7 @@ double value_js_number(struct value primitive)
     case VALUE_ARRAY:
     case VALUE_OBJECT:
     case VALUE_UNKNOWN:
-    case VALUE_FAILED:
-        break;
+    case VALUE_FAILED: break;
     }
     return NAN;
 }
@@ -334,26 +323,19 @@ bool value_js_identical(struct value a, struct value b)
         return false;
     switch (a.type) {
     case VALUE_UNDEFINED:
-    case VALUE_NULL:
-        return true;
-    case VALUE_BOOL:
-        return a.u.b == b.u.b;
-    case VALUE_STRING:
-        return str_eq(a.u.s, b.u.s);
-    case VALUE_LIST:
-        return a.u.list == b.u.list;
-    case VALUE_RECORD:
-        return a.u.record == b.u.record;
+    case VALUE_NULL: return true;
+    case VALUE_BOOL: return a.u.b == b.u.b;
+    case VALUE_STRING: return str_eq(a.u.s, b.u.s);
+    case VALUE_LIST: return a.u.list == b.u.list;
+    case VALUE_RECORD: return a.u.record == b.u.record;
     case VALUE_ARRAY:
-    case VALUE_OBJECT:
-        return a.u.json == b.u.json;
+    case VALUE_OBJECT: return a.u.json == b.u.json;
     case VALUE_DATE:
     case VALUE_INSTANT:
     case VALUE_INT:
     case VALUE_REAL:
     case VALUE_UNKNOWN:
-    case VALUE_FAILED:
-        break;
+    case VALUE_FAILED: break;
     }
     return false;
 }

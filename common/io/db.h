@@ -4,10 +4,12 @@
  * a *connection* lives on the loop (workers). Both prepare each `struct db_stmt` once per connection, send parameters and
  * read results in binary format, set TimeZone=UTC, DateStyle=ISO, client_encoding=UTF8, an application_name and
  * statement_timeout, and map SQLSTATE to enum err:
- *   08xxx (but 08P01: our mistake, ERR_DB) 57P01 57P02 57P03, any FATAL, socket errors → ERR_CONN_LOST · 23505 → ERR_DB_UNIQUE · 40001 40P01 55P03 → ERR_DB_LOCK ·
- *   22xxx 23xxx → ERR_DB_DATA · 0A000 → ERR_DB_FEATURE · 42501 → ERR_DENIED · 57014 → ERR_TIMEOUT · P0002 → ERR_NOTFOUND ·
- *   U0001 (ours: not the leader any more) → ERR_STATE · 28xxx → ERR_DENIED · 53xxx (no room: disk, memory, connections) →
- *   ERR_BUSY · a prepared statement that a migration made stale → ERR_DB_LOCK · a COMMIT that rolled back → ERR_DB · else ERR_DB. err_info carries "message (SQLSTATE) DETAIL … HINT …".    */
+ *   08xxx 57P01 57P02 57P03, any FATAL, socket errors → ERR_CONN_LOST (but 08P01, a protocol violation, is our mistake: ERR_DB) ·
+ *   23505 → ERR_DB_UNIQUE · 40001 40P01 55P03, a prepared statement that a migration made stale → ERR_DB_LOCK ·
+ *   22xxx 23xxx → ERR_DB_DATA · 0A000 → ERR_DB_FEATURE · 42501 28xxx → ERR_DENIED · 57014 → ERR_TIMEOUT · P0002 → ERR_NOTFOUND ·
+ *   53xxx (no room: connections, disk, memory) → ERR_BUSY · U0001 (ours: not the leader any more) → ERR_STATE · else ERR_DB,
+ *   also for a COMMIT that rolled back. err_info carries "message (SQLSTATE) DETAIL … HINT …".
+ * client_connection_check_interval is set too: the server lets go of what a killed process held within a second. */
 #ifndef COMMON_IO_DB_H
 #define COMMON_IO_DB_H
 
@@ -45,46 +47,49 @@ void db_arg_bool(struct db_args *a, bool v);
 void db_arg_i32(struct db_args *a, int32_t v);
 void db_arg_i64(struct db_args *a, int64_t v);
 void db_arg_double(struct db_args *a, double v);
-void db_arg_text(struct db_args *a, struct str s); /* s.p == NULL: NULL */
-void db_arg_cstr(struct db_args *a, const char *s); /* NULL: NULL */
-void db_arg_bytes(struct db_args *a, struct str s); /* bytea */
-void db_arg_id(struct db_args *a, const struct id *id); /* uuid; NULL: NULL */
-void db_arg_time(struct db_args *a, int64_t us);        /* timestamptz, µs since 1970 */
-void db_arg_json(struct db_args *a, struct str s);      /* jsonb from JSON text */
-void db_arg_ids(struct db_args *a, const struct id *v, size_t n);        /* uuid[]; a zero id is stored as such */
-void db_arg_i32s(struct db_args *a, const int32_t *v, size_t n);         /* int4[] */
-void db_arg_i64s(struct db_args *a, const int64_t *v, size_t n);         /* int8[] */
-void db_arg_texts(struct db_args *a, const struct str *v, size_t n);     /* text[]; p == NULL: NULL element */
-void db_arg_bytess(struct db_args *a, const struct str *v, size_t n);    /* bytea[]; p == NULL: NULL element */
-void db_arg_times(struct db_args *a, const int64_t *v, size_t n);        /* timestamptz[] */
-void db_arg_bools(struct db_args *a, const bool *v, size_t n);           /* bool[] */
+void db_arg_text(struct db_args *a, struct str s);                    /* s.p == NULL: NULL */
+void db_arg_cstr(struct db_args *a, const char *s);                   /* NULL: NULL */
+void db_arg_bytes(struct db_args *a, struct str s);                   /* bytea */
+void db_arg_id(struct db_args *a, const struct id *id);               /* uuid; NULL: NULL */
+void db_arg_time(struct db_args *a, int64_t us);                      /* timestamptz, µs since 1970 */
+void db_arg_json(struct db_args *a, struct str s);                    /* jsonb from JSON text */
+void db_arg_ids(struct db_args *a, const struct id *v, size_t n);     /* uuid[]; a zero id is stored as such */
+void db_arg_i32s(struct db_args *a, const int32_t *v, size_t n);      /* int4[] */
+void db_arg_i64s(struct db_args *a, const int64_t *v, size_t n);      /* int8[] */
+void db_arg_texts(struct db_args *a, const struct str *v, size_t n);  /* text[]; p == NULL: NULL element */
+void db_arg_bytess(struct db_args *a, const struct str *v, size_t n); /* bytea[]; p == NULL: NULL element */
+void db_arg_times(struct db_args *a, const int64_t *v, size_t n);     /* timestamptz[] */
+void db_arg_bools(struct db_args *a, const bool *v, size_t n);        /* bool[] */
 
 /* ---- results: borrowed, in binary format ------------------------------------------------------------------------------- */
 struct db_result;
 int db_rows(const struct db_result *r);
 int64_t db_affected(const struct db_result *r); /* rows hit by INSERT, UPDATE, DELETE, COPY */
 bool db_null(const struct db_result *r, int row, int col);
-bool db_bool(const struct db_result *r, int row, int col);       /* NULL reads as false */
-int64_t db_i64(const struct db_result *r, int row, int col);     /* int2, int4, int8; NULL reads as 0 */
-double db_double(const struct db_result *r, int row, int col);   /* float4, float8 */
-struct str db_text(const struct db_result *r, int row, int col); /* text, bytea, json, jsonb as text; NULL: p == NULL. Valid while the result is; NUL-terminated */
-struct id db_id(const struct db_result *r, int row, int col);    /* NULL reads as ID_ZERO */
-int64_t db_time(const struct db_result *r, int row, int col);    /* µs since 1970; NULL: DB_NULL_TIME */
+bool db_bool(const struct db_result *r, int row, int col);     /* NULL reads as false */
+int64_t db_i64(const struct db_result *r, int row, int col);   /* int2, int4, int8; NULL reads as 0 */
+double db_double(const struct db_result *r, int row, int col); /* float4, float8 */
+struct str
+db_text(const struct db_result *r, int row,
+        int col); /* text, bytea, json, jsonb as text; NULL: p == NULL. Valid while the result is; NUL-terminated */
+struct id db_id(const struct db_result *r, int row, int col); /* NULL reads as ID_ZERO */
+int64_t db_time(const struct db_result *r, int row, int col); /* µs since 1970; NULL: DB_NULL_TIME */
 
 /* ---- blocking sessions --------------------------------------------------------------------------------------------------- */
 struct db_session;
 struct db_session_config {
-    const char *url;         /* libpq URI or key=value text; "" takes PG* variables */
-    const char *name;        /* application_name */
-    const char *role;        /* SET ROLE after connecting, or NULL */
-    int64_t connect_ms;      /* deadlines; 0: 5 s and 30 s */
-    int64_t statement_ms;    /* also watched on the client, plus 5 s: a half-open socket does not hang the caller */
+    const char *url;      /* libpq URI or key=value text; "" takes PG* variables */
+    const char *name;     /* application_name */
+    const char *role;     /* SET ROLE after connecting, or NULL */
+    int64_t connect_ms;   /* deadlines; 0: 5 s and 30 s */
+    int64_t statement_ms; /* also watched on the client, plus 5 s: a half-open socket does not hang the caller */
 };
 enum err db_open(const struct db_session_config *config, struct db_session **out, struct err_info *info) MUST_USE;
-void db_close(struct db_session *s); /* NULL is fine */
+void db_close(struct db_session *s);       /* NULL is fine */
 bool db_alive(const struct db_session *s); /* false after ERR_CONN_LOST or a client-side time-out: close it */
 /* *out (may be NULL when no rows matter) is freed with db_result_free, also NULL-safe; it is NULL after an error. */
-enum err db_query(struct db_session *s, const struct db_stmt *stmt, const struct db_args *args, struct db_result **out, struct err_info *info) MUST_USE;
+enum err db_query(struct db_session *s, const struct db_stmt *stmt, const struct db_args *args, struct db_result **out,
+                  struct err_info *info) MUST_USE;
 /* Any number of statements in one text, no parameters: BEGIN, COMMIT, migration files. On error *position (may be NULL) is
  * the 1-based character the server pointed at, or 0. */
 enum err db_exec(struct db_session *s, const char *sql, int *position, struct err_info *info) MUST_USE;
@@ -113,11 +118,14 @@ typedef void (*db_cb)(void *arg, enum err err, const struct db_result *res, cons
 /* Queued behind what was started earlier (at most 64 wait; more is our mistake). Arguments are copied. While the connection
  * is down: ERR_CONN_LOST. What was sent when a connection is lost ends with ERR_CONN_LOST too: a COMMIT so ended may have happened. */
 void db_conn_query(struct db_conn *c, const struct db_stmt *stmt, const struct db_args *args, db_cb cb, void *arg);
-void db_conn_exec(struct db_conn *c, const char *sql, db_cb cb, void *arg); /* static text without parameters: BEGIN, COMMIT, ROLLBACK */
-void db_conn_copy_in(struct db_conn *c, const char *copy_sql, const struct buf *data, db_cb cb, void *arg); /* data borrowed until cb */
+/* Static text without parameters: BEGIN, COMMIT, ROLLBACK. Several statements in one text run alone, outside the pipeline. */
+void db_conn_exec(struct db_conn *c, const char *sql, db_cb cb, void *arg);
+/* `data` is borrowed until the callback. */
+void db_conn_copy_in(struct db_conn *c, const char *copy_sql, const struct buf *data, db_cb cb, void *arg);
 /* Everything pending ends with ERR_CANCELED, then closed(arg). */
 void db_conn_close(struct db_conn *c, void (*closed)(void *arg), void *arg);
-/* Ends the present connection at once, as if the network had failed; it reconnects (after a transaction whose state is unknown, and in tests). */
+/* Ends the present connection at once, as if the network had failed; it reconnects (after a transaction whose state is
+ * unknown, and in tests). */
 void db_conn_drop(struct db_conn *c);
 
 /* ---- COPY BINARY rows (PostgreSQL manual, COPY, "Binary Format") --------------------------------------------------------- */
@@ -130,8 +138,8 @@ void db_copy_i16(struct buf *b, int16_t v);
 void db_copy_i32(struct buf *b, int32_t v);
 void db_copy_i64(struct buf *b, int64_t v);
 void db_copy_bool(struct buf *b, bool v);
-void db_copy_time(struct buf *b, int64_t us); /* DB_NULL_TIME: NULL */
-void db_copy_text(struct buf *b, struct str s);  /* p == NULL: NULL */
+void db_copy_time(struct buf *b, int64_t us);   /* DB_NULL_TIME: NULL */
+void db_copy_text(struct buf *b, struct str s); /* p == NULL: NULL */
 void db_copy_bytes(struct buf *b, struct str s);
 void db_copy_jsonb(struct buf *b, struct str s);
 

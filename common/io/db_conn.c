@@ -246,17 +246,12 @@ static void on_poll(uv_poll_t *uv, int status, int events)
     /* An error of the poll itself is seen by libpq as an error of the socket. */
     int seen = status < 0 ? UV_READABLE : events;
     switch (c->state) {
-    case DB_CONN_CONNECTING:
-        connect_step(c);
-        break;
+    case DB_CONN_CONNECTING: connect_step(c); break;
     case DB_CONN_SETTING_UP:
-    case DB_CONN_UP:
-        on_traffic(c, seen);
-        break;
+    case DB_CONN_UP: on_traffic(c, seen); break;
     case DB_CONN_WAITING:
     case DB_CONN_RESOLVING:
-    case DB_CONN_CLOSING:
-        break;
+    case DB_CONN_CLOSING: break;
     }
 }
 
@@ -285,19 +280,12 @@ static void on_clock(void *arg)
 {
     struct db_conn *c = arg;
     switch (c->state) {
-    case DB_CONN_WAITING:
-        connect_start(c);
-        break;
+    case DB_CONN_WAITING: connect_start(c); break;
     case DB_CONN_RESOLVING:
     case DB_CONN_CONNECTING:
-    case DB_CONN_SETTING_UP:
-        connect_failed(c, "no connection to PostgreSQL within the time limit");
-        break;
-    case DB_CONN_UP:
-        check_head(c);
-        break;
-    case DB_CONN_CLOSING:
-        break;
+    case DB_CONN_SETTING_UP: connect_failed(c, "no connection to PostgreSQL within the time limit"); break;
+    case DB_CONN_UP: check_head(c); break;
+    case DB_CONN_CLOSING: break;
     }
 }
 
@@ -364,17 +352,12 @@ bool db_conn_up(const struct db_conn *c)
 void db_conn_drop(struct db_conn *c)
 {
     switch (c->state) {
-    case DB_CONN_UP:
-        db_conn_lost(c, ERR_CONN_LOST, "the connection was dropped");
-        break;
+    case DB_CONN_UP: db_conn_lost(c, ERR_CONN_LOST, "the connection was dropped"); break;
     case DB_CONN_RESOLVING:
     case DB_CONN_CONNECTING:
-    case DB_CONN_SETTING_UP:
-        connect_failed(c, "the connection was dropped");
-        break;
+    case DB_CONN_SETTING_UP: connect_failed(c, "the connection was dropped"); break;
     case DB_CONN_WAITING:
-    case DB_CONN_CLOSING:
-        break;
+    case DB_CONN_CLOSING: break;
     }
 }
 

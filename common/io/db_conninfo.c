@@ -52,9 +52,10 @@ enum err db_conninfo_load(struct db_conninfo *ci, const char *url, const char *n
 {
     PQconninfoOption *options = PQconninfoParse(url ? url : "", NULL);
     if (!options)
-        return err_set(info, ERR_INVALID,
-                       "the database URL is neither postgresql://user:password@host:port/name (special characters of the "
-                       "password percent-encoded) nor key=value text");
+        return err_set(
+            info, ERR_INVALID,
+            "the database URL is neither postgresql://user:password@host:port/name (special characters of the "
+            "password percent-encoded) nor key=value text");
     for (const PQconninfoOption *o = options; o->keyword; o++)
         if (o->val)
             set_value(ci, o->keyword, o->val);
@@ -177,10 +178,11 @@ void db_conninfo_started(struct pg_conn *pg)
 
 const char *db_conninfo_setup(struct pg_conn *pg, struct arena *arena, int64_t statement_ms, const char *role)
 {
-    const char *sql = arena_printf(arena,
-                                   "SET TimeZone='UTC'; SET DateStyle='ISO, MDY'; SET client_connection_check_interval=%d; "
-                                   "SET statement_timeout=%" PRId64,
-                                   CHECK_INTERVAL_MS, statement_ms);
+    const char *sql =
+        arena_printf(arena,
+                     "SET TimeZone='UTC'; SET DateStyle='ISO, MDY'; SET client_connection_check_interval=%d; "
+                     "SET statement_timeout=%" PRId64,
+                     CHECK_INTERVAL_MS, statement_ms);
     if (!role || !role[0])
         return sql;
     char *quoted = PQescapeIdentifier(pg, role, strlen(role));

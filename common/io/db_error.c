@@ -19,23 +19,17 @@ struct rule {
 /* The first match counts, so exceptions stand before their class. */
 static const struct rule rules[] = {
     {"08P01", ERR_DB}, /* protocol violation: wrong parameters are our mistake, no lost connection */
-    {"08", ERR_CONN_LOST},
-    {"57P01", ERR_CONN_LOST}, /* admin_shutdown */
-    {"57P02", ERR_CONN_LOST}, /* crash_shutdown */
-    {"57P03", ERR_CONN_LOST}, /* cannot_connect_now */
-    {"57014", ERR_TIMEOUT},   /* query_canceled */
-    {"23505", ERR_DB_UNIQUE},
-    {"22", ERR_DB_DATA},
-    {"23", ERR_DB_DATA},
-    {"40001", ERR_DB_LOCK}, /* serialization_failure */
-    {"40P01", ERR_DB_LOCK}, /* deadlock_detected */
-    {"55P03", ERR_DB_LOCK}, /* lock_not_available */
-    {"0A000", ERR_DB_FEATURE},
-    {"42501", ERR_DENIED},
-    {"28", ERR_DENIED}, /* wrong password, no pg_hba entry */
-    {"53", ERR_BUSY},   /* too many connections, disk full, out of memory */
-    {"P0002", ERR_NOTFOUND},
-    {"U0001", ERR_STATE},
+    {"08", ERR_CONN_LOST},     {"57P01", ERR_CONN_LOST}, /* admin_shutdown */
+    {"57P02", ERR_CONN_LOST},                            /* crash_shutdown */
+    {"57P03", ERR_CONN_LOST},                            /* cannot_connect_now */
+    {"57014", ERR_TIMEOUT},                              /* query_canceled */
+    {"23505", ERR_DB_UNIQUE},  {"22", ERR_DB_DATA},      {"23", ERR_DB_DATA},
+    {"40001", ERR_DB_LOCK},                                                  /* serialization_failure */
+    {"40P01", ERR_DB_LOCK},                                                  /* deadlock_detected */
+    {"55P03", ERR_DB_LOCK},                                                  /* lock_not_available */
+    {"0A000", ERR_DB_FEATURE}, {"42501", ERR_DENIED},    {"28", ERR_DENIED}, /* wrong password, no pg_hba entry */
+    {"53", ERR_BUSY}, /* too many connections, disk full, out of memory */
+    {"P0002", ERR_NOTFOUND},   {"U0001", ERR_STATE},
 };
 
 enum err db_error_code(const char *sqlstate)

@@ -26,7 +26,8 @@ static bool fits(const struct db_prepared *p, const struct db_args *args)
     return true;
 }
 
-struct db_prepared *db_prepared_find(const struct db_prepared_set *set, const struct db_stmt *stmt, const struct db_args *args)
+struct db_prepared *db_prepared_find(const struct db_prepared_set *set, const struct db_stmt *stmt,
+                                     const struct db_args *args)
 {
     struct db_prepared *p = first_of(set, stmt);
     while (p && !fits(p, args))

@@ -15,10 +15,10 @@
 struct pg_conn;   /* PGconn */
 struct pg_result; /* PGresult */
 
-#define DB_CONNECT_MS 5000     /* defaults of the two configs */
+#define DB_CONNECT_MS 5000 /* defaults of the two configs */
 #define DB_STATEMENT_MS 30000
-#define DB_GRACE_MS 5000       /* the server's own statement_timeout gets this long to be heard before the client gives up */
-#define DB_COPY_CHUNK 65536    /* bytes handed to libpq at a time, so that its buffer never holds a whole COPY */
+#define DB_GRACE_MS 5000 /* the server's own statement_timeout gets this long to be heard before the client gives up */
+#define DB_COPY_CHUNK 65536 /* bytes handed to libpq at a time, so that its buffer never holds a whole COPY */
 
 /* Types as in the server's catalog/pg_type.dat. */
 enum db_oid {
@@ -91,7 +91,8 @@ struct db_prepared_set {
     unsigned seq;
 };
 /* The variant whose parameter types are those of `args` (an untyped NULL fits any), or NULL. */
-struct db_prepared *db_prepared_find(const struct db_prepared_set *set, const struct db_stmt *stmt, const struct db_args *args);
+struct db_prepared *db_prepared_find(const struct db_prepared_set *set, const struct db_stmt *stmt,
+                                     const struct db_args *args);
 struct db_prepared *db_prepared_add(struct db_prepared_set *set, const struct db_stmt *stmt, const struct db_args *args);
 void db_prepared_remove(struct db_prepared_set *set, struct db_prepared *p);
 void db_prepared_clear(struct db_prepared_set *set);
@@ -133,6 +134,7 @@ struct db_progress {
     bool stale_plan;
 };
 /* db_exec with more to tell; `progress` may be NULL. */
-enum err db_session_run(struct db_session *s, const char *sql, struct db_progress *progress, struct err_info *info) MUST_USE;
+enum err db_session_run(struct db_session *s, const char *sql, struct db_progress *progress,
+                        struct err_info *info) MUST_USE;
 
 #endif

@@ -126,7 +126,8 @@ static bool send_query(struct db_conn *c, struct db_request *r)
         if (!PQsendPrepare(c->pg, r->prepared->name, r->stmt->sql, r->args.n, r->args.types))
             return false;
     }
-    return PQsendQueryPrepared(c->pg, r->prepared->name, r->args.n, r->args.values, r->args.lengths, db_prepared_formats, 1);
+    return PQsendQueryPrepared(c->pg, r->prepared->name, r->args.n, r->args.values, r->args.lengths,
+                               db_prepared_formats, 1);
 }
 
 static bool request_send(struct db_conn *c, struct db_request *r)
@@ -136,13 +137,11 @@ static bool request_send(struct db_conn *c, struct db_request *r)
         return false;
     c->pipeline = pipe;
     switch (r->kind) {
-    case DB_REQUEST_QUERY:
-        return send_query(c, r) && PQpipelineSync(c->pg);
+    case DB_REQUEST_QUERY: return send_query(c, r) && PQpipelineSync(c->pg);
     case DB_REQUEST_EXEC:
         return PQsendQueryParams(c->pg, r->sql, 0, NULL, NULL, NULL, NULL, 1) && PQpipelineSync(c->pg);
     case DB_REQUEST_TEXT:
-    case DB_REQUEST_COPY:
-        return PQsendQuery(c->pg, r->sql);
+    case DB_REQUEST_COPY: return PQsendQuery(c->pg, r->sql);
     }
     return false;
 }
@@ -193,8 +192,7 @@ void db_request_feed(struct db_conn *c)
 /* ---- receive ----------------------------------------------------------------------------------------------------------- */
 static void forget(struct db_conn *c, struct db_prepared *p)
 {
-    LIST_FOR(it, &c->sent)
-    {
+    LIST_FOR (it, &c->sent) {
         struct db_request *r = LIST_OWNER(it, struct db_request, node);
         if (r->prepared == p)
             r->prepared = NULL;

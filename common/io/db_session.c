@@ -61,7 +61,8 @@ static enum err session_wait(struct db_session *s, short events, struct err_info
     enum err err = wait_socket(PQsocket(s->pg), events, s->deadline_ms, &revents);
     if (err == ERR_TIMEOUT) {
         s->dead = true;
-        return err_set(info, ERR_TIMEOUT, "no answer from the server %" PRId64 " ms after the statement's own time limit",
+        return err_set(info, ERR_TIMEOUT,
+                       "no answer from the server %" PRId64 " ms after the statement's own time limit",
                        (int64_t)DB_GRACE_MS);
     }
     if (err != ERR_OK || ((revents & ~POLLOUT) && !PQconsumeInput(s->pg)))

@@ -1,11 +1,12 @@
-/* One libuv loop. Signals and posts hang on unreferenced handles, so they never keep loop_run from ending; timers do.
+/* One libuv loop. Signals and posts hang on unreferenced handles, so they never keep loop_run from ending;
+ * timers do.
  *
- * Posts from other threads wait in a list under a mutex; an async handle wakes the loop, which takes the whole list and
- * runs it. A post made while the list runs waits for the next turn, so that a callback that posts itself can not starve
- * the rest. Posts that were never run are dropped by loop_free.
+ * Posts from other threads wait in a list under a mutex; an async handle wakes the loop, which takes the
+ * whole list and runs it. A post made while the list runs waits for the next turn, so that a callback that
+ * posts itself can not starve the rest. Posts that were never run are dropped by loop_free.
  *
- * Making the loop's own handles fails only when the process is out of file descriptors at its start, or by our mistake:
- * both abort. */
+ * Making the loop's own handles fails only when the process is out of file descriptors at its start, or by
+ * our mistake: both abort. */
 #include "common/io/loop.h"
 
 #include <assert.h>
@@ -22,7 +23,7 @@
 struct loop {
     uv_loop_t uv;
     uv_async_t wake;
-    uv_mutex_t mutex;   /* guards posts */
+    uv_mutex_t mutex; /* guards posts */
     struct list posts;
     struct list signals;
     struct list timers;
@@ -111,7 +112,8 @@ struct loop *loop_new(void)
 void loop_run(struct loop *loop)
 {
     loop->stopped = false;
-    /* uv_run does not look at unreferenced handles when nothing else is alive, hence the posts are run here as well. */
+    /* uv_run does not look at unreferenced handles when nothing else is alive, hence the posts are run here
+     * as well. */
     do {
         run_posts(loop);
         if (!loop->stopped)
@@ -220,7 +222,7 @@ int loop_free(struct loop *loop)
     return forgotten;
 }
 
-/* ---- timers ---------------------------------------------------------------------------------------------------------- */
+/* ---- timers ------------------------------------------------------------------------------------------ */
 
 static void on_timer(uv_timer_t *uv)
 {
@@ -249,7 +251,8 @@ struct timer *timer_new(struct loop *loop, void (*cb)(void *arg), void *arg)
 void timer_start(struct timer *t, int64_t after_ms, int64_t repeat_ms)
 {
     assert(repeat_ms >= 0);
-    must(uv_timer_start(&t->uv, on_timer, after_ms > 0 ? (uint64_t)after_ms : 0, (uint64_t)repeat_ms), "uv_timer_start");
+    must(uv_timer_start(&t->uv, on_timer, after_ms > 0 ? (uint64_t)after_ms : 0, (uint64_t)repeat_ms),
+         "uv_timer_start");
 }
 
 void timer_stop(struct timer *t)

@@ -1,5 +1,5 @@
-/* loop: one libuv event loop per process, timers, signals and wake-ups from other threads. libuv itself is seen by
- * common/io/ only: other files of that folder get the raw loop with loop_uv(). */
+/* loop: one libuv event loop per process, timers, signals and wake-ups from other threads. libuv itself is
+ * seen by common/io/ only: other files of that folder get the raw loop with loop_uv(). */
 #ifndef COMMON_IO_LOOP_H
 #define COMMON_IO_LOOP_H
 
@@ -10,13 +10,15 @@
 
 struct loop;
 
+/* Also makes the process ignore SIGPIPE, unless it handles it. */
 struct loop *loop_new(void);
-/* Runs until no handle is left or loop_stop was called. */
+/* Runs until no handle is left or loop_stop was called. Signals and posts alone do not keep it running. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 /* Runs what is ready without blocking (tests); returns true while handles are alive. */
 bool loop_turn(struct loop *loop);
-/* Closes what is left and frees. Returns the number of handles that their owners had forgotten: 0 is the only good answer (tests fail on others). */
+/* Closes what is left and frees. Returns the number of handles that their owners had forgotten: 0 is the
+ * only good answer (tests fail on others). */
 int loop_free(struct loop *loop);
 int64_t loop_now_ms(const struct loop *loop); /* monotonic, read once per turn */
 void *loop_uv(struct loop *loop);             /* uv_loop_t * */

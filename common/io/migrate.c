@@ -107,13 +107,16 @@ static enum err check_plan(const struct run *r, int *pending, struct err_info *i
         const struct migrate_file *file = &r->dir.files[i];
         enum migrate_state state = state_of(r, file);
         if (state == MIGRATE_CHANGED)
-            return err_set(info, ERR_STATE, "%s/%s was changed after it had been applied: restore it and put the change into a "
-                           "new file", r->dir.path, file->name);
+            return err_set(info, ERR_STATE,
+                           "%s/%s was changed after it had been applied: restore it and put the change into a "
+                           "new file",
+                           r->dir.path, file->name);
         if (state == MIGRATE_APPLIED)
             continue;
         if (last && file->version < last->version)
-            return err_set(info, ERR_STATE, "%s/%s is numbered below %s, which is applied already: give it a higher number",
-                           r->dir.path, file->name, last->name);
+            return err_set(info, ERR_STATE,
+                           "%s/%s is numbered below %s, which is applied already: give it a higher number", r->dir.path,
+                           file->name, last->name);
         ++*pending;
     }
     return ERR_OK;
@@ -147,7 +150,8 @@ static int line_of(const struct migrate_file *file, const struct db_progress *pr
     return migrate_sql_line(text, (size_t)(statement.p - text.p));
 }
 
-static enum err run_text(const struct run *r, struct db_session *s, const struct migrate_file *file, struct err_info *info)
+static enum err run_text(const struct run *r, struct db_session *s, const struct migrate_file *file,
+                         struct err_info *info)
 {
     struct db_progress progress;
     struct err_info cause;
@@ -178,7 +182,8 @@ static enum err set_lock_timeout(const struct run *r, struct db_session *s, cons
     return db_exec(s, sql, NULL, info);
 }
 
-static enum err apply_in_transaction(const struct run *r, struct db_session *s, const struct migrate_file *file, struct err_info *info)
+static enum err apply_in_transaction(const struct run *r, struct db_session *s, const struct migrate_file *file,
+                                     struct err_info *info)
 {
     int64_t start_ms = clock_mono_ms();
     enum err err = set_lock_timeout(r, s, "BEGIN; SET LOCAL", info);
@@ -193,17 +198,21 @@ static enum err apply_in_transaction(const struct run *r, struct db_session *s, 
     return err;
 }
 
-static enum err check_indexes(const struct run *r, struct db_session *s, const struct migrate_file *file, struct err_info *info)
+static enum err check_indexes(const struct run *r, struct db_session *s, const struct migrate_file *file,
+                              struct err_info *info)
 {
     char name[150];
     enum err err = migrate_catalog_invalid_index(s, name, sizeof(name), info);
     if (err == ERR_OK && name[0])
-        err = err_set(info, ERR_STATE, "%s/%s: the index %s is not valid, a failed build left it: DROP INDEX CONCURRENTLY %s and "
-                      "run again", r->dir.path, file->name, name, name);
+        err = err_set(info, ERR_STATE,
+                      "%s/%s: the index %s is not valid, a failed build left it: DROP INDEX CONCURRENTLY %s and "
+                      "run again",
+                      r->dir.path, file->name, name, name);
     return err;
 }
 
-static enum err apply_alone(const struct run *r, struct db_session *s, const struct migrate_file *file, struct err_info *info)
+static enum err apply_alone(const struct run *r, struct db_session *s, const struct migrate_file *file,
+                            struct err_info *info)
 {
     int lock_pid = db_backend_pid(r->lock);
     int64_t start_ms = clock_mono_ms();
@@ -244,7 +253,8 @@ static enum err apply(const struct run *r, const struct migrate_file *file, stru
         }
         if (err != ERR_DB_LOCK || i >= tries)
             return err;
-        report(r, "%s: a lock could not be had, try %d of %d follows in %" PRId64 " ms", file->name, i + 1, tries, pause_ms);
+        report(r, "%s: a lock could not be had, try %d of %d follows in %" PRId64 " ms", file->name, i + 1, tries,
+               pause_ms);
         const struct timespec pause = {.tv_sec = pause_ms / 1000, .tv_nsec = pause_ms % 1000 * 1000000};
         nanosleep(&pause, NULL);
         pause_ms = pause_ms * 2 < RETRY_MAX_MS ? pause_ms * 2 : RETRY_MAX_MS;
@@ -307,8 +317,8 @@ static void list_entries(const struct run *r, void (*row)(void *arg, const struc
     }
 }
 
-enum err migrate_status(const struct migrate_config *config, void (*row)(void *arg, const struct migrate_entry *entry), void *arg,
-                        int *pending, struct err_info *info)
+enum err migrate_status(const struct migrate_config *config, void (*row)(void *arg, const struct migrate_entry *entry),
+                        void *arg, int *pending, struct err_info *info)
 {
     struct run r = {0};
     int count = 0;
@@ -325,7 +335,8 @@ enum err migrate_status(const struct migrate_config *config, void (*row)(void *a
     return err;
 }
 
-enum err migrate_verify(const struct migrate_config *config, char fingerprint[MIGRATE_FINGERPRINT_SIZE], struct err_info *info)
+enum err migrate_verify(const struct migrate_config *config, char fingerprint[MIGRATE_FINGERPRINT_SIZE],
+                        struct err_info *info)
 {
     struct run r = {0};
     int pending = 0;

@@ -21,10 +21,10 @@
 
 struct migrate_config {
     const char *url;
-    const char *dir;        /* NULL: MIGRATE_DEFAULT_DIR */
-    const char *role;       /* SET ROLE first, so that it owns what is created; NULL: the login itself */
-    int64_t statement_ms;   /* per statement; 0: 10 min */
-    int64_t runner_wait_ms; /* for another runner to finish; 0: 10 min */
+    const char *dir;         /* NULL: MIGRATE_DEFAULT_DIR */
+    const char *role;        /* SET ROLE first, so that it owns what is created; NULL: the login itself */
+    int64_t statement_ms;    /* per statement; 0: 10 min */
+    int64_t runner_wait_ms;  /* for another runner to finish; 0: 10 min */
     int64_t lock_timeout_ms; /* per table lock, then the file is rolled back and tried again; 0: 5 s */
     int tries;               /* of one file; 0: 10 */
     /* One line of progress without a line end ("applied 030_rules.sql in 41 ms"); may be NULL. */
@@ -36,24 +36,32 @@ struct migrate_config {
  * folder and database disagree, or a pooler is in between; ERR_TIMEOUT: the other runner did not finish; others as db.h. */
 enum err migrate_up(const struct migrate_config *config, struct err_info *info) MUST_USE;
 
-enum migrate_state { MIGRATE_APPLIED, MIGRATE_RUNNING, MIGRATE_FAILED, MIGRATE_PENDING, MIGRATE_CHANGED, MIGRATE_UNKNOWN };
+enum migrate_state {
+    MIGRATE_APPLIED,
+    MIGRATE_RUNNING,
+    MIGRATE_FAILED,
+    MIGRATE_PENDING,
+    MIGRATE_CHANGED,
+    MIGRATE_UNKNOWN
+};
 const char *migrate_state_text(enum migrate_state state); /* "applied" … */
 struct migrate_entry {
     int version;
-    const char *name; /* the file's */
+    const char *name;         /* the file's */
     enum migrate_state state; /* MIGRATE_UNKNOWN: in the database, not in the folder */
-    int64_t finished_at_us; /* DB_NULL_TIME unless applied */
+    int64_t finished_at_us;   /* DB_NULL_TIME unless applied */
     int64_t duration_ms;
 };
 /* Calls `row` for every file and every ledger row, by version; writes nothing. *pending (may be NULL) counts the files that
  * `up` would run; ERR_STATE when `up` would refuse. */
-enum err migrate_status(const struct migrate_config *config, void (*row)(void *arg, const struct migrate_entry *entry), void *arg,
-                        int *pending, struct err_info *info) MUST_USE;
+enum err migrate_status(const struct migrate_config *config, void (*row)(void *arg, const struct migrate_entry *entry),
+                        void *arg, int *pending, struct err_info *info) MUST_USE;
 
 #define MIGRATE_FINGERPRINT_SIZE 65 /* SHA-256 in hex and NUL */
-/* Checks that folder and ledger agree in every row and nothing is pending (else ERR_STATE), then writes the catalog's fingerprint: a hash over the
- * definitions of everything in the schemas automation, automation_part and automation_priv (owners and grants included,
- * names and not oids, so that two databases with the same schema have the same). */
-enum err migrate_verify(const struct migrate_config *config, char fingerprint[MIGRATE_FINGERPRINT_SIZE], struct err_info *info) MUST_USE;
+/* Checks that folder and ledger agree in every row and nothing is pending (else ERR_STATE), then writes the catalog's
+ * fingerprint: a hash over the definitions of everything in the schemas automation, automation_part and automation_priv (owners
+ * and grants included, names and not oids, so that two databases with the same schema have the same). */
+enum err migrate_verify(const struct migrate_config *config, char fingerprint[MIGRATE_FINGERPRINT_SIZE],
+                        struct err_info *info) MUST_USE;
 
 #endif

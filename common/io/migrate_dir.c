@@ -70,8 +70,10 @@ static enum err check_statements(const char *path, const struct migrate_file *fi
         int line = migrate_sql_line(text, (size_t)(statement.p - text.p));
         n++;
         if (migrate_sql_ends_transaction(statement))
-            return err_set(info, ERR_INVALID, "%s:%d: a migration runs in a transaction of the runner's: no BEGIN, COMMIT or "
-                           "ROLLBACK here", path, line);
+            return err_set(info, ERR_INVALID,
+                           "%s:%d: a migration runs in a transaction of the runner's: no BEGIN, COMMIT or "
+                           "ROLLBACK here",
+                           path, line);
         if (file->no_transaction && n > 1)
             return err_set(info, ERR_INVALID, "%s:%d: a no-transaction file holds one statement only", path, line);
     }
@@ -112,13 +114,15 @@ static enum err list_files(struct migrate_dir *d, DIR *dir, struct err_info *inf
             continue;
         int version = version_of(e->d_name);
         if (version == 0)
-            return err_set(info, ERR_INVALID, "%s/%s: the name is not of the form 030_what_it_does.sql", d->path, e->d_name);
+            return err_set(info, ERR_INVALID, "%s/%s: the name is not of the form 030_what_it_does.sql", d->path,
+                           e->d_name);
         if (d->n == MIGRATE_MAX_FILES)
             return err_set(info, ERR_LIMIT, "%s: more than %d files", d->path, MIGRATE_MAX_FILES);
         d->files = mem_realloc(d->files, (size_t)(d->n + 1) * sizeof(d->files[0]));
         d->files[d->n++] = (struct migrate_file){.version = version, .name = mem_strdup(e->d_name)};
     }
-    return d->n > 0 ? ERR_OK : err_set(info, ERR_INVALID, "%s: no migration files (NNN_name.sql) in this folder", d->path);
+    return d->n > 0 ? ERR_OK
+                    : err_set(info, ERR_INVALID, "%s: no migration files (NNN_name.sql) in this folder", d->path);
 }
 
 enum err migrate_dir_load(struct migrate_dir *d, const char *path, struct err_info *info)

@@ -10,7 +10,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 
-#define LOCK_KEY "7274519906"            /* any number, the same in every release */
+#define LOCK_KEY "7274519906" /* any number, the same in every release */
 #define DEFAULT_RUNNER_WAIT_MS 600000
 #define LOCK_POLL_MS 100
 
@@ -34,8 +34,8 @@ static enum err one_value(struct db_session *s, const struct db_stmt *stmt, int6
 /* Asked first, because CREATE … IF NOT EXISTS needs the right to create even when there is nothing to do. */
 static enum err table_exists(struct db_session *s, int64_t *exists, struct err_info *info)
 {
-    static const struct db_stmt stmt = {
-        "migrate_table_exists", "SELECT (to_regclass('automation_priv.schema_migrations') IS NOT NULL)::int"};
+    static const struct db_stmt stmt = {"migrate_table_exists",
+                                        "SELECT (to_regclass('automation_priv.schema_migrations') IS NOT NULL)::int"};
     return one_value(s, &stmt, exists, info);
 }
 
@@ -45,19 +45,21 @@ enum err migrate_ledger_create(struct db_session *s, struct err_info *info)
     enum err err = table_exists(s, &exists, info);
     if (err != ERR_OK || exists)
         return err;
-    return db_exec(s, "CREATE SCHEMA IF NOT EXISTS automation_priv;"
-                      "CREATE TABLE automation_priv.schema_migrations ("
-                      " version int PRIMARY KEY CHECK (version > 0),"
-                      " name text NOT NULL,"
-                      " sha256 bytea NOT NULL CHECK (length(sha256) = 32),"
-                      " state text NOT NULL CHECK (state IN ('applied', 'running', 'failed')),"
-                      " started_at timestamptz NOT NULL,"
-                      " finished_at timestamptz,"
-                      " duration_ms bigint NOT NULL DEFAULT 0,"
-                      " runner text NOT NULL,"
-                      " pg_version text NOT NULL);"
-                      "COMMENT ON TABLE automation_priv.schema_migrations IS 'One row per migration file; written by usher migrate.'",
-                   NULL, info);
+    return db_exec(
+        s,
+        "CREATE SCHEMA IF NOT EXISTS automation_priv;"
+        "CREATE TABLE automation_priv.schema_migrations ("
+        " version int PRIMARY KEY CHECK (version > 0),"
+        " name text NOT NULL,"
+        " sha256 bytea NOT NULL CHECK (length(sha256) = 32),"
+        " state text NOT NULL CHECK (state IN ('applied', 'running', 'failed')),"
+        " started_at timestamptz NOT NULL,"
+        " finished_at timestamptz,"
+        " duration_ms bigint NOT NULL DEFAULT 0,"
+        " runner text NOT NULL,"
+        " pg_version text NOT NULL);"
+        "COMMENT ON TABLE automation_priv.schema_migrations IS 'One row per migration file; written by usher migrate.'",
+        NULL, info);
 }
 
 static void load_row(struct migrate_row *row, const struct db_result *res, int i)
@@ -78,9 +80,9 @@ static void load_row(struct migrate_row *row, const struct db_result *res, int i
 
 enum err migrate_ledger_load(struct migrate_ledger *l, struct db_session *s, struct err_info *info)
 {
-    static const struct db_stmt stmt = {
-        "migrate_ledger", "SELECT version, name, sha256, state, finished_at, duration_ms "
-                          "FROM automation_priv.schema_migrations ORDER BY version"};
+    static const struct db_stmt stmt = {"migrate_ledger",
+                                        "SELECT version, name, sha256, state, finished_at, duration_ms "
+                                        "FROM automation_priv.schema_migrations ORDER BY version"};
     struct db_result *res = NULL;
     int64_t exists = 0;
     enum err err = table_exists(s, &exists, info);
@@ -105,8 +107,8 @@ void migrate_ledger_free(struct migrate_ledger *l)
     l->n = 0;
 }
 
-enum err migrate_ledger_write(struct db_session *s, const struct migrate_file *file, enum migrate_state state, int64_t duration_ms,
-                              int lock_pid, struct err_info *info)
+enum err migrate_ledger_write(struct db_session *s, const struct migrate_file *file, enum migrate_state state,
+                              int64_t duration_ms, int lock_pid, struct err_info *info)
 {
     static const struct db_stmt stmt = {
         "migrate_write",
@@ -153,8 +155,10 @@ static enum err refuse_pooler(struct db_session *s, struct err_info *info)
     if (err == ERR_OK)
         err = one_value(s, &stmt, &second, info);
     if (err == ERR_OK && first != second)
-        err = err_set(info, ERR_STATE, "the connection goes through a transaction pooler (two statements ran in backends %" PRId64
-                      " and %" PRId64 "): migrations need a direct connection or a session pooler", first, second);
+        err = err_set(info, ERR_STATE,
+                      "the connection goes through a transaction pooler (two statements ran in backends %" PRId64
+                      " and %" PRId64 "): migrations need a direct connection or a session pooler",
+                      first, second);
     return err;
 }
 
@@ -172,7 +176,8 @@ enum err migrate_ledger_lock(struct db_session *s, const struct migrate_config *
         if (err != ERR_OK || got)
             return err;
         if (clock_mono_ms() >= deadline_ms)
-            return err_set(info, ERR_TIMEOUT, "another migration runner holds the lock and did not finish in %" PRId64 " ms", wait_ms);
+            return err_set(info, ERR_TIMEOUT,
+                           "another migration runner holds the lock and did not finish in %" PRId64 " ms", wait_ms);
         if (!told && config->report)
             config->report(config->arg, "another migration runner is at work: waiting for it");
         told = true;

@@ -57,18 +57,20 @@ struct migrate_ledger {
     int n;
 };
 enum err migrate_ledger_create(struct db_session *s, struct err_info *info) MUST_USE; /* schema and table, if absent */
-enum err migrate_ledger_load(struct migrate_ledger *l, struct db_session *s, struct err_info *info) MUST_USE; /* no table: no rows */
+enum err migrate_ledger_load(struct migrate_ledger *l, struct db_session *s,
+                             struct err_info *info) MUST_USE; /* no table: no rows */
 void migrate_ledger_free(struct migrate_ledger *l);
 /* Writes the row of `file`, replacing one that is not applied. ERR_STATE when the session `lock_pid` does not hold the
  * runners' lock. */
-enum err migrate_ledger_write(struct db_session *s, const struct migrate_file *file, enum migrate_state state, int64_t duration_ms,
-                              int lock_pid, struct err_info *info) MUST_USE;
+enum err migrate_ledger_write(struct db_session *s, const struct migrate_file *file, enum migrate_state state,
+                              int64_t duration_ms, int lock_pid, struct err_info *info) MUST_USE;
 /* The runners' lock: waits by asking again, since a statement that waits would hold a snapshot for which the other runner's
  * CREATE INDEX CONCURRENTLY waits in turn. */
 enum err migrate_ledger_lock(struct db_session *s, const struct migrate_config *config, struct err_info *info) MUST_USE;
 
 /* ---- migrate_catalog.c ------------------------------------------------------------------------------------------------------- */
-enum err migrate_catalog_fingerprint(struct db_session *s, char out[MIGRATE_FINGERPRINT_SIZE], struct err_info *info) MUST_USE;
+enum err migrate_catalog_fingerprint(struct db_session *s, char out[MIGRATE_FINGERPRINT_SIZE],
+                                     struct err_info *info) MUST_USE;
 /* The name of an index that a failed CREATE INDEX CONCURRENTLY left behind; "" when there is none. */
 enum err migrate_catalog_invalid_index(struct db_session *s, char *name, size_t size, struct err_info *info) MUST_USE;
 

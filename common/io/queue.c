@@ -1,12 +1,13 @@
-/* Each call builds one command and keeps a `struct call` for its callback; queue_ensure is a chain of commands per stream:
+/* Each call builds one command and keeps a `struct call` for its callback; queue_ensure is a chain of
+ * commands per stream:
  *
  *   ASK (XINFO GROUPS + XINFO STREAM) --group exists--> next stream
  *     |  --entries were deleted singly--> REPAIR (XSETID) --> CREATE (XGROUP CREATE 0 MKSTREAM) --> next stream
  *     |  --otherwise-----------------------------------------> CREATE
  *
- * Failure modes of the chain: somebody adds between ASK and XSETID, which then refuses an id in the past: ask again; somebody
- * else makes the group first: BUSYGROUP is success. The counters are repaired before the group exists, so no reader can have
- * been given a position by the old ones. */
+ * Failure modes of the chain: somebody adds between ASK and XSETID, which then refuses an id in the past:
+ * ask again; somebody else makes the group first: BUSYGROUP is success. The counters are repaired before
+ * the group exists, so no reader can have been given a position by the old ones. */
 #include "common/io/queue.h"
 
 #include <assert.h>
@@ -80,7 +81,7 @@ enum err queue_key(enum queue_kind kind, struct str name, char out[QUEUE_KEY_SIZ
     return ERR_OK;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------- */
 
 static void on_read(void *arg, enum err err, const struct reply *reply)
 {
@@ -159,7 +160,7 @@ void queue_claim_idle(struct rconn *c, const struct queue_claim *claim, queue_cl
     rconn_command(c, 0, on_claimed, call, a.n, a.v);
 }
 
-/* ---- acknowledging and adding ------------------------------------------------------------------------------------------- */
+/* ---- acknowledging and adding ------------------------------------------------------------------------ */
 
 static void on_acked(void *arg, enum err err, const struct reply *reply)
 {
@@ -200,7 +201,8 @@ static void on_added(void *arg, enum err err, const struct reply *reply)
     call_free(call);
 }
 
-void queue_add(struct rconn *c, const char *key, const struct queue_field *fields, size_t n_fields, queue_add_cb cb, void *arg)
+void queue_add(struct rconn *c, const char *key, const struct queue_field *fields, size_t n_fields, queue_add_cb cb,
+               void *arg)
 {
     struct call *call = call_new(arg);
     struct queue_args a;
@@ -230,7 +232,7 @@ void queue_wake(struct rconn *c, struct str what)
     rconn_command(c, 0, on_published, NULL, 3, (struct str[]){STR("PUBLISH"), STR(QUEUE_CHANNEL_WAKE), what});
 }
 
-/* ---- groups --------------------------------------------------------------------------------------------------------------- */
+/* ---- groups ------------------------------------------------------------------------------------------ */
 
 struct ensure {
     struct rconn *c;
@@ -336,15 +338,9 @@ static void on_stream(void *arg, enum err err, const struct reply *reply)
         return;
     }
     switch (queue_args_repair(&e->group, missing ? NULL : &e->stream)) {
-    case QUEUE_REPAIR_NOTHING:
-        ensure_next(e);
-        break;
-    case QUEUE_REPAIR_COUNTERS:
-        ensure_repair(e);
-        break;
-    case QUEUE_REPAIR_CREATE:
-        ensure_create(e);
-        break;
+    case QUEUE_REPAIR_NOTHING: ensure_next(e); break;
+    case QUEUE_REPAIR_COUNTERS: ensure_repair(e); break;
+    case QUEUE_REPAIR_CREATE: ensure_create(e); break;
     }
 }
 

@@ -1,5 +1,6 @@
-/* Pipelines are cut into pieces of PIPELINE commands, so that neither side has to hold more than a few hundred KiB of them.
- * Whatever happens in the middle of a pipeline, every reply that was asked for is read: a session with unread replies is of no use. */
+/* Pipelines are cut into pieces of PIPELINE commands, so that neither side has to hold more than a few
+ * hundred KiB of them. Whatever happens in the middle of a pipeline, every reply that was asked for is
+ * read: a session with unread replies is of no use. */
 #include "common/io/queue_admin.h"
 
 #include <assert.h>
@@ -20,9 +21,10 @@ static enum err run(struct rsession *s, const struct queue_args *a, const struct
     return rsession_command(s, a->n, a->v, reply, info);
 }
 
-/* ---- groups ------------------------------------------------------------------------------------------------------------ */
+/* ---- groups ------------------------------------------------------------------------------------------ */
 
-static enum err read_info(struct rsession *s, const char *key, struct queue_info *out, bool *missing, struct err_info *info)
+static enum err read_info(struct rsession *s, const char *key, struct queue_info *out, bool *missing,
+                          struct err_info *info)
 {
     const struct reply *reply = NULL;
     struct err_info second = {0};
@@ -109,15 +111,16 @@ enum err queue_admin_info(struct rsession *s, const char *key, struct queue_info
     return read_info(s, key, out, &missing, info);
 }
 
-/* ---- adding ------------------------------------------------------------------------------------------------------------- */
+/* ---- adding ------------------------------------------------------------------------------------------ */
 
 static void append_job(struct rsession *s, const char *key, const struct queue_job *job)
 {
     char id[ID_TEXT_SIZE], n[16];
 
     snprintf(n, sizeof(n), "%" PRId32, job->claim_no);
-    rsession_append(s, 7, (struct str[]){STR("XADD"), str_of(key), STR("*"), STR("job"), str_of(id_format(&job->id, id)), STR("n"),
-                                         str_of(n)});
+    rsession_append(s, 7,
+                    (struct str[]){STR("XADD"), str_of(key), STR("*"), STR("job"), str_of(id_format(&job->id, id)),
+                                   STR("n"), str_of(n)});
 }
 
 enum err queue_admin_add_jobs(struct rsession *s, const char *key, const struct queue_job *jobs, size_t n,
@@ -142,8 +145,8 @@ enum err queue_admin_add_jobs(struct rsession *s, const char *key, const struct 
     return first;
 }
 
-static enum err add_entry(struct rsession *s, const char *key, int64_t cap, const struct queue_field *fields, size_t n_fields,
-                          struct queue_id *id, struct err_info *info)
+static enum err add_entry(struct rsession *s, const char *key, int64_t cap, const struct queue_field *fields,
+                          size_t n_fields, struct queue_id *id, struct err_info *info)
 {
     const struct reply *reply = NULL;
     struct arena arena = {0};
@@ -186,11 +189,13 @@ enum err queue_admin_add_dead(struct rsession *s, const struct queue_field *fiel
     return add_entry(s, QUEUE_KEY_DLQ, cap, fields, n_fields, &id, info);
 }
 
-/* ---- looking ------------------------------------------------------------------------------------------------------------ */
+/* ---- looking ----------------------------------------------------------------------------------------- */
 
-/* Beyond last-delivered-id an entry is undelivered if it is there at all; up to it, it is pending or finished. An entry delivered
- * between the two questions is still in the stream, so it counts as undelivered: never as gone. */
-static void append_question(struct rsession *s, const char *key, const struct queue_id *id, const struct queue_id *delivered)
+/* Beyond last-delivered-id an entry is undelivered if it is there at all; up to it, it is pending or
+ * finished. An entry delivered between the two questions is still in the stream, so it counts as
+ * undelivered: never as gone. */
+static void append_question(struct rsession *s, const char *key, const struct queue_id *id,
+                            const struct queue_id *delivered)
 {
     char text[QUEUE_ID_SIZE];
     const struct str at = str_of(queue_id_format(id, text));
@@ -201,8 +206,8 @@ static void append_question(struct rsession *s, const char *key, const struct qu
         rsession_append(s, 6, (struct str[]){STR("XPENDING"), str_of(key), STR(QUEUE_GROUP), at, at, STR("1")});
 }
 
-enum err queue_admin_locate(struct rsession *s, const char *key, const struct queue_id *ids, size_t n, enum queue_where *out,
-                            struct err_info *info)
+enum err queue_admin_locate(struct rsession *s, const char *key, const struct queue_id *ids, size_t n,
+                            enum queue_where *out, struct err_info *info)
 {
     struct queue_info now;
     enum err err = queue_admin_info(s, key, &now, info);
@@ -230,11 +235,12 @@ enum err queue_admin_locate(struct rsession *s, const char *key, const struct qu
     return err;
 }
 
-enum err queue_admin_consumers(struct rsession *s, const char *key, struct arena *arena, struct queue_consumer **out, size_t *n,
-                               struct err_info *info)
+enum err queue_admin_consumers(struct rsession *s, const char *key, struct arena *arena, struct queue_consumer **out,
+                               size_t *n, struct err_info *info)
 {
     const struct reply *reply = NULL;
-    enum err err = rsession_command(s, 4, (struct str[]){STR("XINFO"), STR("CONSUMERS"), str_of(key), STR(QUEUE_GROUP)}, &reply, info);
+    enum err err = rsession_command(s, 4, (struct str[]){STR("XINFO"), STR("CONSUMERS"), str_of(key), STR(QUEUE_GROUP)},
+                                    &reply, info);
 
     *out = NULL;
     *n = 0;
@@ -256,9 +262,10 @@ enum err queue_admin_time(struct rsession *s, int64_t *us, struct err_info *info
     return ERR_OK;
 }
 
-/* ---- cleaning up ---------------------------------------------------------------------------------------------------------- */
+/* ---- cleaning up ------------------------------------------------------------------------------------- */
 
-/* EVAL and not EVALSHA: the scripts are short and run about once a second, and so they survive SCRIPT FLUSH and failover. */
+/* EVAL and not EVALSHA: the scripts are short and run about once a second, and so they survive SCRIPT FLUSH
+ * and failover. */
 static enum err run_script(struct rsession *s, struct str script, const char *key, const char *argument, int64_t *out,
                            struct err_info *info)
 {
@@ -284,8 +291,8 @@ enum err queue_admin_trim(struct rsession *s, const char *key, int64_t *removed,
 }
 
 /* The ids of XPENDING's extended form become the arguments of one XACK. */
-static enum err ack_pending(struct rsession *s, const char *key, const struct reply *pending, struct arena *arena, int64_t *acked,
-                            struct err_info *info)
+static enum err ack_pending(struct rsession *s, const char *key, const struct reply *pending, struct arena *arena,
+                            int64_t *acked, struct err_info *info)
 {
     const struct reply *reply = NULL;
     struct queue_args a;
@@ -324,8 +331,10 @@ enum err queue_admin_ack_consumer(struct rsession *s, const char *key, const cha
         int64_t n = 0;
 
         snprintf(count, sizeof(count), "%zu", want);
-        err = rsession_command(s, 7, (struct str[]){STR("XPENDING"), str_of(key), STR(QUEUE_GROUP), STR("-"), STR("+"), str_of(count),
-                                                    str_of(consumer)}, &reply, info);
+        err = rsession_command(s, 7,
+                               (struct str[]){STR("XPENDING"), str_of(key), STR(QUEUE_GROUP), STR("-"), STR("+"),
+                                              str_of(count), str_of(consumer)},
+                               &reply, info);
         if (err == ERR_OK && reply->type != REPLY_ARRAY)
             err = err_set(info, ERR_MALFORMED, "Redis: unexpected reply to XPENDING");
         more = err == ERR_OK && reply->n == want;
@@ -347,7 +356,7 @@ enum err queue_admin_remove_consumer(struct rsession *s, const char *key, const 
     return err;
 }
 
-/* ---- beacon --------------------------------------------------------------------------------------------------------------- */
+/* ---- beacon ------------------------------------------------------------------------------------------ */
 
 enum err queue_admin_beacon_get(struct rsession *s, int64_t *sequence, struct err_info *info)
 {

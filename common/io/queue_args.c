@@ -34,8 +34,9 @@ void queue_args_put_id(struct queue_args *a, const struct queue_id *id)
     queue_args_put(a, queue_id_format(id, arena_alloc(a->arena, QUEUE_ID_SIZE)));
 }
 
-/* Entries removed by XTRIM do no harm. Those removed by XDEL make Redis call the lag of a group at 0 unknown, until
- * max-deleted-entry-id is before the first entry again. XSETID takes 0-0 as "leave it", hence 0-1. */
+/* Entries removed by XTRIM do no harm. Those removed by XDEL make Redis call the lag of a group at 0
+ * unknown, until max-deleted-entry-id is before the first entry again. XSETID takes 0-0 as "leave it",
+ * hence 0-1. */
 enum queue_repair queue_args_repair(const struct queue_group *group, const struct queue_stream *stream)
 {
     static const struct queue_id repaired = {0, 1};
@@ -57,8 +58,8 @@ void queue_args_create(struct queue_args *a, const char *key)
     queue_args_put(a, "MKSTREAM");
 }
 
-/* The counter of added entries keeps its value, so that the lag of other groups on the stream stays what it is, and so that
- * two processes that repair at once, or one that comes too late, do no harm. */
+/* The counter of added entries keeps its value, so that the lag of other groups on the stream stays what it
+ * is, and so that two processes that repair at once, or one that comes too late, do no harm. */
 void queue_args_counters(struct queue_args *a, const char *key, const struct queue_stream *stream)
 {
     queue_args_put(a, "XSETID");

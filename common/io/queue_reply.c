@@ -1,4 +1,5 @@
-/* Every function checks the shape it reads, since the other side is a network: a reply that does not fit is refused as a whole. */
+/* Every function checks the shape it reads, since the other side is a network: a reply that does not fit is
+ * refused as a whole. */
 #include "common/io/queue_reply.h"
 
 #include <string.h>
@@ -25,7 +26,7 @@ enum err queue_reply_id(const struct reply *r, struct queue_id *out, struct err_
     return ERR_OK;
 }
 
-/* ---- entries --------------------------------------------------------------------------------------------------------- */
+/* ---- entries ----------------------------------------------------------------------------------------- */
 
 static enum err parse_fields(const struct reply *r, struct arena *arena, struct queue_entry *e, struct err_info *info)
 {
@@ -52,8 +53,8 @@ static enum err parse_fields(const struct reply *r, struct arena *arena, struct 
 }
 
 /* Appends the entries of `r`, an array of [id, fields], at out[*n]. */
-static enum err parse_entries(const struct reply *r, size_t stream, struct arena *arena, struct queue_entry *out, size_t *n,
-                              struct err_info *info)
+static enum err parse_entries(const struct reply *r, size_t stream, struct arena *arena, struct queue_entry *out,
+                              size_t *n, struct err_info *info)
 {
     for (size_t i = 0; i < r->n; i++) {
         const struct reply *item = r->items[i];
@@ -138,7 +139,7 @@ enum err queue_reply_claimed(const struct reply *r, struct arena *arena, struct 
     return err;
 }
 
-/* ---- XINFO ------------------------------------------------------------------------------------------------------------ */
+/* ---- XINFO ------------------------------------------------------------------------------------------- */
 
 /* The value of `name` in a flat array of names and values, or NULL. */
 static const struct reply *look_up(const struct reply *map, const char *name)
@@ -237,7 +238,7 @@ enum err queue_reply_consumers(const struct reply *r, struct arena *arena, struc
     return err;
 }
 
-/* ---- jobs ------------------------------------------------------------------------------------------------------------- */
+/* ---- jobs -------------------------------------------------------------------------------------------- */
 
 enum err queue_reply_job(const struct queue_entry *e, struct id *job, int32_t *claim_no, struct err_info *info)
 {
@@ -249,15 +250,18 @@ enum err queue_reply_job(const struct queue_entry *e, struct id *job, int32_t *c
         if (str_is(f->name, "job")) {
             jobs++;
             if (id_parse(f->value, job) != ERR_OK)
-                return err_set(info, ERR_MALFORMED, "entry %.*s: field \"job\" is not a UUID", (int)e->id_text.n, e->id_text.p);
+                return err_set(info, ERR_MALFORMED, "entry %.*s: field \"job\" is not a UUID", (int)e->id_text.n,
+                               e->id_text.p);
         } else if (str_is(f->name, "n")) {
             numbers++;
             if (str_to_i64(f->value, &n) != ERR_OK || n < 0 || n > INT32_MAX)
-                return err_set(info, ERR_MALFORMED, "entry %.*s: field \"n\" is not a claim number", (int)e->id_text.n, e->id_text.p);
+                return err_set(info, ERR_MALFORMED, "entry %.*s: field \"n\" is not a claim number", (int)e->id_text.n,
+                               e->id_text.p);
         }
     }
     if (jobs != 1 || numbers != 1)
-        return err_set(info, ERR_MALFORMED, "entry %.*s: needs the fields \"job\" and \"n\" once each", (int)e->id_text.n, e->id_text.p);
+        return err_set(info, ERR_MALFORMED, "entry %.*s: needs the fields \"job\" and \"n\" once each",
+                       (int)e->id_text.n, e->id_text.p);
     *claim_no = (int32_t)n;
     return ERR_OK;
 }

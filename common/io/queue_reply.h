@@ -1,5 +1,5 @@
-/* queue_reply: what Redis answers to stream commands, as C structs. Pure: from `struct reply` into an arena. Texts are
- * borrowed from the reply. Anything of another shape than Redis 7 sends is ERR_MALFORMED. */
+/* queue_reply: what Redis answers to stream commands, as C structs. Pure: from `struct reply` into an
+ * arena. Texts are borrowed from the reply. Anything of another shape than Redis 7 sends is ERR_MALFORMED. */
 #ifndef COMMON_IO_QUEUE_REPLY_H
 #define COMMON_IO_QUEUE_REPLY_H
 
@@ -67,9 +67,11 @@ struct queue_consumer {
 /* XREADGROUP over `keys`; nil (nothing came) is no entries. */
 enum err queue_reply_read(const struct reply *r, const struct str *keys, size_t n_keys, struct arena *arena,
                           struct queue_entries *out, struct err_info *info) MUST_USE;
-enum err queue_reply_claimed(const struct reply *r, struct arena *arena, struct queue_claimed *out, struct err_info *info) MUST_USE;
+enum err queue_reply_claimed(const struct reply *r, struct arena *arena, struct queue_claimed *out,
+                             struct err_info *info) MUST_USE;
 /* XINFO GROUPS: out->exists is false when `group` is not among them. */
-enum err queue_reply_group(const struct reply *r, const char *group, struct queue_group *out, struct err_info *info) MUST_USE;
+enum err queue_reply_group(const struct reply *r, const char *group, struct queue_group *out,
+                           struct err_info *info) MUST_USE;
 enum err queue_reply_stream(const struct reply *r, struct queue_stream *out, struct err_info *info) MUST_USE;
 /* XINFO CONSUMERS; names are copied into the arena. */
 enum err queue_reply_consumers(const struct reply *r, struct arena *arena, struct queue_consumer **out, size_t *n,
@@ -77,7 +79,8 @@ enum err queue_reply_consumers(const struct reply *r, struct arena *arena, struc
 /* An entry id as the whole reply (XADD) or as an element. */
 enum err queue_reply_id(const struct reply *r, struct queue_id *out, struct err_info *info) MUST_USE;
 
-/* The two fields of an entry of a q: stream. ERR_MALFORMED when one is missing, doubled or no id or number; others are ignored. */
+/* The two fields of an entry of a q: stream. ERR_MALFORMED when one is missing, doubled or no id or number;
+ * others are ignored. */
 enum err queue_reply_job(const struct queue_entry *e, struct id *job, int32_t *claim_no, struct err_info *info) MUST_USE;
 
 #endif

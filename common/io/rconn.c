@@ -5,15 +5,17 @@
  *      +------------------------+------------------------+-- error, or past its deadline --+
  *   any state --rconn_close--> CLOSING --next turn--> freed
  *
- * Unix sockets skip RESOLVING; JOINING tries one address after the other. Replies come in the order of the commands, which
- * is that of `pending`.
+ * Unix sockets skip RESOLVING; JOINING tries one address after the other. Replies come in the order of the
+ * commands, which is that of `pending`.
  *
- * Failure modes. What was pending when a connection ends moves to `ended` with its error and is completed a moment later by
- * `kick`, never from inside a call of the owner. One timer (`sweep`) watches the earliest deadline; before it condemns a
- * connection it takes what has arrived, since it may be this loop that was late. A name look-up can not be stopped once it
- * runs: it is left to end, and its answer is used or ignored.
+ * Failure modes. What was pending when a connection ends moves to `ended` with its error and is completed a
+ * moment later by `kick`, never from inside a call of the owner. One timer (`sweep`) watches the earliest
+ * deadline; before it condemns a connection it takes what has arrived, since it may be this loop that was
+ * late. A name look-up can not be stopped once it runs: it is left to end, and its answer is used or
+ * ignored.
  *
- * An rconn is freed by `kick` alone, so everything else may call out and go on; but after a call out the state may be any. */
+ * An rconn is freed by `kick` alone, so everything else may call out and go on; but after a call out the
+ * state may be any. */
 #include "common/io/rconn.h"
 
 #include <assert.h>
@@ -39,7 +41,8 @@
 #define BACKOFF_DOUBLINGS 6 /* 50 ms << 6 is past the maximum */
 /* A callback that answers every failure with a new command must not keep the loop from its other work. */
 #define KICK_MS 1
-/* A worker has at most a few thousand commands open; more is a runaway caller, which is told so with ERR_BUSY. */
+/* A worker has at most a few thousand commands open; more is a runaway caller, which is told so with
+ * ERR_BUSY. */
 #define MAX_PENDING 65536
 #define MAX_UNSENT_BYTES (64u * 1024 * 1024)
 #define MAX_ADDRESSES 8
@@ -72,7 +75,7 @@ struct rconn {
 
     enum rconn_state state;
     struct rconn_link *link; /* JOINING and UP */
-    struct lookup *lookup; /* may outlast RESOLVING */
+    struct lookup *lookup;   /* may outlast RESOLVING */
     char addresses[MAX_ADDRESSES][ADDRESS_SIZE];
     size_t n_addresses;
     size_t next_address;
@@ -80,8 +83,8 @@ struct rconn {
     int64_t up_since;
     unsigned failures;
     uint64_t rng;
-    bool reported;      /* on_state has been called at least once */
-    enum err last_err;  /* of that call; ERR_OK: up */
+    bool reported;     /* on_state has been called at least once */
+    enum err last_err; /* of that call; ERR_OK: up */
 
     struct list pending;
     struct list ended;
@@ -104,7 +107,7 @@ static const struct rconn_link_events link_events = {on_link_ready, on_link_repl
 static void drop(struct rconn *c, enum err err, const struct err_info *info);
 static void connect_next(struct rconn *c);
 
-/* ---- deadlines and completions ----------------------------------------------------------------------------------------- */
+/* ---- deadlines and completions ----------------------------------------------------------------------- */
 
 static void arm_sweep(struct rconn *c, int64_t deadline)
 {
@@ -194,7 +197,7 @@ static void on_sweep(void *arg)
     drop(c, ERR_TIMEOUT, &info);
 }
 
-/* ---- states ------------------------------------------------------------------------------------------------------------ */
+/* ---- states ------------------------------------------------------------------------------------------ */
 
 static void report(struct rconn *c, enum err err, const struct err_info *info)
 {
@@ -280,7 +283,8 @@ static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *list
     c->n_addresses = 0;
     c->next_address = 0;
     for (struct addrinfo *a = list; a != NULL && c->n_addresses < MAX_ADDRESSES; a = a->ai_next) {
-        if (getnameinfo(a->ai_addr, a->ai_addrlen, c->addresses[c->n_addresses], ADDRESS_SIZE, NULL, 0, NI_NUMERICHOST) == 0)
+        if (getnameinfo(a->ai_addr, a->ai_addrlen, c->addresses[c->n_addresses], ADDRESS_SIZE, NULL, 0,
+                        NI_NUMERICHOST) == 0)
             c->n_addresses++;
     }
     if (c->n_addresses > 0) {
@@ -373,7 +377,7 @@ static void on_link_reply(void *arg, const struct reply *reply)
         drop(c, err, &info);
 }
 
-/* ---- interface ---------------------------------------------------------------------------------------------------------- */
+/* ---- interface --------------------------------------------------------------------------------------- */
 
 enum err rconn_check_url(const char *url, struct err_info *info)
 {

@@ -1,11 +1,13 @@
 /* CONNECTING --writable--> GREETING --last reply--> READY       any state --error--> lost
  *
- * Commands are appended to the wire's buffer and sent together just before the loop goes to sleep (a prepare handle), so
- * one turn costs one send(2); what the socket does not take waits for it to be writable.
+ * Commands are appended to the wire's buffer and sent together just before the loop goes to sleep (a
+ * prepare handle), so one turn costs one send(2); what the socket does not take waits for it to be
+ * writable.
  *
- * Failure modes: libuv stops a poll handle when it reports an error, so an error that were dropped here would leave the
- * connection mute for ever (that is what hiredis's own adapter does). It is read from the socket instead, and `lost` runs
- * in any case. After every call out l->given_up says whether the owner is still interested. */
+ * Failure modes: libuv stops a poll handle when it reports an error, so an error that were dropped here
+ * would leave the connection mute for ever (that is what hiredis's own adapter does). It is read from the
+ * socket instead, and `lost` runs in any case. After every call out l->given_up says whether the owner is
+ * still interested. */
 #include "common/io/rconn_link.h"
 
 #include <stdbool.h>

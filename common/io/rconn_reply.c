@@ -1,8 +1,9 @@
-/* hiredis's reader calls one function per element; each makes a `struct reply` in the arena and hangs it into its parent. The
- * objects of a reply are released all at once, so the function that frees one does nothing.
+/* hiredis's reader calls one function per element; each makes a `struct reply` in the arena and hangs it
+ * into its parent. The objects of a reply are released all at once, so the function that frees one does
+ * nothing.
  *
- * A NULL from one of these functions is how a bound is enforced: hiredis then reports "out of memory", which becomes
- * ERR_MALFORMED and ends the connection. */
+ * A NULL from one of these functions is how a bound is enforced: hiredis then reports "out of memory",
+ * which becomes ERR_MALFORMED and ends the connection. */
 #include "common/io/rconn_reply.h"
 
 #include <assert.h>
@@ -116,29 +117,22 @@ void rconn_reader_release(struct rconn_reader *r)
     arena_reset(&r->arena);
 }
 
-/* First match wins. Texts of Redis 7.0 (src/server.c "shared" objects, blocked.c, acl.c, t_stream.c) and of 7.2 where they
- * differ: an XREADGROUP whose key was deleted under it ends with UNBLOCKED in 7.0 and with NOGROUP in 7.2. */
+/* First match wins. Texts of Redis 7.0 (src/server.c "shared" objects, blocked.c, acl.c, t_stream.c) and of
+ * 7.2 where they differ: an XREADGROUP whose key was deleted under it ends with UNBLOCKED in 7.0 and with
+ * NOGROUP in 7.2. */
 static const struct {
     const char *prefix;
     enum err err;
     bool drop;
 } error_map[] = {
-    {"NOGROUP", ERR_REDIS_NOGROUP, false},
-    {"UNBLOCKED the stream key", ERR_REDIS_NOGROUP, false},
-    {"UNBLOCKED", ERR_REDIS_LOADING, true},
-    {"ERR no such key", ERR_REDIS_NOGROUP, false},
-    {"OOM", ERR_REDIS_FULL, false},
-    {"MISCONF", ERR_REDIS_FULL, false},
-    {"NOREPLICAS", ERR_REDIS_FULL, false},
-    {"LOADING", ERR_REDIS_LOADING, false},
-    {"READONLY", ERR_REDIS_LOADING, true},
-    {"MASTERDOWN", ERR_REDIS_LOADING, false},
-    {"BUSY ", ERR_REDIS_LOADING, false},
-    {"TRYAGAIN", ERR_REDIS_LOADING, false},
-    {"NOSCRIPT", ERR_REDIS_NOSCRIPT, false},
-    {"ERR max number of clients", ERR_BUSY, false},
-    {"NOAUTH", ERR_DENIED, false},
-    {"WRONGPASS", ERR_DENIED, false},
+    {"NOGROUP", ERR_REDIS_NOGROUP, false},   {"UNBLOCKED the stream key", ERR_REDIS_NOGROUP, false},
+    {"UNBLOCKED", ERR_REDIS_LOADING, true},  {"ERR no such key", ERR_REDIS_NOGROUP, false},
+    {"OOM", ERR_REDIS_FULL, false},          {"MISCONF", ERR_REDIS_FULL, false},
+    {"NOREPLICAS", ERR_REDIS_FULL, false},   {"LOADING", ERR_REDIS_LOADING, false},
+    {"READONLY", ERR_REDIS_LOADING, true},   {"MASTERDOWN", ERR_REDIS_LOADING, false},
+    {"BUSY ", ERR_REDIS_LOADING, false},     {"TRYAGAIN", ERR_REDIS_LOADING, false},
+    {"NOSCRIPT", ERR_REDIS_NOSCRIPT, false}, {"ERR max number of clients", ERR_BUSY, false},
+    {"NOAUTH", ERR_DENIED, false},           {"WRONGPASS", ERR_DENIED, false},
     {"NOPERM", ERR_DENIED, false},
 };
 

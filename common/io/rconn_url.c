@@ -1,5 +1,5 @@
-/* A URL is cut up from its ends: the scheme, then "user:password@" up to the last '@' (a password may contain one), then
- * "?query", and what is left is a path, or host, port and database. */
+/* A URL is cut up from its ends: the scheme, then "user:password@" up to the last '@' (a password may
+ * contain one), then "?query", and what is left is a path, or host, port and database. */
 #include "common/io/rconn_url.h"
 
 #include <ctype.h>
@@ -131,7 +131,8 @@ static enum err parse_host(struct str s, struct rconn_url *out, struct err_info 
 static enum err parse_query(struct str s, struct rconn_url *out, struct err_info *info)
 {
     if (!str_starts(s, "db="))
-        return err_set(info, ERR_INVALID, "Redis URL: \"%.*s\" is not known; the only option is db=<number>", (int)s.n, s.p);
+        return err_set(info, ERR_INVALID, "Redis URL: \"%.*s\" is not known; the only option is db=<number>", (int)s.n,
+                       s.p);
     return parse_db((struct str){s.p + 3, s.n - 3}, out, info);
 }
 
@@ -148,7 +149,8 @@ static enum err parse_tcp(struct str s, struct rconn_url *out, struct err_info *
 static enum err parse_unix(struct str s, struct rconn_url *out, struct err_info *info)
 {
     if (s.n < 2 || s.p[0] != '/')
-        return err_set(info, ERR_INVALID, "Redis URL: a unix socket needs an absolute path, such as unix:///run/redis.sock");
+        return err_set(info, ERR_INVALID,
+                       "Redis URL: a unix socket needs an absolute path, such as unix:///run/redis.sock");
     return decode(out->path, sizeof(out->path), s, "path", info);
 }
 
@@ -161,8 +163,9 @@ enum err rconn_url_parse(const char *url, struct rconn_url *out, struct err_info
 
     *out = (struct rconn_url){.port = 0};
     if (str_starts(s, "rediss://"))
-        return err_set(info, ERR_INVALID, "Redis URL: TLS (rediss://) is not supported; use redis:// over a trusted network or a "
-                                          "TLS tunnel such as stunnel");
+        return err_set(info, ERR_INVALID,
+                       "Redis URL: TLS (rediss://) is not supported; use redis:// over a trusted network or a "
+                       "TLS tunnel such as stunnel");
     while (scheme < 3 && !str_starts(s, schemes[scheme]))
         scheme++;
     if (scheme == 3)

@@ -16,8 +16,8 @@ struct rconn_url {
     char password[512]; /* "" without one */
 };
 
-/* Forms as in struct rconn_config; user, password and path may be percent-encoded. ERR_INVALID with `info` saying what
- * is wrong; the text never contains the password. */
+/* Forms as in struct rconn_config; user, password and path may be percent-encoded. ERR_INVALID with `info`
+ * saying what is wrong; the text never contains the password. */
 enum err rconn_url_parse(const char *url, struct rconn_url *out, struct err_info *info) MUST_USE;
 
 #endif

@@ -1,8 +1,10 @@
-/* hiredis opens the socket and parses replies; sending and receiving are ours, because hiredis 0.14.1 writes without
- * MSG_NOSIGNAL, reads 16 KiB at a time, and its asynchronous layer looks into reply objects as if they were its own (an
- * unasked-for error reply, such as "max number of clients reached", ends in an assertion when they are not).
+/* hiredis opens the socket and parses replies; sending and receiving are ours, because hiredis 0.14.1
+ * writes without MSG_NOSIGNAL, reads 16 KiB at a time, and its asynchronous layer looks into reply objects
+ * as if they were its own (an unasked-for error reply, such as "max number of clients reached", ends in an
+ * assertion when they are not).
  *
- * errno becomes enum err here: nobody listening is ERR_REFUSED, anything after the connection stood is ERR_CONN_LOST. */
+ * errno becomes enum err here: nobody listening is ERR_REFUSED, anything after the connection stood is
+ * ERR_CONN_LOST. */
 #include "common/io/rconn_wire.h"
 
 #include <assert.h>
@@ -34,17 +36,12 @@ static enum err connect_error(int e)
 {
     switch (e) {
     case ECONNREFUSED:
-    case ENOENT: /* unix socket: no server has made it yet */
-        return ERR_REFUSED;
+    case ENOENT: /* unix socket: no server has made it yet */ return ERR_REFUSED;
     case EACCES:
-    case EPERM:
-        return ERR_DENIED;
-    case ETIMEDOUT:
-        return ERR_TIMEOUT;
-    case EAGAIN: /* unix socket: the server's backlog is full */
-        return ERR_BUSY;
-    default:
-        return ERR_IO;
+    case EPERM: return ERR_DENIED;
+    case ETIMEDOUT: return ERR_TIMEOUT;
+    case EAGAIN: /* unix socket: the server's backlog is full */ return ERR_BUSY;
+    default: return ERR_IO;
     }
 }
 
@@ -164,8 +161,8 @@ enum err rconn_wire_send(struct rconn_wire *w, struct err_info *info)
             break;
         if (n < 0 && errno != EPIPE && errno != ECONNRESET)
             return err_set(info, ERR_CONN_LOST, "Redis connection: %s", strerror(errno));
-        /* A closed connection may still hold the server's last words ("max number of clients reached"): the end is found by reading,
-         * which follows at once since the socket is readable. */
+        /* A closed connection may still hold the server's last words ("max number of clients reached"): the
+         * end is found by reading, which follows at once since the socket is readable. */
         w->sent = n < 0 ? w->out.len : w->sent + (size_t)n;
     }
     if (w->sent == w->out.len && w->out.cap > COMPACT_BYTES) {
@@ -201,9 +198,10 @@ enum err rconn_wire_receive(struct rconn_wire *w, bool *more, struct err_info *i
     return rconn_reader_feed(&w->reader, chunk, (size_t)n, info);
 }
 
-/* ---- greeting -------------------------------------------------------------------------------------------------------- */
+/* ---- greeting ---------------------------------------------------------------------------------------- */
 
-static void add_step(struct rconn_wire *w, struct rconn_greeting *g, enum rconn_hello step, size_t argc, const struct str *argv)
+static void add_step(struct rconn_wire *w, struct rconn_greeting *g, enum rconn_hello step, size_t argc,
+                     const struct str *argv)
 {
     assert(g->n < RCONN_HELLO_MAX);
     g->steps[g->n++] = step;
@@ -215,7 +213,7 @@ static struct str clean_name(const char *name, char out[NAME_MAX_BYTES + 1])
 {
     size_t n = 0;
 
-    for (; name[n] != '\0' && n < NAME_MAX_BYTES; n++)
+    for (; n < NAME_MAX_BYTES && name[n] != '\0'; n++)
         out[n] = name[n] > ' ' && name[n] <= '~' ? name[n] : '-';
     out[n] = '\0';
     return (struct str){out, n};
@@ -246,8 +244,8 @@ enum err rconn_wire_greeted(struct rconn_greeting *g, const struct reply *reply,
     bool drop;
     enum err err = rconn_reply_error(reply, &drop);
 
-    /* The name is for people who read CLIENT LIST, and a PING that is not permitted proves the login as well as one that is
-     * answered: a user that may do neither can still work. */
+    /* The name is for people who read CLIENT LIST, and a PING that is not permitted proves the login as
+     * well as one that is answered: a user that may do neither can still work. */
     if (step == RCONN_HELLO_NAME && (err == ERR_DENIED || err == ERR_REDIS))
         return ERR_OK;
     if (err == ERR_OK || (step == RCONN_HELLO_PING && str_starts(reply->s, "NOPERM")))

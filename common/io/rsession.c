@@ -1,10 +1,10 @@
-/* Redis for a thread that may wait. Connecting, sending and receiving are the same non-blocking wire as on the loop; here
- * poll(2) waits, and never past a deadline. Sending and receiving go on together, so a long pipeline can not end with both
- * sides waiting for the other to read.
+/* Redis for a thread that may wait. Connecting, sending and receiving are the same non-blocking wire as on
+ * the loop; here poll(2) waits, and never past a deadline. Sending and receiving go on together, so a long
+ * pipeline can not end with both sides waiting for the other to read.
  *
- * Failure modes: after any failure of the connection, a missed deadline or a change of the server's role the session is dead:
- * replies still expected end with ERR_CONN_LOST at once, and the owner closes it. An error reply leaves it alive. Looking a name
- * up is getaddrinfo(3), which has time-outs of its own. */
+ * Failure modes: after any failure of the connection, a missed deadline or a change of the server's role
+ * the session is dead: replies still expected end with ERR_CONN_LOST at once, and the owner closes it. An
+ * error reply leaves it alive. Looking a name up is getaddrinfo(3), which has time-outs of its own. */
 #include <assert.h>
 #include <errno.h>
 #include <netdb.h>
@@ -70,7 +70,8 @@ static enum err next_reply(struct rsession *s, int64_t deadline, const struct re
     return err;
 }
 
-static enum err greet(struct rsession *s, const struct rconn_url *url, const char *name, int64_t deadline, struct err_info *info)
+static enum err greet(struct rsession *s, const struct rconn_url *url, const char *name, int64_t deadline,
+                      struct err_info *info)
 {
     struct rconn_greeting greeting;
     enum err err = ERR_OK;
@@ -86,8 +87,8 @@ static enum err greet(struct rsession *s, const struct rconn_url *url, const cha
 }
 
 /* One address, or the unix socket with ip == NULL. */
-static enum err join(struct rsession *s, const struct rconn_url *url, const char *ip, const char *name, int64_t deadline,
-                     struct err_info *info)
+static enum err join(struct rsession *s, const struct rconn_url *url, const char *ip, const char *name,
+                     int64_t deadline, struct err_info *info)
 {
     short ready = 0;
     enum err err = rconn_wire_open(&s->wire, url, ip, info);
@@ -104,7 +105,8 @@ static enum err join(struct rsession *s, const struct rconn_url *url, const char
     return err;
 }
 
-static enum err join_host(struct rsession *s, const struct rconn_url *url, const char *name, int64_t deadline, struct err_info *info)
+static enum err join_host(struct rsession *s, const struct rconn_url *url, const char *name, int64_t deadline,
+                          struct err_info *info)
 {
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *list = NULL;
@@ -196,7 +198,8 @@ enum err rsession_read(struct rsession *s, const struct reply **reply, struct er
     return err;
 }
 
-enum err rsession_command(struct rsession *s, size_t argc, const struct str *argv, const struct reply **reply, struct err_info *info)
+enum err rsession_command(struct rsession *s, size_t argc, const struct str *argv, const struct reply **reply,
+                          struct err_info *info)
 {
     assert(s->expected == 0);
     rsession_append(s, argc, argv);

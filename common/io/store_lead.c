@@ -1,10 +1,10 @@
 /* store_lead: see store_lead.h. */
 #include "common/io/store_lead.h"
 
-#include "common/base/mem.h"
+#include "common/io/store_lead_ask.h"
 
-/* Runs a statement whose first column of its first row is a number or a truth value; no row reads as 0. */
-static enum err ask_i64(struct db_session *s, const struct db_stmt *stmt, struct db_args *a, int64_t *out, struct err_info *info)
+enum err store_lead_ask_i64(struct db_session *s, const struct db_stmt *stmt, struct db_args *a, int64_t *out,
+                            struct err_info *info)
 {
     struct db_result *r = NULL;
     enum err err = db_query(s, stmt, a, &r, info);
@@ -15,7 +15,8 @@ static enum err ask_i64(struct db_session *s, const struct db_stmt *stmt, struct
     return err;
 }
 
-static enum err ask_bool(struct db_session *s, const struct db_stmt *stmt, struct db_args *a, bool *out, struct err_info *info)
+enum err store_lead_ask_bool(struct db_session *s, const struct db_stmt *stmt, struct db_args *a, bool *out,
+                             struct err_info *info)
 {
     struct db_result *r = NULL;
     enum err err = db_query(s, stmt, a, &r, info);
@@ -26,7 +27,8 @@ static enum err ask_bool(struct db_session *s, const struct db_stmt *stmt, struc
     return err;
 }
 
-static enum err ask_rows(struct db_session *s, const struct db_stmt *stmt, struct db_args *a, struct db_result **out, struct err_info *info)
+enum err store_lead_ask_rows(struct db_session *s, const struct db_stmt *stmt, struct db_args *a,
+                             struct db_result **out, struct err_info *info)
 {
     enum err err = db_query(s, stmt, a, out, info);
 
@@ -34,9 +36,8 @@ static enum err ask_rows(struct db_session *s, const struct db_stmt *stmt, struc
     return err;
 }
 
-/* Most functions take the term and a limit. */
-static enum err term_limit_rows(struct db_session *s, const struct db_stmt *stmt, int64_t term, int limit, struct db_result **out,
-                                struct err_info *info)
+enum err store_lead_ask_batch(struct db_session *s, const struct db_stmt *stmt, int64_t term, int limit,
+                              struct db_result **out, struct err_info *info)
 {
     struct arena arena = {0};
     struct db_args a;
@@ -44,7 +45,7 @@ static enum err term_limit_rows(struct db_session *s, const struct db_stmt *stmt
     db_args_init(&a, &arena);
     db_arg_i64(&a, term);
     db_arg_i32(&a, limit);
-    return ask_rows(s, stmt, &a, out, info);
+    return store_lead_ask_rows(s, stmt, &a, out, info);
 }
 
 /* ---- leadership ---------------------------------------------------------------------------------------------------------- */
@@ -57,7 +58,7 @@ enum err store_lead_lock(struct db_session *s, bool *got, struct err_info *info)
 
     db_args_init(&a, &arena);
     db_arg_i64(&a, STORE_LEAD_LOCK);
-    return ask_bool(s, &stmt, &a, got, info);
+    return store_lead_ask_bool(s, &stmt, &a, got, info);
 }
 
 /* How pg_locks shows an advisory lock by one number: PostgreSQL manual, "pg_locks". */
@@ -68,11 +69,11 @@ enum err store_lead_lock(struct db_session *s, bool *got, struct err_info *info)
 
 enum err store_lead_holder(struct db_session *s, struct store_holder *out, struct err_info *info)
 {
-    static const struct db_stmt stmt = {
-        "lead_holder",
-        "select (select l.pid from pg_catalog.pg_locks l where " HOLDS_LOCK "),"
-        " least(extract(epoch from pg_catalog.clock_timestamp() - greatest(b.beat_at, '2000-01-01')) * 1000, 1e15)::bigint"
-        " from automation_priv.leader_beat b"};
+    static const struct db_stmt stmt = {"lead_holder",
+                                        "select (select l.pid from pg_catalog.pg_locks l where " HOLDS_LOCK "),"
+                                        " least(extract(epoch from pg_catalog.clock_timestamp() - greatest(b.beat_at, "
+                                        "'2000-01-01')) * 1000, 1e15)::bigint"
+                                        " from automation_priv.leader_beat b"};
     struct arena arena = {0};
     struct db_args a;
     struct db_result *r = NULL;
@@ -80,7 +81,7 @@ enum err store_lead_holder(struct db_session *s, struct store_holder *out, struc
 
     db_args_init(&a, &arena);
     db_arg_i64(&a, STORE_LEAD_LOCK);
-    err = ask_rows(s, &stmt, &a, &r, info);
+    err = store_lead_ask_rows(s, &stmt, &a, &r, info);
     *out = (struct store_holder){0};
     if (err == ERR_OK && db_rows(r) > 0)
         *out = (struct store_holder){(int)db_i64(r, 0, 0), db_i64(r, 0, 1)};
@@ -100,7 +101,7 @@ enum err store_lead_terminate(struct db_session *s, int pid, struct err_info *in
     db_args_init(&a, &arena);
     db_arg_i64(&a, STORE_LEAD_LOCK);
     db_arg_i32(&a, pid);
-    return ask_bool(s, &stmt, &a, &done, info);
+    return store_lead_ask_bool(s, &stmt, &a, &done, info);
 }
 
 enum err store_lead_take(struct db_session *s, const char *name, int64_t *term, struct err_info *info)
@@ -111,7 +112,7 @@ enum err store_lead_take(struct db_session *s, const char *name, int64_t *term, 
 
     db_args_init(&a, &arena);
     db_arg_cstr(&a, name);
-    return ask_i64(s, &stmt, &a, term, info);
+    return store_lead_ask_i64(s, &stmt, &a, term, info);
 }
 
 enum err store_lead_beat(struct db_session *s, int64_t term, bool *valid, struct err_info *info)
@@ -122,7 +123,7 @@ enum err store_lead_beat(struct db_session *s, int64_t term, bool *valid, struct
 
     db_args_init(&a, &arena);
     db_arg_i64(&a, term);
-    return ask_bool(s, &stmt, &a, valid, info);
+    return store_lead_ask_bool(s, &stmt, &a, valid, info);
 }
 
 /* ---- what there is to do --------------------------------------------------------------------------------------------------- */
@@ -130,17 +131,15 @@ enum err store_lead_beat(struct db_session *s, int64_t term, bool *valid, struct
 enum err store_lead_work(struct db_session *s, struct store_work *out, struct err_info *info)
 {
     static const struct db_stmt stmt = {
-        "lead_work",
-        "with n as materialized (select automation.now() as t)"
-        " select exists (select from automation_priv.rules_to_check(1)),"
-        " exists (select from automation_priv.outbox o where o.available_at <= n.t),"
-        " exists (select from automation_priv.wait_checks),"
-        " exists (select from automation_priv.wedding_changes),"
-        " exists (select from automation.timings t where t.state = 'pending' and t.due_at <= n.t),"
-        " exists (select from automation_priv.ledger l where l.due_at <= n.t and l.owner is null),"
-        " least((select min(o.available_at) from automation_priv.outbox o where o.available_at > n.t),"
-        " (select min(t.due_at) from automation.timings t where t.state = 'pending' and t.due_at > n.t),"
-        " (select min(l.due_at) from automation_priv.ledger l where l.due_at > n.t)), n.t from n"};
+        "lead_work", "with n as materialized (select automation.now() as t)"
+                     " select exists (select from automation_priv.rules_to_check(1)),"
+                     " exists (select from automation_priv.outbox o where o.available_at <= n.t),"
+                     " exists (select from automation_priv.wait_checks),"
+                     " exists (select from automation_priv.wedding_changes),"
+                     " exists (select from automation.timings t where t.state = 'pending' and t.due_at <= n.t),"
+                     " least((select min(o.available_at) from automation_priv.outbox o where o.available_at > n.t),"
+                     " (select min(t.due_at) from automation.timings t where t.state = 'pending' and t.due_at > n.t),"
+                     " (select min(l.due_at) from automation_priv.ledger l where l.due_at > n.t)), n.t from n"};
     struct db_result *r = NULL;
     enum err err = db_query(s, &stmt, NULL, &r, info);
 
@@ -151,9 +150,8 @@ enum err store_lead_work(struct db_session *s, struct store_work *out, struct er
         out->waits = db_bool(r, 0, 2);
         out->weddings = db_bool(r, 0, 3);
         out->timings = db_bool(r, 0, 4);
-        out->jobs = db_bool(r, 0, 5);
-        if (!db_null(r, 0, 6))
-            out->next_us = db_time(r, 0, 6) - db_time(r, 0, 7);
+        if (!db_null(r, 0, 5))
+            out->next_us = db_time(r, 0, 5) - db_time(r, 0, 6);
     }
     db_result_free(r);
     return err;
@@ -162,7 +160,8 @@ enum err store_lead_work(struct db_session *s, struct store_work *out, struct er
 enum err store_lead_clock(struct db_session *s, struct store_clock *out, struct err_info *info)
 {
     static const struct db_stmt stmt = {
-        "lead_clock", "select c.mode = 'stepped', automation.now(), pg_catalog.clock_timestamp() from automation_priv.clock c"};
+        "lead_clock",
+        "select c.mode = 'stepped', automation.now(), pg_catalog.clock_timestamp() from automation_priv.clock c"};
     struct db_result *r = NULL;
     enum err err = db_query(s, &stmt, NULL, &r, info);
 
@@ -175,12 +174,13 @@ enum err store_lead_clock(struct db_session *s, struct store_clock *out, struct 
 
 /* ---- events ---------------------------------------------------------------------------------------------------------------- */
 
-enum err store_lead_events(struct db_session *s, int64_t term, int limit, int64_t only, struct db_result **out, struct err_info *info)
+enum err store_lead_events(struct db_session *s, int64_t term, int limit, int64_t only, struct db_result **out,
+                           struct err_info *info)
 {
     static const struct db_stmt stmt = {
-        "take_events",
-        "select event_id, tenant_id, event_type, wedding_id, payload, hops, occurred_at, seq, ruleset_version, facts, wedding_revision,"
-        " wedding_status, waits, now from automation_priv.take_events($1, $2, nullif($3::bigint, 0))"};
+        "take_events", "select event_id, tenant_id, event_type, wedding_id, payload, hops, occurred_at, seq, "
+                       "ruleset_version, facts, wedding_revision,"
+                       " wedding_status, waits, now from automation_priv.take_events($1, $2, nullif($3::bigint, 0))"};
     struct arena arena = {0};
     struct db_args a;
 
@@ -188,7 +188,7 @@ enum err store_lead_events(struct db_session *s, int64_t term, int limit, int64_
     db_arg_i64(&a, term);
     db_arg_i32(&a, limit);
     db_arg_i64(&a, only);
-    return ask_rows(s, &stmt, &a, out, info);
+    return store_lead_ask_rows(s, &stmt, &a, out, info);
 }
 
 void store_lead_event(const struct db_result *r, int row, struct store_event *out)
@@ -219,7 +219,7 @@ enum err store_lead_mark(struct db_session *s, int64_t term, int64_t *id, struct
 
     db_args_init(&a, &arena);
     db_arg_i64(&a, term);
-    return ask_i64(s, &stmt, &a, id, info);
+    return store_lead_ask_i64(s, &stmt, &a, id, info);
 }
 
 enum err store_lead_unmark(struct db_session *s, int64_t term, int64_t id, struct err_info *info)
@@ -233,18 +233,20 @@ enum err store_lead_unmark(struct db_session *s, int64_t term, int64_t id, struc
     db_args_init(&a, &arena);
     db_arg_i64(&a, term);
     db_arg_i64(&a, id);
-    err = ask_rows(s, &stmt, &a, &r, info);
+    err = store_lead_ask_rows(s, &stmt, &a, &r, info);
     db_result_free(r);
     return err;
 }
 
-enum err store_lead_wait_checks(struct db_session *s, int64_t term, int limit, struct db_result **out, struct err_info *info)
+enum err store_lead_wait_checks(struct db_session *s, int64_t term, int limit, struct db_result **out,
+                                struct err_info *info)
 {
     static const struct db_stmt stmt = {
-        "take_wait_checks", "select job_id, tenant_id, wedding_id, rule_id, rule_revision, step, definition, events, facts, now"
-                            " from automation_priv.take_wait_checks($1, $2)"};
+        "take_wait_checks",
+        "select job_id, tenant_id, wedding_id, rule_id, rule_revision, step, definition, events, facts, now"
+        " from automation_priv.take_wait_checks($1, $2)"};
 
-    return term_limit_rows(s, &stmt, term, limit, out, info);
+    return store_lead_ask_batch(s, &stmt, term, limit, out, info);
 }
 
 void store_lead_wait(const struct db_result *r, int row, struct store_wait *out)
@@ -263,8 +265,8 @@ void store_lead_wait(const struct db_result *r, int row, struct store_wait *out)
     };
 }
 
-enum err store_lead_wake(struct db_session *s, int64_t term, const struct id *jobs, size_t n, struct str events, int64_t *woken,
-                         struct err_info *info)
+enum err store_lead_wake(struct db_session *s, int64_t term, const struct id *jobs, size_t n, struct str events,
+                         int64_t *woken, struct err_info *info)
 {
     static const struct db_stmt stmt = {"wake_waits", "select automation_priv.wake_waits($1, $2, $3)"};
     struct arena arena = {0};
@@ -274,7 +276,7 @@ enum err store_lead_wake(struct db_session *s, int64_t term, const struct id *jo
     db_arg_i64(&a, term);
     db_arg_ids(&a, jobs, n);
     db_arg_json(&a, events);
-    return ask_i64(s, &stmt, &a, woken, info);
+    return store_lead_ask_i64(s, &stmt, &a, woken, info);
 }
 
 /* ---- timings, runs, weddings -------------------------------------------------------------------------------------------------- */
@@ -282,10 +284,11 @@ enum err store_lead_wake(struct db_session *s, int64_t term, const struct id *jo
 enum err store_lead_timings(struct db_session *s, int64_t term, int limit, struct db_result **out, struct err_info *info)
 {
     static const struct db_stmt stmt = {
-        "due_timings", "select tenant_id, wedding_id, timing_id, due_at, ruleset_version, facts, wedding_revision, wedding_status, now"
-                       " from automation_priv.due_timings($1, $2)"};
+        "due_timings",
+        "select tenant_id, wedding_id, timing_id, due_at, ruleset_version, facts, wedding_revision, wedding_status, now"
+        " from automation_priv.due_timings($1, $2)"};
 
-    return term_limit_rows(s, &stmt, term, limit, out, info);
+    return store_lead_ask_batch(s, &stmt, term, limit, out, info);
 }
 
 void store_lead_timing(const struct db_result *r, int row, struct store_timing *out)
@@ -306,10 +309,11 @@ void store_lead_timing(const struct db_result *r, int row, struct store_timing *
 enum err store_lead_later_timing(struct db_session *s, const struct store_timing *t, bool *later, struct err_info *info)
 {
     static const struct db_stmt stmt = {
-        "later_timing",
-        "select exists (select from automation.timings t join automation.rules r on r.tenant_id = t.tenant_id and r.timing_id = t.timing_id"
-        " where t.tenant_id = $1 and t.wedding_id = $2 and t.due_at > $3 and t.due_at <= $4 and t.state in ('pending', 'fired')"
-        " and r.status = 'active' and r.definition #>> '{settings,late,policy}' = 'fire_latest_only')"};
+        "later_timing", "select exists (select from automation.timings t join automation.rules r on r.tenant_id = "
+                        "t.tenant_id and r.timing_id = t.timing_id"
+                        " where t.tenant_id = $1 and t.wedding_id = $2 and t.due_at > $3 and t.due_at <= $4 and "
+                        "t.state in ('pending', 'fired')"
+                        " and r.status = 'active' and r.definition #>> '{settings,late,policy}' = 'fire_latest_only')"};
     struct arena arena = {0};
     struct db_args a;
 
@@ -318,7 +322,7 @@ enum err store_lead_later_timing(struct db_session *s, const struct store_timing
     db_arg_id(&a, &t->wedding_id);
     db_arg_time(&a, t->due_us);
     db_arg_time(&a, t->now_us);
-    return ask_bool(s, &stmt, &a, later, info);
+    return store_lead_ask_bool(s, &stmt, &a, later, info);
 }
 
 enum err store_lead_plan(struct db_session *s, int64_t term, struct str runs, int64_t *started, struct err_info *info)
@@ -330,7 +334,7 @@ enum err store_lead_plan(struct db_session *s, int64_t term, struct str runs, in
     db_args_init(&a, &arena);
     db_arg_i64(&a, term);
     db_arg_json(&a, runs);
-    return ask_i64(s, &stmt, &a, started, info);
+    return store_lead_ask_i64(s, &stmt, &a, started, info);
 }
 
 enum err store_lead_replan(struct db_session *s, int64_t term, int limit, int64_t *handled, struct err_info *info)
@@ -342,7 +346,7 @@ enum err store_lead_replan(struct db_session *s, int64_t term, int limit, int64_
     db_args_init(&a, &arena);
     db_arg_i64(&a, term);
     db_arg_i32(&a, limit);
-    return ask_i64(s, &stmt, &a, handled, info);
+    return store_lead_ask_i64(s, &stmt, &a, handled, info);
 }
 
 /* ---- rules -------------------------------------------------------------------------------------------------------------------- */
@@ -356,7 +360,7 @@ enum err store_lead_unchecked_rules(struct db_session *s, int limit, struct db_r
 
     db_args_init(&a, &arena);
     db_arg_i32(&a, limit);
-    return ask_rows(s, &stmt, &a, out, info);
+    return store_lead_ask_rows(s, &stmt, &a, out, info);
 }
 
 void store_lead_unchecked_rule(const struct db_result *r, int row, struct store_rule *out)
@@ -364,7 +368,8 @@ void store_lead_unchecked_rule(const struct db_result *r, int row, struct store_
     *out = (struct store_rule){db_id(r, row, 0), db_id(r, row, 1), db_i64(r, row, 2), db_text(r, row, 3)};
 }
 
-enum err store_lead_stamp(struct db_session *s, int64_t term, const struct store_rule *rule, struct str stamp, struct err_info *info)
+enum err store_lead_stamp(struct db_session *s, int64_t term, const struct store_rule *rule, struct str stamp,
+                          struct err_info *info)
 {
     static const struct db_stmt stmt = {"stamp_rule", "select automation_priv.stamp_rule($1, $2, $3, $4, $5)"};
     struct arena arena = {0};
@@ -378,12 +383,13 @@ enum err store_lead_stamp(struct db_session *s, int64_t term, const struct store
     db_arg_id(&a, &rule->rule_id);
     db_arg_i64(&a, rule->revision);
     db_arg_json(&a, stamp);
-    err = ask_rows(s, &stmt, &a, &r, info);
+    err = store_lead_ask_rows(s, &stmt, &a, &r, info);
     db_result_free(r);
     return err;
 }
 
-enum err store_lead_ruleset(struct db_session *s, const struct id *tenant, int64_t *version, struct db_result **out, struct err_info *info)
+enum err store_lead_ruleset(struct db_session *s, const struct id *tenant, int64_t *version, struct db_result **out,
+                            struct err_info *info)
 {
     static const struct db_stmt stmt = {
         "load_ruleset", "select version, rule_id, revision, definition from automation_priv.load_ruleset($1)"};
@@ -393,7 +399,7 @@ enum err store_lead_ruleset(struct db_session *s, const struct id *tenant, int64
 
     db_args_init(&a, &arena);
     db_arg_id(&a, tenant);
-    err = ask_rows(s, &stmt, &a, out, info);
+    err = store_lead_ask_rows(s, &stmt, &a, out, info);
     *version = err == ERR_OK && db_rows(*out) > 0 ? db_i64(*out, 0, 0) : 0;
     return err;
 }
@@ -402,134 +408,4 @@ bool store_lead_ruleset_rule(const struct db_result *r, int row, struct store_ru
 {
     *out = (struct store_rule){ID_ZERO, db_id(r, row, 1), db_i64(r, row, 2), db_text(r, row, 3)};
     return out->definition.p != NULL;
-}
-
-/* ---- admission ------------------------------------------------------------------------------------------------------------------ */
-
-enum err store_lead_queues(struct db_session *s, struct db_result **out, struct err_info *info)
-{
-    /* The index leads with the queue: one descent for each distinct name, however long the ledger is. */
-    static const struct db_stmt stmt = {
-        "queues",
-        "with recursive l(q) as ((select queue from automation_priv.ledger where due_at is not null order by queue limit 1)"
-        " union all select (select x.queue from automation_priv.ledger x where x.due_at is not null and x.queue > l.q"
-        " order by x.queue limit 1) from l where l.q is not null)"
-        " select q from l where q is not null union select queue from automation.kinds order by 1"};
-
-    return db_query(s, &stmt, NULL, out, info);
-}
-
-enum err store_lead_due_jobs(struct db_session *s, const char *queue, int limit, int share, struct db_result **out, struct err_info *info)
-{
-    static const struct db_stmt stmt = {"due_jobs", "select job_id, tenant_id, claim_no from automation_priv.due_jobs($1, $2, $3)"};
-    struct arena arena = {0};
-    struct db_args a;
-
-    db_args_init(&a, &arena);
-    db_arg_cstr(&a, queue);
-    db_arg_i32(&a, limit);
-    db_arg_i32(&a, share);
-    return ask_rows(s, &stmt, &a, out, info);
-}
-
-void store_lead_due_job(const struct db_result *r, int row, struct store_due *out)
-{
-    *out = (struct store_due){db_id(r, row, 0), db_id(r, row, 1), (int32_t)db_i64(r, row, 2)};
-}
-
-enum err store_lead_still_waiting(struct db_session *s, const struct id *jobs, const int32_t *claims, size_t n, struct db_result **out,
-                                  struct err_info *info)
-{
-    static const struct db_stmt stmt = {"still_waiting", "select automation_priv.still_waiting($1, $2)"};
-    struct arena arena = {0};
-    struct db_args a;
-
-    db_args_init(&a, &arena);
-    db_arg_ids(&a, jobs, n);
-    db_arg_i32s(&a, claims, n);
-    return ask_rows(s, &stmt, &a, out, info);
-}
-
-/* ---- sweep and upkeep --------------------------------------------------------------------------------------------------------------- */
-
-enum err store_lead_sweep(struct db_session *s, int64_t term, int limit, struct db_result **out, struct err_info *info)
-{
-    static const struct db_stmt stmt = {
-        "sweep_workers", "select worker_id, name, freed, poisoned, left_over from automation_priv.sweep_workers($1, $2)"};
-
-    return term_limit_rows(s, &stmt, term, limit, out, info);
-}
-
-void store_lead_swept(const struct db_result *r, int row, struct store_swept *out)
-{
-    *out = (struct store_swept){db_id(r, row, 0), db_text(r, row, 1), db_i64(r, row, 2), db_i64(r, row, 3), db_i64(r, row, 4)};
-}
-
-enum err store_lead_unknown_workers(struct db_session *s, const struct id *ids, size_t n, struct db_result **out, struct err_info *info)
-{
-    static const struct db_stmt stmt = {
-        "unknown_workers",
-        "select i from unnest($1::uuid[]) i where not exists (select from automation_priv.workers w where w.worker_id = i)"};
-    struct arena arena = {0};
-    struct db_args a;
-
-    db_args_init(&a, &arena);
-    db_arg_ids(&a, ids, n);
-    return ask_rows(s, &stmt, &a, out, info);
-}
-
-enum err store_lead_fold(struct db_session *s, int64_t *folded, struct err_info *info)
-{
-    static const struct db_stmt stmt = {"fold_deltas", "select automation_priv.fold_deltas()"};
-    struct arena arena = {0};
-    struct db_args a;
-
-    db_args_init(&a, &arena);
-    return ask_i64(s, &stmt, &a, folded, info);
-}
-
-enum err store_lead_partitions(struct db_session *s, const struct store_clock *clock, int64_t *made, struct err_info *info)
-{
-    static const struct db_stmt stmt = {
-        "partitions", "select automation_priv.ensure_partitions($1, $1) + automation_priv.ensure_partitions($2, $2)"};
-    struct arena arena = {0};
-    struct db_args a;
-
-    db_args_init(&a, &arena);
-    db_arg_time(&a, clock->machine_us);
-    db_arg_time(&a, clock->domain_us);
-    return ask_i64(s, &stmt, &a, made, info);
-}
-
-enum err store_lead_beacon(struct db_session *s, int64_t *seq, struct err_info *info)
-{
-    static const struct db_stmt stmt = {"beacon", "select seq from automation_priv.beacon"};
-    struct arena arena = {0};
-    struct db_args a;
-
-    db_args_init(&a, &arena);
-    return ask_i64(s, &stmt, &a, seq, info);
-}
-
-enum err store_lead_beacon_next(struct db_session *s, int64_t term, int64_t *seq, struct err_info *info)
-{
-    static const struct db_stmt stmt = {"beacon_next", "select automation_priv.beacon_next($1)"};
-    struct arena arena = {0};
-    struct db_args a;
-
-    db_args_init(&a, &arena);
-    db_arg_i64(&a, term);
-    return ask_i64(s, &stmt, &a, seq, info);
-}
-
-enum err store_lead_beacon_raise(struct db_session *s, int64_t term, int64_t seq, bool *accepted, struct err_info *info)
-{
-    static const struct db_stmt stmt = {"beacon_raise", "select automation_priv.beacon_raise($1, $2)"};
-    struct arena arena = {0};
-    struct db_args a;
-
-    db_args_init(&a, &arena);
-    db_arg_i64(&a, term);
-    db_arg_i64(&a, seq);
-    return ask_bool(s, &stmt, &a, accepted, info);
 }

@@ -1,7 +1,7 @@
-/* store_lead: the leader's statements over a blocking session: leadership, duties over events, timings and rules, admission, sweep and
- * upkeep. Each runs one statement or SQL function of migrations/030–032; errors as in db.h. What takes a term fails with ERR_STATE when that
- * term has ended. Results are freed with db_result_free; rows are read with the struct beside the call, whose texts are borrowed from the
- * result. */
+/* store_lead: the leader's statements over a blocking session: leadership, duties over events, timings and rules, admission, sweep
+ * and upkeep. Each runs one statement or SQL function of migrations/030–032; errors as in db.h. What takes a term fails with ERR_STATE
+ * when that term has ended. Results are freed with db_result_free; rows are read with the struct beside the call, whose texts are
+ * borrowed from the result. */
 #ifndef COMMON_IO_STORE_LEAD_H
 #define COMMON_IO_STORE_LEAD_H
 
@@ -35,7 +35,7 @@ enum err store_lead_beat(struct db_session *s, int64_t term, bool *valid, struct
 /* ---- what there is to do --------------------------------------------------------------------------------------------------- */
 /* One look at everything, so that an idle round costs one round trip. */
 struct store_work {
-    bool rules, events, waits, weddings, timings, jobs;
+    bool rules, events, waits, weddings, timings;
     int64_t next_us; /* until the next timing, event or job is due, in domain time; INT64_MAX: nothing is */
 };
 enum err store_lead_work(struct db_session *s, struct store_work *out, struct err_info *info) MUST_USE;
@@ -49,9 +49,10 @@ enum err store_lead_clock(struct db_session *s, struct store_clock *out, struct 
 
 /* ---- events ---------------------------------------------------------------------------------------------------------------- */
 /* only = 0: the next `limit` events. */
-enum err store_lead_events(struct db_session *s, int64_t term, int limit, int64_t only, struct db_result **out, struct err_info *info) MUST_USE;
+enum err store_lead_events(struct db_session *s, int64_t term, int limit, int64_t only, struct db_result **out,
+                           struct err_info *info) MUST_USE;
 struct store_event {
-    struct id event_id, tenant_id, wedding_id; /* zero: none */
+    struct id event_id, tenant_id, wedding_id;              /* zero: none */
     struct str type, payload, facts, wedding_status, waits; /* p == NULL: none; waits: JSON, see take_events */
     int64_t occurred_us, seq, ruleset_version, wedding_revision, now_us;
     int hops;
@@ -61,7 +62,8 @@ void store_lead_event(const struct db_result *r, int row, struct store_event *ou
 enum err store_lead_mark(struct db_session *s, int64_t term, int64_t *id, struct err_info *info) MUST_USE;
 enum err store_lead_unmark(struct db_session *s, int64_t term, int64_t id, struct err_info *info) MUST_USE;
 
-enum err store_lead_wait_checks(struct db_session *s, int64_t term, int limit, struct db_result **out, struct err_info *info) MUST_USE;
+enum err store_lead_wait_checks(struct db_session *s, int64_t term, int limit, struct db_result **out,
+                                struct err_info *info) MUST_USE;
 struct store_wait {
     struct id job_id, tenant_id, wedding_id, rule_id;
     int64_t rule_revision, now_us;
@@ -70,11 +72,12 @@ struct store_wait {
 };
 void store_lead_wait(const struct db_result *r, int row, struct store_wait *out);
 /* `events`: JSON array, one for each job. */
-enum err store_lead_wake(struct db_session *s, int64_t term, const struct id *jobs, size_t n, struct str events, int64_t *woken,
-                         struct err_info *info) MUST_USE;
+enum err store_lead_wake(struct db_session *s, int64_t term, const struct id *jobs, size_t n, struct str events,
+                         int64_t *woken, struct err_info *info) MUST_USE;
 
 /* ---- timings, runs, weddings -------------------------------------------------------------------------------------------------- */
-enum err store_lead_timings(struct db_session *s, int64_t term, int limit, struct db_result **out, struct err_info *info) MUST_USE;
+enum err store_lead_timings(struct db_session *s, int64_t term, int limit, struct db_result **out,
+                            struct err_info *info) MUST_USE;
 struct store_timing {
     struct id tenant_id, wedding_id, timing_id;
     int64_t due_us, ruleset_version, wedding_revision, now_us;
@@ -82,39 +85,47 @@ struct store_timing {
 };
 void store_lead_timing(const struct db_result *r, int row, struct store_timing *out);
 /* Is a later timing of that wedding due already that a rule with late policy fire_latest_only uses? */
-enum err store_lead_later_timing(struct db_session *s, const struct store_timing *t, bool *later, struct err_info *info) MUST_USE;
-enum err store_lead_plan(struct db_session *s, int64_t term, struct str runs, int64_t *started, struct err_info *info) MUST_USE;
-enum err store_lead_replan(struct db_session *s, int64_t term, int limit, int64_t *handled, struct err_info *info) MUST_USE;
+enum err store_lead_later_timing(struct db_session *s, const struct store_timing *t, bool *later,
+                                 struct err_info *info) MUST_USE;
+enum err store_lead_plan(struct db_session *s, int64_t term, struct str runs, int64_t *started,
+                         struct err_info *info) MUST_USE;
+enum err store_lead_replan(struct db_session *s, int64_t term, int limit, int64_t *handled,
+                           struct err_info *info) MUST_USE;
 
 /* ---- rules -------------------------------------------------------------------------------------------------------------------- */
-enum err store_lead_unchecked_rules(struct db_session *s, int limit, struct db_result **out, struct err_info *info) MUST_USE;
+enum err store_lead_unchecked_rules(struct db_session *s, int limit, struct db_result **out,
+                                    struct err_info *info) MUST_USE;
 struct store_rule {
     struct id tenant_id, rule_id; /* a rule set's rows name no tenant */
     int64_t revision;
     struct str definition;
 };
 void store_lead_unchecked_rule(const struct db_result *r, int row, struct store_rule *out);
-enum err store_lead_stamp(struct db_session *s, int64_t term, const struct store_rule *rule, struct str stamp, struct err_info *info) MUST_USE;
+enum err store_lead_stamp(struct db_session *s, int64_t term, const struct store_rule *rule, struct str stamp,
+                          struct err_info *info) MUST_USE;
 /* A tenant's active rules. *version = 0 and no rows: the tenant never had a rule. */
-enum err store_lead_ruleset(struct db_session *s, const struct id *tenant, int64_t *version, struct db_result **out, struct err_info *info) MUST_USE;
+enum err store_lead_ruleset(struct db_session *s, const struct id *tenant, int64_t *version, struct db_result **out,
+                            struct err_info *info) MUST_USE;
 /* False: that row is no rule (a tenant without active rules has one such row). */
 bool store_lead_ruleset_rule(const struct db_result *r, int row, struct store_rule *out);
 
 /* ---- admission ------------------------------------------------------------------------------------------------------------------ */
 /* Names of queues: of the kinds and of the ledger. One text column. */
 enum err store_lead_queues(struct db_session *s, struct db_result **out, struct err_info *info) MUST_USE;
-enum err store_lead_due_jobs(struct db_session *s, const char *queue, int limit, int share, struct db_result **out, struct err_info *info) MUST_USE;
+enum err store_lead_due_jobs(struct db_session *s, const char *queue, int limit, int share, struct db_result **out,
+                             struct err_info *info) MUST_USE;
 struct store_due {
     struct id job_id, tenant_id;
     int32_t claim_no;
 };
 void store_lead_due_job(const struct db_result *r, int row, struct store_due *out);
 /* Which of them are still due and unclaimed at that claim number: one id column. */
-enum err store_lead_still_waiting(struct db_session *s, const struct id *jobs, const int32_t *claims, size_t n, struct db_result **out,
-                                  struct err_info *info) MUST_USE;
+enum err store_lead_still_waiting(struct db_session *s, const struct id *jobs, const int32_t *claims, size_t n,
+                                  struct db_result **out, struct err_info *info) MUST_USE;
 
 /* ---- sweep and upkeep --------------------------------------------------------------------------------------------------------------- */
-enum err store_lead_sweep(struct db_session *s, int64_t term, int limit, struct db_result **out, struct err_info *info) MUST_USE;
+enum err store_lead_sweep(struct db_session *s, int64_t term, int limit, struct db_result **out,
+                          struct err_info *info) MUST_USE;
 struct store_swept {
     struct id worker_id;
     struct str name; /* p == NULL: its row was gone */
@@ -122,12 +133,15 @@ struct store_swept {
 };
 void store_lead_swept(const struct db_result *r, int row, struct store_swept *out);
 /* Which of these ids are of workers that have no row: one id column. */
-enum err store_lead_unknown_workers(struct db_session *s, const struct id *ids, size_t n, struct db_result **out, struct err_info *info) MUST_USE;
+enum err store_lead_unknown_workers(struct db_session *s, const struct id *ids, size_t n, struct db_result **out,
+                                    struct err_info *info) MUST_USE;
 enum err store_lead_fold(struct db_session *s, int64_t *folded, struct err_info *info) MUST_USE;
 /* Partitions for the months of both instants and three more. */
-enum err store_lead_partitions(struct db_session *s, const struct store_clock *clock, int64_t *made, struct err_info *info) MUST_USE;
+enum err store_lead_partitions(struct db_session *s, const struct store_clock *clock, int64_t *made,
+                               struct err_info *info) MUST_USE;
 enum err store_lead_beacon(struct db_session *s, int64_t *seq, struct err_info *info) MUST_USE;
 enum err store_lead_beacon_next(struct db_session *s, int64_t term, int64_t *seq, struct err_info *info) MUST_USE;
-enum err store_lead_beacon_raise(struct db_session *s, int64_t term, int64_t seq, bool *accepted, struct err_info *info) MUST_USE;
+enum err store_lead_beacon_raise(struct db_session *s, int64_t term, int64_t seq, bool *accepted,
+                                 struct err_info *info) MUST_USE;
 
 #endif

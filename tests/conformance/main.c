@@ -2,12 +2,13 @@
  *
  *     usher-conformance SUITE.json [--mode jsonlogic|strict]
  *
- * Takes the three forms suites come in, also mixed: a list [rule, data, expected] (texts between are comments); an object
- * {"description", "rule", "data", "result"}, or with "error": {"type": …} where evaluation must fail; and CertLogic's {"cases":
- * [{"certLogicExpression", "assertions": [{"data", "expected"}]}]}, whose cases run with CertLogic's truthiness and skip what the suite itself
- * marks so. SUITE may be relative to $USHER_CONFORMANCE_DIR; without SUITE the official one there is run, or nothing, saying so, when
- * the variable is not set. Prints each failing case and, last, "N passed, N failed". Exit status: 0, 1 when a case failed, 2 when the
- * suite could not be read or the call is wrong. */
+ * Takes the three forms suites come in, also mixed: a list [rule, data, expected] (texts between are comments); an
+ * object {"description", "rule", "data", "result"}, or with "error": {"type": …} where evaluation must fail; and
+ * CertLogic's {"cases": [{"certLogicExpression", "assertions": [{"data", "expected"}]}]}, whose cases run with
+ * CertLogic's truthiness and skip what the suite itself marks so. SUITE may be relative to $USHER_CONFORMANCE_DIR;
+ * without SUITE the official one there is run, or nothing, saying so, when the variable is not set. Prints each failing
+ * case and, last, "N passed, N failed". Exit status: 0, 1 when a case failed, 2 when the suite could not be read or the
+ * call is wrong. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@
 #define EXIT_USAGE 2
 #define PATH_SIZE 4096
 #define OFFICIAL_SUITE "jsonlogic/tests.json" /* below $USHER_CONFORMANCE_DIR */
-#define RELATIVE_ERROR 1e-12 /* suites write decimals; ours are exact doubles */
+#define RELATIVE_ERROR 1e-12                  /* suites write decimals; ours are exact doubles */
 
 struct tally {
     enum logic_mode mode;
@@ -96,7 +97,8 @@ static void print_failure(const struct test *t, const json_t *got, const struct 
     if (got != NULL)
         print_json("got:     ", got);
     else
-        printf("  got:      %s at \"%s\": %s (allowed: %s)\n", logic_code_name(why->code), why->pointer, why->found, why->allowed);
+        printf("  got:      %s at \"%s\": %s (allowed: %s)\n", logic_code_name(why->code), why->pointer, why->found,
+               why->allowed);
 }
 
 static bool error_matches(const struct test *t, const struct logic_error *why)

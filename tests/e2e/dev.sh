@@ -191,7 +191,7 @@ gone_or_zombie() {
 case_second_start_is_refused() {
     local d=$base/stop out
     start "$d" || return
-    out=$("$usher" dev --no-children --no-migrate --data "$d" 2>&1)
+    out=$(timeout 60 "$usher" dev --no-children --no-migrate --data "$d" 2>&1)
     expect "exit code of the second start" 4 $?
     [[ $out == *"process $dev_pid"* ]] || fail "the holder is not named: $out"
     expect "the first one works" 1 "$(sql 'select 1')"
@@ -291,9 +291,9 @@ case_command_exit_code_and_environment() {
 
 case_what_a_command_left_is_ended() {
     local d=$base/stop
-    "$usher" dev --no-migrate --data "$d" -- sh -c 'setsid sleep 3210 & exit 0' 2>"$base/log"
+    "$usher" dev --no-migrate --data "$d" -- sh -c 'setsid sleep 3210 & exit 0' >/dev/null 2>"$base/log"
     expect "exit code" 0 $?
-    ! pgrep -f '^sleep 3210' >/dev/null || fail "an orphan of the command lives"
+    ! pgrep -f '^sleep 3210' >/dev/null || fail "an orphan of the command lives: $(pgrep -f '^sleep 3210')"
 }
 
 case_sigterm_ends_the_command() {

@@ -1,6 +1,7 @@
-/* fuzz_logic: the input is JSON [rule, data] (or a rule alone), compiled and evaluated in both modes and with CertLogic's truthiness. Beyond not
- * crashing: a refusal says where and why; evaluating twice gives the same; the explanation's truth is the evaluation's; what the pre-filter calls
- * necessary is: a rule that matches has every leaf's value in the data. */
+/* fuzz_logic: the input is JSON [rule, data] (or a rule alone), compiled and evaluated in both modes and with
+ * CertLogic's truthiness. Beyond not crashing: a refusal says where and why; evaluating twice gives the same; the
+ * explanation's truth is the evaluation's; what the pre-filter calls necessary is: a rule that matches has every leaf's
+ * value in the data. */
 #include <jansson.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -62,14 +63,20 @@ static void run(const json_t *rule, const json_t *data, enum logic_mode mode, bo
     static const json_int_t now_us = 1774746000000000;
     const struct logic_change changes[] = {{"a", data}, {"b.c", NULL}};
     const struct logic_zone_span zone[] = {{0, 3600}, {now_us, 7200}};
-    struct logic_env env = {.now_us = now_us, .today = {2026, 3, 29}, .season_months = 1 << 5, .changes = changes, .n_changes = 2,
-                            .zone = zone, .n_zone = 2};
+    struct logic_env env = {.now_us = now_us,
+                            .today = {2026, 3, 29},
+                            .season_months = 1 << 5,
+                            .changes = changes,
+                            .n_changes = 2,
+                            .zone = zone,
+                            .n_zone = 2};
     struct logic_fields *fields = logic_fields_new();
     struct logic_facts *facts = logic_facts_new(fields);
     struct logic *logic = NULL;
     struct logic_error why;
 
-    if (logic_compile(rule, fields, &(struct logic_options){.mode = mode, .certlogic = certlogic}, &logic, &why) != ERR_OK) {
+    if (logic_compile(rule, fields, &(struct logic_options){.mode = mode, .certlogic = certlogic}, &logic, &why) !=
+        ERR_OK) {
         require(logic == NULL && why.code != LOGIC_GOOD && why.found[0] != '\0' && why.allowed[0] != '\0');
         goto out;
     }

@@ -141,10 +141,16 @@ SERVER_TEST(arrays_come_back_as_they_were_sent)
     db_arg_times(&args, times, 2);
     db_arg_bools(&args, (const bool[]){true, false}, 2);
     db_arg_texts(&args, NULL, 0);
-    struct db_result *r = query("SELECT $1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text");
-    const char *want[] = {"{01000000-0000-0000-0000-000000000000,00000000-0000-0000-0000-000000000000}", "{-1,2}",
-                          "{-9223372036854775808}", "{\"a\\\"b\",NULL,\"\"}", "{\"\\\\x0001\",NULL}",
-                          "{\"1970-01-01 00:00:00+00\",NULL}", "{t,f}", "{}"};
+    struct db_result *r =
+        query("SELECT $1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text");
+    const char *want[] = {"{01000000-0000-0000-0000-000000000000,00000000-0000-0000-0000-000000000000}",
+                          "{-1,2}",
+                          "{-9223372036854775808}",
+                          "{\"a\\\"b\",NULL,\"\"}",
+                          "{\"\\\\x0001\",NULL}",
+                          "{\"1970-01-01 00:00:00+00\",NULL}",
+                          "{t,f}",
+                          "{}"};
     for (int col = 0; col < 8; col++)
         cr_assert_str_eq(db_text(r, 0, col).p, want[col]);
     db_result_free(r);
@@ -177,7 +183,8 @@ SERVER_TEST(a_statement_may_be_called_with_other_types_than_the_first_time)
 SERVER_TEST(every_sqlstate_has_its_error)
 {
     NEED_SERVER();
-    exec("CREATE TABLE t (id int PRIMARY KEY, n int CHECK (n > 0)); INSERT INTO t VALUES (1, 1); CREATE ROLE nobody_much");
+    exec("CREATE TABLE t (id int PRIMARY KEY, n int CHECK (n > 0)); INSERT INTO t VALUES (1, 1); CREATE ROLE "
+         "nobody_much");
     static const struct {
         const char *sql;
         enum err err;
@@ -269,7 +276,8 @@ static void copy_rows(struct buf *b, int from, int to)
 }
 
 #define COPY_TABLE                                                                                                     \
-    "CREATE TABLE t (a int PRIMARY KEY, b uuid, c smallint, d bigint, e bool, f timestamptz, g text, h bytea, i jsonb, j int)"
+    "CREATE TABLE t (a int PRIMARY KEY, b uuid, c smallint, d bigint, e bool, f timestamptz, g text, h bytea, i "      \
+    "jsonb, j int)"
 #define COPY_SQL "COPY t FROM STDIN (FORMAT binary)"
 
 SERVER_TEST(copy_stores_what_was_encoded)
@@ -280,14 +288,16 @@ SERVER_TEST(copy_stores_what_was_encoded)
     copy_rows(&b, 1, 20000);
     cr_assert_gt(b.len, 10 * 65536, "many chunks");
     cr_assert_eq(db_copy_in(s, COPY_SQL, &b, &info), ERR_OK, "%s", info.text);
-    struct db_result *r = query("SELECT count(*), sum(d >> 40)::int8, min(t::text), max(t::text) FILTER (WHERE a = 2) FROM t "
-                                "WHERE a IN (1, 2) OR a > 2");
+    struct db_result *r =
+        query("SELECT count(*), sum(d >> 40)::int8, min(t::text), max(t::text) FILTER (WHERE a = 2) FROM t "
+              "WHERE a IN (1, 2) OR a > 2");
     cr_assert_eq(db_i64(r, 0, 0), 20000);
     cr_assert_eq(db_i64(r, 0, 1), 20000LL * 20001 / 2);
     db_result_free(r);
     r = query("SELECT t::text FROM t WHERE a <= 2 ORDER BY a");
-    cr_assert_str_eq(db_text(r, 0, 0).p, "(1,01000000-0000-0000-0000-000000000000,-1,1099511627776,t,\"1970-01-01 00:00:01+00\","
-                                         "Zoë,\"\\\\x0102\",\"{\"\"k\"\": 1}\",)");
+    cr_assert_str_eq(db_text(r, 0, 0).p,
+                     "(1,01000000-0000-0000-0000-000000000000,-1,1099511627776,t,\"1970-01-01 00:00:01+00\","
+                     "Zoë,\"\\\\x0102\",\"{\"\"k\"\": 1}\",)");
     cr_assert_str_eq(db_text(r, 1, 0).p, "(2,,-2,2199023255552,f,,,\"\\\\x0102\",,)");
     db_result_free(r);
     buf_free(&b);
@@ -402,7 +412,8 @@ SERVER_TEST(settings_of_a_session_are_as_promised)
     NEED_SERVER();
     struct db_session *other = NULL;
     exec("CREATE ROLE \"odd \"\"role\"");
-    const struct db_session_config config = {.url = pg.url, .name = "usher-test", .role = "odd \"role", .statement_ms = 1234};
+    const struct db_session_config config = {
+        .url = pg.url, .name = "usher-test", .role = "odd \"role", .statement_ms = 1234};
     cr_assert_eq(db_open(&config, &other, &info), ERR_OK, "%s", info.text);
     static const struct db_stmt stmt = {"settings", "SELECT concat_ws('|', current_setting('TimeZone'), "
                                                     "current_setting('DateStyle'), current_setting('client_encoding'), "

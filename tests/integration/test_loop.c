@@ -106,10 +106,11 @@ Test(loop, stop_ends_a_run_that_still_has_timers)
     cr_expect_eq(t.ticks, 0);
     cr_expect(loop_turn(loop), "the timer is still there");
     timer_free(t.timer);
-    while (loop_turn(loop)) {}
+    while (loop_turn(loop)) {
+    }
 }
 
-/* ---- posts -------------------------------------------------------------------------------------------------------------- */
+/* ---- posts ------------------------------------------------------------------------------------------- */
 
 struct counter {
     int runs;
@@ -182,7 +183,7 @@ Test(loop, posts_never_run_are_dropped_at_the_end)
     cr_expect_eq(c.runs, 0);
 }
 
-/* ---- signals ------------------------------------------------------------------------------------------------------------- */
+/* ---- signals ----------------------------------------------------------------------------------------- */
 
 struct caught {
     int signo;
@@ -227,7 +228,7 @@ Test(loop, writing_to_a_closed_pipe_is_an_error_and_not_the_end)
     close(fds[1]);
 }
 
-/* ---- the end --------------------------------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------------------- */
 
 Test(loop, free_counts_what_its_owners_forgot)
 {

@@ -83,7 +83,8 @@ Test(rconn, reports_a_refused_connection_and_connects_when_the_server_is_there)
     cr_expect_eq(early.err, ERR_CONN_LOST);
     cr_expect_eq(rconn_pending(o.c), 0);
 
-    for (int64_t start = loop_now_ms(rconn_owner_loop); loop_now_ms(rconn_owner_loop) < start + 500;) { /* some more attempts, unless that is broken */
+    for (int64_t start = loop_now_ms(rconn_owner_loop);
+         loop_now_ms(rconn_owner_loop) < start + 500;) { /* some more attempts, unless that is broken */
         rconn_owner_command(&o, 0, &early, "PING");
         WAIT_FOR(early.calls == 1);
     }
@@ -153,7 +154,8 @@ Test(rconn, a_server_that_accepts_but_says_nothing_is_given_up)
     WAIT_FOR(o.downs == 1);
     cr_expect_eq(o.last_err, ERR_TIMEOUT, "%s", o.last_text);
     cr_expect_geq(clock_mono_ms() - start, 95);
-    cr_expect_eq(rsession_open(&(struct rconn_config){.url = rconn_owner_server.url, .connect_ms = 50}, &s, NULL), ERR_TIMEOUT);
+    cr_expect_eq(rsession_open(&(struct rconn_config){.url = rconn_owner_server.url, .connect_ms = 50}, &s, NULL),
+                 ERR_TIMEOUT);
     redis_server_thaw(&rconn_owner_server);
     WAIT_FOR(o.ups == 1);
     rconn_owner_close(&o);
@@ -180,8 +182,8 @@ Test(rconn, a_server_with_too_many_clients_says_so)
 
 Test(rconn, is_not_up_while_the_server_is_loading)
 {
-    static const char *const options[] = {"--save", "3600 1", "--key-load-delay", "100000", "--loading-process-events-interval-bytes",
-                                          "1024", NULL};
+    static const char *const options[] = {
+        "--save", "3600 1", "--key-load-delay", "100000", "--loading-process-events-interval-bytes", "1024", NULL};
     struct rsession *s;
     struct owner o;
 

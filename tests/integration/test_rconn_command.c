@@ -115,7 +115,8 @@ static void busy_wait(void *arg)
 {
     const int64_t until = clock_mono_ms() + *(int64_t *)arg;
 
-    while (clock_mono_ms() < until) {}
+    while (clock_mono_ms() < until) {
+    }
 }
 
 Test(rconn_command, a_loop_that_was_late_itself_does_not_blame_the_server)
@@ -150,7 +151,9 @@ Test(rconn_command, a_killed_connection_ends_all_that_is_pending_once_and_reconn
     for (int i = 1; i < 50; i++)
         rconn_owner_command(&o, 0, &out[i], "PING");
     loop_turn(rconn_owner_loop);
-    while (redis_run(s, "INFO clients")->s.p != NULL && strstr(redis_run(s, "INFO clients")->s.p, "blocked_clients:1") == NULL) {}
+    while (redis_run(s, "INFO clients")->s.p != NULL &&
+           strstr(redis_run(s, "INFO clients")->s.p, "blocked_clients:1") == NULL) {
+    }
     redis_run(s, "CLIENT KILL TYPE normal SKIPME yes");
     WAIT_FOR(o.downs == 1 && rconn_pending(o.c) == 0);
     for (int i = 0; i < 50; i++) {
@@ -180,7 +183,8 @@ Test(rconn_command, closing_cancels_what_is_pending_once_and_then_says_so)
     cr_expect_eq(out[0].calls, 0, "never from inside rconn_close");
     WAIT_FOR(o.closed);
     for (int i = 0; i < 10; i++)
-        cr_expect(out[i].calls == 1 && out[i].err == ERR_CANCELED, "command %d: %d %s", i, out[i].calls, err_name(out[i].err));
+        cr_expect(out[i].calls == 1 && out[i].err == ERR_CANCELED, "command %d: %d %s", i, out[i].calls,
+                  err_name(out[i].err));
     cr_expect(late.calls == 1 && late.err == ERR_CANCELED);
     cr_expect_eq(o.downs, 0, "closing is no loss");
 }
@@ -231,7 +235,7 @@ Test(rconn_command, may_be_closed_in_every_stage_of_connecting)
     }
 }
 
-/* ---- roles and errors ------------------------------------------------------------------------------------------------------ */
+/* ---- roles and errors -------------------------------------------------------------------------------- */
 
 Test(rconn_command, a_read_only_server_is_left_for_its_master)
 {
@@ -268,7 +272,8 @@ Test(rconn_command, a_blocked_read_ends_when_the_server_becomes_a_replica)
     rconn_owner_command(&o, 0, &group, "XGROUP CREATE k g 0 MKSTREAM");
     rconn_owner_command(&o, 10000, &read, "XREADGROUP GROUP g c COUNT 1 BLOCK 9000 STREAMS k >");
     WAIT_FOR(group.calls == 1);
-    while (strstr(redis_run(s, "INFO clients")->s.p, "blocked_clients:1") == NULL) {}
+    while (strstr(redis_run(s, "INFO clients")->s.p, "blocked_clients:1") == NULL) {
+    }
     redis_run(s, "REPLICAOF 127.0.0.1 1");
     WAIT_FOR(read.calls == 1 && o.downs == 1);
     cr_expect_eq(read.err, ERR_REDIS_LOADING);
@@ -277,7 +282,8 @@ Test(rconn_command, a_blocked_read_ends_when_the_server_becomes_a_replica)
     rconn_owner_close(&o);
 }
 
-/* Commands, killed connections, restarts and closes at random: every command ends exactly once. The seed is printed on failure. */
+/* Commands, killed connections, restarts and closes at random: every command ends exactly once. The seed is
+ * printed on failure. */
 Test(rconn_command, every_command_ends_exactly_once_whatever_happens)
 {
     enum { ROUNDS = 400 };
@@ -294,21 +300,14 @@ Test(rconn_command, every_command_ends_exactly_once_whatever_happens)
     for (int i = 0; i < ROUNDS; i++) {
         rconn_owner_command(&o, 0, &out[i], rand_r(&seed) % 20 == 0 ? "BLPOP nothing 0.001" : "PING");
         switch (rand_r(&seed) % 12) {
-        case 0:
-            redis_run(s, "CLIENT KILL TYPE normal SKIPME yes");
-            break;
+        case 0: redis_run(s, "CLIENT KILL TYPE normal SKIPME yes"); break;
         case 1:
             rconn_owner_close(&o);
             rconn_owner_open(&o, rconn_owner_server.url, 0);
             break;
-        case 2:
-            WAIT_FOR(rconn_up(o.c));
-            break;
-        case 3:
-            WAIT_FOR(out[i].calls == 1);
-            break;
-        default:
-            loop_turn(rconn_owner_loop);
+        case 2: WAIT_FOR(rconn_up(o.c)); break;
+        case 3: WAIT_FOR(out[i].calls == 1); break;
+        default: loop_turn(rconn_owner_loop);
         }
     }
     while (!done) {

@@ -38,14 +38,14 @@ static void wait_for_info(struct rsession *on, const char *section, const char *
         cr_assert_lt(clock_mono_ms(), deadline, "%s", line);
 }
 
-#define EXPECT_ERROR(session, command, expected, says)                          \
-    do {                                                                        \
-        struct err_info info_ = {0};                                            \
-        cr_expect_eq(redis_try(session, command, &info_), expected, "%s: %s", command, info_.text); \
-        cr_expect_not_null(strstr(info_.text, says), "%s: %s", command, info_.text);                \
+#define EXPECT_ERROR(session, command, expected, says)                                                                 \
+    do {                                                                                                               \
+        struct err_info info_ = {0};                                                                                   \
+        cr_expect_eq(redis_try(session, command, &info_), expected, "%s: %s", command, info_.text);                    \
+        cr_expect_not_null(strstr(info_.text, says), "%s: %s", command, info_.text);                                   \
     } while (0)
 
-/* ---- errors ------------------------------------------------------------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------------------------------------ */
 
 Test(rsession, a_full_server_refuses_to_add_but_lets_drain)
 {
@@ -190,7 +190,7 @@ Test(rsession, a_blocked_read_ends_when_its_group_goes)
     }
 }
 
-/* ---- pipelines and deadlines ---------------------------------------------------------------------------------------------- */
+/* ---- pipelines and deadlines ------------------------------------------------------------------------- */
 
 Test(rsession, pipelines_more_than_the_sockets_hold)
 {
@@ -205,7 +205,8 @@ Test(rsession, pipelines_more_than_the_sockets_hold)
     for (int i = 0; i < N; i++)
         cr_assert_eq(rsession_read(s, &replies[i], NULL), ERR_OK);
     for (int i = 0; i < N; i++)
-        cr_assert(replies[i]->s.n == SIZE && replies[i]->s.p[SIZE - 1] == 'a' + i % 26, "reply %d is valid until the next append", i);
+        cr_assert(replies[i]->s.n == SIZE && replies[i]->s.p[SIZE - 1] == 'a' + i % 26,
+                  "reply %d is valid until the next append", i);
     mem_free(big);
 }
 
@@ -250,7 +251,8 @@ Test(rsession, says_why_it_can_not_connect)
     cr_expect_eq(rsession_open(&(struct rconn_config){.url = url}, &none, &info), ERR_REFUSED);
     cr_expect_not_null(strstr(info.text, "nothing.sock"), "%s", info.text);
     cr_expect_null(none);
-    cr_expect_eq(rsession_open(&(struct rconn_config){.url = "redis://127.0.0.1:1"}, &none, &info), ERR_REFUSED, "%s", info.text);
+    cr_expect_eq(rsession_open(&(struct rconn_config){.url = "redis://127.0.0.1:1"}, &none, &info), ERR_REFUSED, "%s",
+                 info.text);
     cr_expect_eq(rsession_open(&(struct rconn_config){.url = "http://x"}, &none, &info), ERR_INVALID);
     snprintf(url, sizeof(url), "%s?db=16", server.url);
     cr_expect_eq(rsession_open(&(struct rconn_config){.url = url}, &none, &info), ERR_REDIS);

@@ -7,7 +7,9 @@
 #define KEY "usher:{0}:q:default"
 #define WORKER "'00000000-0000-0000-0000-0000000000d1'"
 /* Claims like a worker. */
-#define CLAIM(nn) "select count(*) from automation_priv.claim_jobs(" WORKER ", array['00000000-0000-0000-0000-0000000000" nn "'::uuid], '{}', false)"
+#define CLAIM(nn)                                                                                                      \
+    "select count(*) from automation_priv.claim_jobs(" WORKER ", array['00000000-0000-0000-0000-0000000000" nn         \
+    "'::uuid], '{}', false)"
 
 /* What was added becomes old enough to be looked at, and the look is due. */
 static void age(struct leader *t)
@@ -15,7 +17,8 @@ static void age(struct leader *t)
     for (size_t i = 0; i < t->lead.admit.n; i++) {
         struct admit_queue *q = &t->lead.admit.queues[i];
         q->review_ms = 0;
-        LIST_FOR(it, &q->memory.order) LIST_OWNER(it, struct admitted_job, order)->added_ms = 0;
+        LIST_FOR (it, &q->memory.order)
+            LIST_OWNER(it, struct admitted_job, order)->added_ms = 0;
     }
 }
 
@@ -63,7 +66,8 @@ Test(scheduler_admit, a_due_job_is_added_once)
 
 Test(scheduler_admit, a_lost_entry_is_added_again)
 {
-    static const char *const losses[] = {"XTRIM " KEY " MAXLEN 0", "DEL " KEY, "XGROUP DESTROY " KEY " workers", "FLUSHDB"};
+    static const char *const losses[] = {"XTRIM " KEY " MAXLEN 0", "DEL " KEY, "XGROUP DESTROY " KEY " workers",
+                                         "FLUSHDB"};
     for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
         struct leader t;
         if (!leader_open(&t))
@@ -97,7 +101,8 @@ Test(scheduler_admit, an_entry_acknowledged_without_a_claim_is_added_again)
     cr_expect_eq(group_number(&t, "lag"), 0);
     const struct reply *pending = redis_run(t.redis, "XPENDING " KEY " workers - + 1");
     char ack[128];
-    snprintf(ack, sizeof(ack), "XACK " KEY " workers %.*s", (int)pending->items[0]->items[0]->s.n, pending->items[0]->items[0]->s.p);
+    snprintf(ack, sizeof(ack), "XACK " KEY " workers %.*s", (int)pending->items[0]->items[0]->s.n,
+             pending->items[0]->items[0]->s.p);
     redis_run(t.redis, ack);
     age(&t);
     leader_work(&t);
@@ -119,7 +124,8 @@ Test(scheduler_admit, a_claimed_job_is_forgotten_and_added_when_it_is_due_again)
     leader_work(&t);
     cr_expect_eq(remembered(&t), 0);
     cr_expect_eq(group_number(&t, "lag"), 0);
-    leader_sql(&t, "select automation_priv.settle_jobs(" WORKER ", '[{\"j\":\"00000000-0000-0000-0000-0000000000f1\",\"c\":1,\"a\":\"release\"}]')");
+    leader_sql(&t, "select automation_priv.settle_jobs(" WORKER
+                   ", '[{\"j\":\"00000000-0000-0000-0000-0000000000f1\",\"c\":1,\"a\":\"release\"}]')");
     leader_work(&t);
     cr_expect_eq(group_number(&t, "lag"), 1);
     leader_close(&t);
@@ -137,8 +143,10 @@ Test(scheduler_admit, a_new_leader_adds_again_and_the_second_entry_finds_nothing
     cr_expect_eq(leader_stream(&t), 2);
     leader_sql(&t, "select automation_priv.worker_register(" WORKER ", 'w', 'default')");
     cr_expect_eq(leader_i64(&t, CLAIM("f1")), 1);
-    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.claim_jobs(" WORKER ", array['00000000-0000-0000-0000-0000000000f1'::uuid],"
-                                " array['00000000-0000-0000-0000-0000000000f1'::uuid], false)"), 0);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.claim_jobs(" WORKER
+                                ", array['00000000-0000-0000-0000-0000000000f1'::uuid],"
+                                " array['00000000-0000-0000-0000-0000000000f1'::uuid], false)"),
+                 0);
     cr_expect_eq(leader_i64(&t, "select claim_no from automation_priv.ledger"), 1);
     leader_close(&t);
 }
@@ -149,10 +157,14 @@ Test(scheduler_admit, one_tenant_does_not_fill_the_window)
     if (!leader_open(&t))
         return;
     t.settings.window = 100;
-    leader_sql(&t, "select automation.enqueue_jobs((select jsonb_agg(jsonb_build_object('kind', 'noop', 'tenant', '" LEADER_TENANT "',"
-                   " 'run_at', automation.now() - interval '1 hour')) from generate_series(1, 500)));"
-                   "select automation.enqueue_jobs((select jsonb_agg(jsonb_build_object('kind', 'noop', 'tenant', '" LEADER_OTHER "'))"
-                   " from generate_series(1, 20)))");
+    leader_sql(
+        &t,
+        "select automation.enqueue_jobs((select jsonb_agg(jsonb_build_object('kind', 'noop', 'tenant', '" LEADER_TENANT
+        "',"
+        " 'run_at', automation.now() - interval '1 hour')) from generate_series(1, 500)));"
+        "select automation.enqueue_jobs((select jsonb_agg(jsonb_build_object('kind', 'noop', 'tenant', '" LEADER_OTHER
+        "'))"
+        " from generate_series(1, 20)))");
     leader_work(&t);
     cr_expect_eq(leader_stream(&t), 84, "64 of the one, since another waits, and all 20 of the other");
     const struct reply *entries = redis_run(t.redis, "XRANGE " KEY " - +");
@@ -160,7 +172,9 @@ Test(scheduler_admit, one_tenant_does_not_fill_the_window)
     int64_t of_other = 0;
     for (size_t i = 0; i < 40; i++) {
         (void)str_copy_n(text, sizeof(text), entries->items[i]->items[1]->items[1]->s.p, 36);
-        of_other += leader_i64(&t, "select count(*) from automation_priv.ledger where job_id = '%s' and tenant_id = '" LEADER_OTHER "'", text);
+        of_other += leader_i64(
+            &t, "select count(*) from automation_priv.ledger where job_id = '%s' and tenant_id = '" LEADER_OTHER "'",
+            text);
     }
     cr_expect_eq(of_other, 20, "in turn");
     leader_close(&t);
@@ -171,7 +185,8 @@ Test(scheduler_admit, the_head_of_a_wedding_goes_first)
     struct leader t;
     if (!leader_open(&t))
         return;
-    leader_sql(&t, "select automation.enqueue_job('noop', '{}', '" LEADER_TENANT "', p_wedding => '" LEADER_WEDDING "', p_priority => n,"
+    leader_sql(&t, "select automation.enqueue_job('noop', '{}', '" LEADER_TENANT "', p_wedding => '" LEADER_WEDDING
+                   "', p_priority => n,"
                    " p_job_id => ('00000000-0000-0000-0000-0000000000f' || n)::uuid) from generate_series(1, 3) n");
     leader_work(&t);
     cr_expect_eq(leader_stream(&t), 1);
@@ -179,7 +194,8 @@ Test(scheduler_admit, the_head_of_a_wedding_goes_first)
     cr_assert_eq(leader_i64(&t, CLAIM("f1")), 1);
     leader_work(&t);
     cr_expect_eq(leader_stream(&t), 1, "its head is in flight");
-    leader_sql(&t, "select automation_priv.settle_jobs(" WORKER ", '[{\"j\":\"00000000-0000-0000-0000-0000000000f1\",\"c\":1,\"a\":\"final\",\"o\":\"done\"}]')");
+    leader_sql(&t, "select automation_priv.settle_jobs(" WORKER
+                   ", '[{\"j\":\"00000000-0000-0000-0000-0000000000f1\",\"c\":1,\"a\":\"final\",\"o\":\"done\"}]')");
     leader_work(&t);
     cr_expect_eq(leader_stream(&t), 2);
     leader_close(&t);

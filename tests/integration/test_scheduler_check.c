@@ -14,13 +14,18 @@ Test(scheduler_check, a_good_rule_is_stamped_with_its_trigger)
     if (!leader_open(&t))
         return;
     leader_rule(&t, "c1", ON_SIGNED "," LEADER_TASK);
-    leader_rule(&t, "c2", "\"trigger\":{\"type\":\"milestone\",\"milestone\":\"ceremony\",\"offset\":\"-P1M2D\",\"at\":\"10:30\",\"time_zone\":\"tenant\"}," LEADER_TASK);
+    leader_rule(&t, "c2",
+                "\"trigger\":{\"type\":\"milestone\",\"milestone\":\"ceremony\",\"offset\":\"-P1M2D\",\"at\":\"10:30\","
+                "\"time_zone\":\"tenant\"}," LEADER_TASK);
     leader_work(&t);
     cr_expect_eq(leader_i64(&t, RULES "validated_revision = 1 and rejection is null"), 2);
     cr_expect_eq(leader_i64(&t, RULES "event_type = 'contract.signed' and trigger_type = 'event'"), 1);
-    cr_expect_eq(leader_i64(&t, "select count(*) from automation.timing_keys k join automation.rules r using (tenant_id, timing_id)"
-                                " where k.months = -1 and k.days = -2 and k.at_time = '10:30' and k.zone_mode = 'tenant'"
-                                " and k.timing_id = automation_priv.derive('timing', 'ceremony|-P1M2DT0S|10:30|tenant')"), 1);
+    cr_expect_eq(
+        leader_i64(&t,
+                   "select count(*) from automation.timing_keys k join automation.rules r using (tenant_id, timing_id)"
+                   " where k.months = -1 and k.days = -2 and k.at_time = '10:30' and k.zone_mode = 'tenant'"
+                   " and k.timing_id = automation_priv.derive('timing', 'ceremony|-P1M2DT0S|10:30|tenant')"),
+        1);
     leader_close(&t);
 }
 
@@ -30,13 +35,20 @@ Test(scheduler_check, a_bad_rule_is_rejected_with_pointers)
     if (!leader_open(&t))
         return;
     leader_rule(&t, "c1", ON_SIGNED ",\"actions\":[{\"type\":\"create_tusk\",\"params\":{}}]");
-    leader_rule(&t, "c2", "\"trigger\":{\"type\":\"milestone\",\"milestone\":\"ceremony\",\"offset\":\"-P1D\",\"time_zone\":\"Mars/Olympus\"}," LEADER_TASK);
+    leader_rule(&t, "c2",
+                "\"trigger\":{\"type\":\"milestone\",\"milestone\":\"ceremony\",\"offset\":\"-P1D\",\"time_zone\":"
+                "\"Mars/Olympus\"}," LEADER_TASK);
     leader_work(&t);
-    cr_expect_eq(leader_i64(&t, RULES "rejected_revision = 1 and validated_revision is null and rejection -> 0 ->> 'pointer' = '/actions/0/type'"
-                                      " and rejection -> 0 ->> 'message' like '%%create_tusk%%create_task%%'"), 1);
+    cr_expect_eq(
+        leader_i64(
+            &t, RULES
+            "rejected_revision = 1 and validated_revision is null and rejection -> 0 ->> 'pointer' = '/actions/0/type'"
+            " and rejection -> 0 ->> 'message' like '%%create_tusk%%create_task%%'"),
+        1);
     /* Only the database knows which zones there are. */
     cr_expect_eq(leader_i64(&t, RULES "rejected_revision = 1 and rejection -> 0 ->> 'pointer' like '/trigger%%'"
-                                      " and rejection::text like '%%Mars/Olympus%%'"), 1);
+                                      " and rejection::text like '%%Mars/Olympus%%'"),
+                 1);
     leader_close(&t);
 }
 
@@ -53,7 +65,8 @@ Test(scheduler_check, the_revision_before_goes_on_while_the_new_one_is_bad)
     leader_event(&t, "e1", "contract.signed", "{}");
     leader_work(&t);
     cr_expect_eq(leader_i64(&t, "select count(*) from automation.runs where rule_revision = 1"), 1);
-    leader_sql(&t, "update automation.rules set definition = definition || '{\"actions\":[{\"type\":\"create_task\",\"params\":{\"title\":\"new\"}}]}'");
+    leader_sql(&t, "update automation.rules set definition = definition || "
+                   "'{\"actions\":[{\"type\":\"create_task\",\"params\":{\"title\":\"new\"}}]}'");
     leader_event(&t, "e2", "contract.signed", "{}");
     leader_work(&t);
     cr_expect_eq(leader_i64(&t, "select count(*) from automation.runs where rule_revision = 3"), 1);

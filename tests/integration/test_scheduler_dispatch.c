@@ -20,13 +20,20 @@ Test(scheduler_dispatch, an_event_starts_a_run_with_a_ledger_row_and_an_entry)
     leader_rule(&t, "c1", ON_SIGNED "," MANY_GUESTS "," LEADER_TASK);
     leader_event(&t, "e1", "contract.signed", "{\"amount\":3}");
     leader_work(&t);
-    cr_expect_eq(leader_i64(&t, RUNS "state = 'running' and trigger_type = 'event' and wedding_revision is null and trigger_seq > 0"
-                                     " and context -> 'event' ->> 'amount' = '3'"), 1);
-    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.ledger where kind = 'create_task' and due_at = '" LEADER_NOON "'"
-                                " and owner is null and revision is null"), 1);
+    cr_expect_eq(
+        leader_i64(&t,
+                   RUNS "state = 'running' and trigger_type = 'event' and wedding_revision is null and trigger_seq > 0"
+                        " and context -> 'event' ->> 'amount' = '3'"),
+        1);
+    cr_expect_eq(
+        leader_i64(&t,
+                   "select count(*) from automation_priv.ledger where kind = 'create_task' and due_at = '" LEADER_NOON "'"
+                   " and owner is null and revision is null"),
+        1);
     cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.outbox"), 0);
     cr_expect_eq(leader_stream(&t), 1);
-    cr_expect_eq(leader_i64(&t, "select (sum(accepted - waiting) + sum(unaccounted))::bigint from automation_priv.audit()"), 0);
+    cr_expect_eq(
+        leader_i64(&t, "select (sum(accepted - waiting) + sum(unaccounted))::bigint from automation_priv.audit()"), 0);
     leader_close(&t);
 }
 
@@ -40,9 +47,11 @@ Test(scheduler_dispatch, a_repeated_event_id_is_one_event)
     leader_event(&t, "e1", "contract.signed", "{}");
     leader_work(&t);
     /* Past the door's own check, as two transactions at once can be. */
-    leader_sql(&t, "insert into automation_priv.outbox (event_id, tenant_id, event_type, wedding_id, occurred_at, available_at) values"
-                   " ('00000000-0000-0000-0000-0000000000e1', '" LEADER_TENANT "', 'contract.signed', '" LEADER_WEDDING "',"
-                   " automation.now(), automation.now())");
+    leader_sql(&t,
+               "insert into automation_priv.outbox (event_id, tenant_id, event_type, wedding_id, occurred_at, "
+               "available_at) values"
+               " ('00000000-0000-0000-0000-0000000000e1', '" LEADER_TENANT "', 'contract.signed', '" LEADER_WEDDING "',"
+               " automation.now(), automation.now())");
     leader_work(&t);
     cr_expect_eq(leader_i64(&t, RUNS "true"), 1);
     cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.outbox"), 0);
@@ -70,8 +79,9 @@ Test(scheduler_dispatch, changed_fields_and_the_season_are_seen)
     struct leader t;
     if (!leader_open(&t))
         return;
-    leader_rule(&t, "c1", "\"trigger\":{\"type\":\"event\",\"event\":\"wedding.date_changed\"},\"conditions\":{\"and\":["
-                          "{\"changed\":[\"wedding.date\"]},{\"in_season\":[{\"var\":\"wedding.date\"}]}]}," LEADER_TASK);
+    leader_rule(&t, "c1",
+                "\"trigger\":{\"type\":\"event\",\"event\":\"wedding.date_changed\"},\"conditions\":{\"and\":["
+                "{\"changed\":[\"wedding.date\"]},{\"in_season\":[{\"var\":\"wedding.date\"}]}]}," LEADER_TASK);
     leader_work(&t);
     leader_sql(&t, "update automation.weddings set ceremony_date = '2026-09-05'");
     leader_work(&t);
@@ -91,8 +101,11 @@ Test(scheduler_dispatch, an_event_that_fits_ends_a_wait)
     leader_rule(&t, "c1", ON_SIGNED "," WAIT_PAID);
     leader_event(&t, "e1", "contract.signed", "{}");
     leader_work(&t);
-    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.ledger where wait_event = 'payment.received' and wake is null"
-                                " and due_at = timestamptz '" LEADER_NOON "' + interval '3 days'"), 1);
+    cr_expect_eq(
+        leader_i64(&t,
+                   "select count(*) from automation_priv.ledger where wait_event = 'payment.received' and wake is null"
+                   " and due_at = timestamptz '" LEADER_NOON "' + interval '3 days'"),
+        1);
     cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.wait_checks"), 0);
     leader_event(&t, "e2", "payment.received", "{\"amount\":10}");
     leader_work(&t);
@@ -100,7 +113,9 @@ Test(scheduler_dispatch, an_event_that_fits_ends_a_wait)
     leader_event(&t, "e3", "payment.received", "{\"amount\":11}");
     leader_event(&t, "e4", "payment.received", "{\"amount\":12}");
     leader_work(&t);
-    cr_expect_eq(leader_i64(&t, "select (wake ->> 'amount')::bigint from automation_priv.ledger where due_at = '" LEADER_NOON "'"), 11);
+    cr_expect_eq(
+        leader_i64(&t, "select (wake ->> 'amount')::bigint from automation_priv.ledger where due_at = '" LEADER_NOON "'"),
+        11);
     cr_expect_eq(leader_stream(&t), 1);
     leader_close(&t);
 }
@@ -113,13 +128,17 @@ Test(scheduler_dispatch, a_new_wait_looks_back_to_its_trigger_and_not_further)
     leader_event(&t, "e0", "payment.received", "{\"amount\":50}");
     leader_work(&t);
     leader_rule(&t, "c1", ON_SIGNED "," WAIT_PAID);
-    leader_rule(&t, "c2", "\"trigger\":{\"type\":\"milestone\",\"milestone\":\"ceremony\",\"offset\":\"-P91D\"}," WAIT_PAID);
+    leader_rule(&t, "c2",
+                "\"trigger\":{\"type\":\"milestone\",\"milestone\":\"ceremony\",\"offset\":\"-P91D\"}," WAIT_PAID);
     leader_work(&t);
-    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.ledger where wake is null"), 1, "a run without event begins now");
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.ledger where wake is null"), 1,
+                 "a run without event begins now");
     leader_event(&t, "e1", "contract.signed", "{}");
     leader_event(&t, "e2", "payment.received", "{\"amount\":20}");
     leader_work(&t); /* one batch: the wait is committed when the payment has been dispatched */
-    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.ledger where wake ->> 'amount' = '20' and wake ->> 'type' = 'payment.received'"), 2);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.ledger where wake ->> 'amount' = '20' and wake "
+                                "->> 'type' = 'payment.received'"),
+                 2);
     leader_close(&t);
 }
 
@@ -135,8 +154,10 @@ Test(scheduler_dispatch, an_event_marked_twice_is_quarantined_and_others_go_on)
     leader_sql(&t, "update automation_priv.outbox set marks = 2 where event_id::text like '%%e1';"
                    "update automation_priv.outbox set marks = 1 where event_id::text like '%%e2'");
     leader_work(&t);
-    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.outbox_quarantine where event_id::text like '%%e1'"), 1);
-    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.outbox_quarantine"), 1, "marked once may be chance");
+    cr_expect_eq(
+        leader_i64(&t, "select count(*) from automation_priv.outbox_quarantine where event_id::text like '%%e1'"), 1);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.outbox_quarantine"), 1,
+                 "marked once may be chance");
     cr_expect_eq(leader_i64(&t, RUNS "true"), 2);
     leader_close(&t);
 }
@@ -146,10 +167,12 @@ Test(scheduler_dispatch, an_event_that_fails_again_and_again_does_not_hold_up_th
     struct leader t;
     if (!leader_open(&t))
         return;
-    log_init("test", LOG_ERROR + 1, LOG_LOGFMT); /* its errors are expected */
+    log_init("test", LOG_ERROR + 1, LOG_LOGFMT);                               /* its errors are expected */
     leader_sql(&t, "delete from automation.kinds where kind = 'create_note'"); /* planning such a step is refused */
     leader_rule(&t, "c1", ON_SIGNED "," LEADER_TASK);
-    leader_rule(&t, "c2", "\"trigger\":{\"type\":\"event\",\"event\":\"bad.event\"},\"actions\":[{\"type\":\"create_note\",\"params\":{\"text\":\"x\"}}]");
+    leader_rule(&t, "c2",
+                "\"trigger\":{\"type\":\"event\",\"event\":\"bad.event\"},\"actions\":[{\"type\":\"create_note\","
+                "\"params\":{\"text\":\"x\"}}]");
     leader_work(&t);
     t.lead.singles = 0; /* long after the takeover: a batch */
     leader_event(&t, "e1", "bad.event", "{}");
@@ -157,7 +180,8 @@ Test(scheduler_dispatch, an_event_that_fails_again_and_again_does_not_hold_up_th
     for (int i = 0; i < 10 && leader_i64(&t, RUNS "true") == 0; i++)
         leader_work(&t);
     cr_expect_eq(leader_i64(&t, RUNS "rule_id::text like '%%c1'"), 1);
-    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.outbox_quarantine where event_type = 'bad.event'"), 1);
+    cr_expect_eq(
+        leader_i64(&t, "select count(*) from automation_priv.outbox_quarantine where event_type = 'bad.event'"), 1);
     leader_close(&t);
 }
 

@@ -55,7 +55,8 @@ static pid_t start(const struct leader *t, const char *environment, const char *
 {
     const char *bin = getenv("USHER_BIN");
     char path[256];
-    const char *argv[16] = {path, "--database-url", t->pg.url, "--redis-url", t->redis_url, "--environment", environment};
+    const char *argv[16] = {path,         "--database-url", t->pg.url,  "--redis-url",
+                            t->redis_url, "--environment",  environment};
     size_t n = 7;
     pid_t pid;
 
@@ -66,6 +67,7 @@ static pid_t start(const struct leader *t, const char *environment, const char *
     if (pid == 0) {
         int null = open("/dev/null", O_RDWR);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        unsetenv("USHER_BIN"); /* no setting */
         dup2(null, STDOUT_FILENO);
         dup2(null, STDERR_FILENO);
         if (die)
@@ -113,7 +115,9 @@ Test(scheduler_elect, one_of_two_leads_and_the_other_takes_over_when_the_session
     int64_t term = leader_i64(&t, "select term from automation_priv.leader");
     leader_sql(&t, "select pg_terminate_backend(backend_pid) from automation_priv.leader");
     cr_expect(comes_true(&t, LEADERS, 1));
-    cr_expect(comes_true(&t, "select (term > (select min(term) from automation_priv.leader) - 1)::integer from automation_priv.leader", 1));
+    cr_expect(comes_true(
+        &t, "select (term > (select min(term) from automation_priv.leader) - 1)::integer from automation_priv.leader",
+        1));
     char newer[128];
     snprintf(newer, sizeof(newer), "select (term > %lld)::integer from automation_priv.leader", (long long)term);
     cr_expect(comes_true(&t, newer, 1));
@@ -170,7 +174,9 @@ Test(scheduler_elect, a_kill_at_any_point_loses_and_repeats_nothing)
             look_again();
         cr_expect_eq(leader_stream(&t), entries, "%s: after XADD the new leader adds a second entry", points[i]);
         cr_expect_eq(leader_i64(&t, "select count(*) from automation.runs where generation = 1"), 1, "%s", points[i]);
-        cr_expect_eq(leader_i64(&t, "select (sum(accepted) * 10 + sum(unaccounted))::bigint from automation_priv.audit()"), 10, "%s", points[i]);
+        cr_expect_eq(leader_i64(&t,
+                                "select (sum(accepted) * 10 + sum(unaccounted))::bigint from automation_priv.audit()"),
+                     10, "%s", points[i]);
         cr_expect_eq(stop(b), 0);
         leader_close(&t);
     }
@@ -181,7 +187,8 @@ Test(scheduler_elect, bad_settings_and_a_stepped_clock_in_production_are_refused
     struct leader t;
     if (!open_servers(&t))
         return;
-    cr_expect_eq(status_of(start(&t, "development", NULL, (const char *const[]){"--window", "1", NULL})), SETTINGS_EXIT_CONFIG);
+    cr_expect_eq(status_of(start(&t, "development", NULL, (const char *const[]){"--window", "1", NULL})),
+                 SETTINGS_EXIT_CONFIG);
     cr_expect_eq(status_of(start(&t, "development", NULL, (const char *const[]){"--check-config", NULL})), 0);
     cr_expect_eq(status_of(start(&t, "development", NULL, (const char *const[]){"--help", NULL})), 0);
     cr_expect_eq(status_of(start(&t, "production", NULL, NULL)), SETTINGS_EXIT_CONFIG);

@@ -25,7 +25,8 @@ static void lose_worker(struct leader *t)
     redis_run(t->redis, "XADD " BARE " * kind noop payload {}");
     redis_run(t->redis, "XREADGROUP GROUP workers " DEAD " COUNT 10 STREAMS " KEY " " BARE " > >");
     cr_assert_eq(leader_i64(t, "select count(*) from automation_priv.claim_jobs('" DEAD "',"
-                               " array['00000000-0000-0000-0000-0000000000f1'::uuid], '{}', false)"), 1);
+                               " array['00000000-0000-0000-0000-0000000000f1'::uuid], '{}', false)"),
+                 1);
     leader_sql(t, "update automation_priv.workers set beat_at = clock_timestamp() - interval '21 seconds'");
 }
 
@@ -42,7 +43,10 @@ Test(scheduler_sweep, a_dead_workers_jobs_are_freed_and_charged_once)
         return;
     lose_worker(&t);
     leader_work(&t);
-    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.ledger where owner is null and crashes = 1 and claim_no = 1"), 1);
+    cr_expect_eq(
+        leader_i64(&t,
+                   "select count(*) from automation_priv.ledger where owner is null and crashes = 1 and claim_no = 1"),
+        1);
     cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.workers"), 0);
     again(&t);
     cr_expect_eq(leader_i64(&t, "select crashes from automation_priv.ledger"), 1);
@@ -66,7 +70,8 @@ Test(scheduler_sweep, a_living_worker_is_left_alone)
     lose_worker(&t);
     leader_sql(&t, "select automation_priv.worker_beat('" DEAD "')");
     again(&t);
-    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.ledger where owner is not null and crashes = 0"), 1);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.ledger where owner is not null and crashes = 0"),
+                 1);
     cr_expect_eq(consumers(&t, KEY), 1);
     leader_close(&t);
 }
@@ -108,8 +113,12 @@ Test(scheduler_sweep, partitions_are_made_for_machine_and_domain_time)
         return;
     leader_sql(&t, "select automation_priv.clock_set('2031-03-15T00:00:00Z')");
     leader_work(&t);
-    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.log_partitions where leaf in ('execution_logs_2031_03', 'execution_logs_2031_06')"), 2);
-    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.log_partitions where clock_timestamp() >= lo and clock_timestamp() < hi"), 1);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.log_partitions where leaf in "
+                                "('execution_logs_2031_03', 'execution_logs_2031_06')"),
+                 2);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.log_partitions where clock_timestamp() >= lo and "
+                                "clock_timestamp() < hi"),
+                 1);
     leader_close(&t);
 }
 

@@ -4,7 +4,8 @@
 #include "common/base/log.h"
 #include "tests/support/leader.h"
 
-#define DAYS_BEFORE(n) "\"trigger\":{\"type\":\"milestone\",\"milestone\":\"ceremony\",\"offset\":\"-P" n "D\",\"at\":\"09:00\"}"
+#define DAYS_BEFORE(n)                                                                                                 \
+    "\"trigger\":{\"type\":\"milestone\",\"milestone\":\"ceremony\",\"offset\":\"-P" n "D\",\"at\":\"09:00\"}"
 #define RUNS "select count(*) from automation.runs where "
 /* The wedding is on 2026-08-01 in Lisbon (UTC+1 in summer), now is 2026-05-02 12:00 UTC: 91 days before. */
 #define TODAY DAYS_BEFORE("91")
@@ -17,10 +18,16 @@ Test(scheduler_tick, a_due_timing_starts_a_run_bound_to_the_wedding)
     leader_rule(&t, "c1", TODAY "," LEADER_TASK);
     leader_rule(&t, "c2", DAYS_BEFORE("90") "," LEADER_TASK);
     leader_work(&t);
-    cr_expect_eq(leader_i64(&t, RUNS "rule_id::text like '%%c1' and state = 'running' and due_at = '2026-05-02T08:00:00Z' and wedding_revision = 1"
-                                     " and context ->> 'milestone' = 'ceremony'"), 1);
+    cr_expect_eq(leader_i64(&t, RUNS "rule_id::text like '%%c1' and state = 'running' and due_at = "
+                                     "'2026-05-02T08:00:00Z' and wedding_revision = 1"
+                                     " and context ->> 'milestone' = 'ceremony'"),
+                 1);
     cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.ledger where revision = 1"), 1);
     cr_expect_eq(leader_stream(&t), 1);
+    cr_expect_eq(leader_i64(&t, RUNS
+                            "run_id = automation_priv.derive('run', tenant_id::text, rule_id::text, wedding_id::text,"
+                            " trigger_ref::text, '1')"),
+                 1, "the fire key, the same in every play");
     leader_sql(&t, "select automation_priv.clock_set('2026-05-03T07:59:59Z')");
     leader_work(&t);
     cr_expect_eq(leader_i64(&t, RUNS "true"), 1);
@@ -47,11 +54,13 @@ Test(scheduler_tick, what_does_not_run_says_why)
         snprintf(rest, sizeof(rest), "%s,%s%s", TODAY, rules[i].conditions, LEADER_TASK);
         leader_rule(&t, rules[i].nn, rest);
     }
-    leader_rule(&t, "c4", TODAY ",\"conditions\":{\"==\":[{\"days_until\":[{\"var\":\"wedding.date\"}]},91]}," LEADER_TASK);
+    leader_rule(&t, "c4",
+                TODAY ",\"conditions\":{\"==\":[{\"days_until\":[{\"var\":\"wedding.date\"}]},91]}," LEADER_TASK);
     leader_work(&t);
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-        cr_expect_eq(leader_i64(&t, RUNS "rule_id::text like '%%%s' and state = 'skipped' and reason = '%s'", rules[i].nn, rules[i].reason), 1,
-                     "%s", rules[i].reason);
+        cr_expect_eq(leader_i64(&t, RUNS "rule_id::text like '%%%s' and state = 'skipped' and reason = '%s'",
+                                rules[i].nn, rules[i].reason),
+                     1, "%s", rules[i].reason);
     cr_expect_eq(leader_i64(&t, RUNS "state = 'running'"), 1);
     cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.ledger"), 1);
     leader_close(&t);
@@ -70,7 +79,8 @@ Test(scheduler_tick, late_instants_follow_the_rules_policy)
     leader_rule(&t, "c5", DAYS_BEFORE("110") "," LATE("fire_latest_only") LEADER_TASK);
     leader_work(&t);
     cr_expect_eq(leader_i64(&t, RUNS "state = 'running' and right(rule_id::text, 2) in ('c1', 'c3', 'c5')"), 3);
-    cr_expect_eq(leader_i64(&t, RUNS "state = 'skipped' and reason = 'past_due' and right(rule_id::text, 2) in ('c2', 'c4')"), 2);
+    cr_expect_eq(
+        leader_i64(&t, RUNS "state = 'skipped' and reason = 'past_due' and right(rule_id::text, 2) in ('c2', 'c4')"), 2);
     leader_close(&t);
 }
 
@@ -115,10 +125,13 @@ Test(scheduler_tick, weddings_that_are_off_do_not_fire)
     leader_rule(&t, "c1", DAYS_BEFORE("90") "," LEADER_TASK);
     leader_work(&t);
     for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
-        leader_sql(&t, "update automation.weddings set status = '%s'; select automation_priv.clock_set('2026-05-03T08:00:00Z')", statuses[i]);
+        leader_sql(
+            &t, "update automation.weddings set status = '%s'; select automation_priv.clock_set('2026-05-03T08:00:00Z')",
+            statuses[i]);
         leader_work(&t);
         cr_expect_eq(leader_i64(&t, RUNS "true"), 0, "%s", statuses[i]);
-        cr_expect_eq(leader_i64(&t, "select count(*) from automation.timings where state = 'suspended'"), 1, "%s", statuses[i]);
+        cr_expect_eq(leader_i64(&t, "select count(*) from automation.timings where state = 'suspended'"), 1, "%s",
+                     statuses[i]);
     }
     leader_sql(&t, "update automation.weddings set status = 'booked'");
     leader_work(&t);
@@ -137,8 +150,9 @@ Test(scheduler_tick, a_timing_that_can_not_be_planned_does_not_hold_up_the_other
         return;
     log_init("test", LOG_ERROR + 1, LOG_LOGFMT);
     leader_sql(&t, "delete from automation.kinds where kind = 'create_note'");
-    leader_rule(&t, "c1", DAYS_BEFORE("92") ",\"settings\":{\"late\":{\"policy\":\"fire_all\"}},"
-                          "\"actions\":[{\"type\":\"create_note\",\"params\":{\"text\":\"x\"}}]");
+    leader_rule(&t, "c1",
+                DAYS_BEFORE("92") ",\"settings\":{\"late\":{\"policy\":\"fire_all\"}},"
+                                  "\"actions\":[{\"type\":\"create_note\",\"params\":{\"text\":\"x\"}}]");
     leader_rule(&t, "c2", TODAY "," LEADER_TASK);
     for (int i = 0; i < 5 && leader_i64(&t, RUNS "true") == 0; i++)
         leader_work(&t);

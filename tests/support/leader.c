@@ -36,9 +36,12 @@ static void begin_term(struct leader *t)
 static void seed(struct leader *t)
 {
     leader_sql(t, "select automation_priv.clock_set('" LEADER_NOON "');"
-                  "insert into automation.tenants (tenant_id, name) values ('" LEADER_TENANT "', 'A'), ('" LEADER_OTHER "', 'B');"
-                  "insert into automation.weddings (tenant_id, wedding_id, title, status, ceremony_date, ceremony_time, time_zone, guest_count)"
-                  " values ('" LEADER_TENANT "', '" LEADER_WEDDING "', 'W', 'booked', '2026-08-01', '15:00', 'Europe/Lisbon', 120)");
+                  "insert into automation.tenants (tenant_id, name) values ('" LEADER_TENANT "', 'A'), ('" LEADER_OTHER
+                  "', 'B');"
+                  "insert into automation.weddings (tenant_id, wedding_id, title, status, ceremony_date, "
+                  "ceremony_time, time_zone, guest_count)"
+                  " values ('" LEADER_TENANT "', '" LEADER_WEDDING
+                  "', 'W', 'booked', '2026-08-01', '15:00', 'Europe/Lisbon', 120)");
 }
 
 bool leader_open(struct leader *t)
@@ -107,20 +110,26 @@ int64_t leader_i64(struct leader *t, const char *fmt, ...)
 
 void leader_rule(struct leader *t, const char *nn, const char *rest)
 {
-    leader_sql(t, "insert into automation.rules (tenant_id, rule_id, name, status, definition) values"
-                  " ('" LEADER_TENANT "', '00000000-0000-0000-0000-0000000000%s', 'r', 'active', '{\"schema_version\":1,\"name\":\"r\",%s}')",
+    leader_sql(t,
+               "insert into automation.rules (tenant_id, rule_id, name, status, definition) values"
+               " ('" LEADER_TENANT
+               "', '00000000-0000-0000-0000-0000000000%s', 'r', 'active', '{\"schema_version\":1,\"name\":\"r\",%s}')",
                nn, rest);
 }
 
 void leader_event(struct leader *t, const char *nn, const char *type, const char *payload)
 {
-    leader_sql(t, "select automation.publish_event('" LEADER_TENANT "', '%s', '" LEADER_WEDDING "', '%s',"
-                  " '00000000-0000-0000-0000-0000000000%s')", type, payload, nn);
+    leader_sql(t,
+               "select automation.publish_event('" LEADER_TENANT "', '%s', '" LEADER_WEDDING "', '%s',"
+               " '00000000-0000-0000-0000-0000000000%s')",
+               type, payload, nn);
 }
 
 void leader_job(struct leader *t, const char *tenant, const char *nn)
 {
-    leader_sql(t, "select automation.enqueue_job('noop', '{}', '%s', p_job_id => '00000000-0000-0000-0000-0000000000%s')", tenant, nn);
+    leader_sql(t,
+               "select automation.enqueue_job('noop', '{}', '%s', p_job_id => '00000000-0000-0000-0000-0000000000%s')",
+               tenant, nn);
 }
 
 void leader_work(struct leader *t)

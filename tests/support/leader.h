@@ -11,7 +11,7 @@
 #include "tests/support/redis.h"
 
 #define LEADER_TENANT "00000000-0000-0000-0000-0000000000a1"
-#define LEADER_OTHER "00000000-0000-0000-0000-0000000000a2" /* another tenant, without weddings */
+#define LEADER_OTHER "00000000-0000-0000-0000-0000000000a2"   /* another tenant, without weddings */
 #define LEADER_WEDDING "00000000-0000-0000-0000-0000000000b1" /* booked, 2026-08-01 15:00 Europe/Lisbon, 120 guests */
 #define LEADER_NOON "2026-05-02T12:00:00Z"
 
@@ -31,7 +31,8 @@ void leader_close(struct leader *t);
 /* Ends the leader and begins another term with an empty memory, as a takeover does. */
 void leader_takeover(struct leader *t);
 
-/* An active rule of LEADER_TENANT whose id ends in `nn` (two hex digits). `rest` is the document after its name: "\"trigger\":…,\"actions\":[…]". */
+/* An active rule of LEADER_TENANT whose id ends in `nn` (two hex digits). `rest` is the document after its name:
+ * "\"trigger\":…,\"actions\":[…]". */
 void leader_rule(struct leader *t, const char *nn, const char *rest);
 #define LEADER_TASK "\"actions\":[{\"type\":\"create_task\",\"params\":{\"title\":\"t\"}}]"
 

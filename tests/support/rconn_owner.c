@@ -61,8 +61,8 @@ static void on_state(void *arg, bool up, const struct err_info *info)
 
 void rconn_owner_open(struct owner *o, const char *url, int64_t connect_ms)
 {
-    const struct rconn_config config = {.url = url, .name = "a test", .connect_ms = connect_ms,
-                                        .on_state = on_state, .arg = o};
+    const struct rconn_config config = {
+        .url = url, .name = "a test", .connect_ms = connect_ms, .on_state = on_state, .arg = o};
     *o = (struct owner){.c = rconn_open(rconn_owner_loop, &config)};
     cr_assert_eq(o->ups + o->downs, 0, "never before rconn_open returned");
 }

@@ -1,4 +1,5 @@
-/* rconn_owner: a loop, a private Redis, and owners of connections that remember what they were told, for tests of rconn. */
+/* rconn_owner: a loop, a private Redis, and owners of connections that remember what they were told, for
+ * tests of rconn. */
 #ifndef TESTS_SUPPORT_RCONN_OWNER_H
 #define TESTS_SUPPORT_RCONN_OWNER_H
 
@@ -9,17 +10,19 @@
 #include "common/io/rconn.h"
 #include "tests/support/redis.h"
 
-/* Made and freed by the two functions below, which are a suite's .init and .fini; the server is started by whoever needs it. */
+/* Made and freed by the two functions below, which are a suite's .init and .fini; the server is started by
+ * whoever needs it. */
 extern struct loop *rconn_owner_loop;
 extern struct redis_server rconn_owner_server;
 void rconn_owner_set_up(void);
 void rconn_owner_tear_down(void); /* fails the test when handles are left */
 
-/* Every callback of owners stops the loop, so the condition is looked at after each. The test aborts after 20 s. */
-#define WAIT_FOR(condition)            \
-    do {                               \
-        while (!(condition))           \
-            loop_run(rconn_owner_loop); \
+/* Every callback of owners stops the loop, so the condition is looked at after each. The test aborts after
+ * 20 s. */
+#define WAIT_FOR(condition)                                                                                            \
+    do {                                                                                                               \
+        while (!(condition))                                                                                           \
+            loop_run(rconn_owner_loop);                                                                                \
     } while (0)
 
 /* What one connection has told its owner. */

@@ -30,7 +30,7 @@ static void die(const char *what, const char *why)
     abort();
 }
 
-/* ---- commands ------------------------------------------------------------------------------------------------------------- */
+/* ---- commands ---------------------------------------------------------------------------------------- */
 
 struct rsession *redis_session(const char *url)
 {
@@ -91,12 +91,27 @@ bool redis_test_db(char url[REDIS_URL_SIZE])
     return true;
 }
 
-/* ---- private servers -------------------------------------------------------------------------------------------------------- */
+/* ---- private servers --------------------------------------------------------------------------------- */
 
 static void run_server(const struct redis_server *s, pid_t parent)
 {
-    const char *args[MAX_ARGS] = {"redis-server", "--port", NULL, "--bind", "127.0.0.1", "--unixsocket", "redis.sock", "--dir", ".",
-                                  "--save", "", "--appendonly", "no", "--logfile", "log", "--maxmemory-policy", "noeviction"};
+    const char *args[MAX_ARGS] = {"redis-server",
+                                  "--port",
+                                  NULL,
+                                  "--bind",
+                                  "127.0.0.1",
+                                  "--unixsocket",
+                                  "redis.sock",
+                                  "--dir",
+                                  ".",
+                                  "--save",
+                                  "",
+                                  "--appendonly",
+                                  "no",
+                                  "--logfile",
+                                  "log",
+                                  "--maxmemory-policy",
+                                  "noeviction"};
     char port[16];
     size_t n = 17;
 

@@ -1,5 +1,6 @@
-/* redis: Redis for tests: an empty database on the server that with-servers.sh started, or a private server that a test may
- * reconfigure, freeze, kill and restart. Failures here are none of the code under test: they print and abort. */
+/* redis: Redis for tests: an empty database on the server that with-servers.sh started, or a private server
+ * that a test may reconfigure, freeze, kill and restart. Failures here are none of the code under test:
+ * they print and abort. */
 #ifndef TESTS_SUPPORT_REDIS_H
 #define TESTS_SUPPORT_REDIS_H
 
@@ -11,23 +12,23 @@
 
 #define REDIS_URL_SIZE 256
 
-/* The URL of an empty database of the shared server that no other running test uses. False, with the reason printed, when
- * no server was started: the test then returns (is skipped). */
+/* The URL of an empty database of the shared server that no other running test uses. False, with the reason
+ * printed, when no server was started: the test then returns (is skipped). */
 bool redis_test_db(char url[REDIS_URL_SIZE]);
 
 /* A private server on a unix socket in a folder of its own. It dies with this process. */
 struct redis_server {
-    pid_t pid;         /* 0: not running */
-    int port;          /* 0: unix socket only */
+    pid_t pid; /* 0: not running */
+    int port;  /* 0: unix socket only */
     const char *const *options;
     char dir[64];
     char url[REDIS_URL_SIZE]; /* unix:// */
 };
-/* `options`: further arguments such as "--maxmemory", "1gb", ended by NULL; borrowed while the server is used; NULL for none. Persistence is off
- * unless they say otherwise. Returns when the server answers. */
+/* `options`: further arguments such as "--maxmemory", "1gb", ended by NULL; borrowed while the server is
+ * used; NULL for none. Persistence is off unless they say otherwise. Returns when the server answers. */
 void redis_server_start(struct redis_server *s, const char *const *options);
 void redis_server_start_tcp(struct redis_server *s, const char *const *options); /* also on 127.0.0.1, s->port */
-void redis_server_freeze(struct redis_server *s);  /* SIGSTOP: connections stay, nobody answers */
+void redis_server_freeze(struct redis_server *s); /* SIGSTOP: connections stay, nobody answers */
 void redis_server_thaw(struct redis_server *s);
 void redis_server_kill(struct redis_server *s);    /* SIGKILL; the folder stays */
 void redis_server_restart(struct redis_server *s); /* in the same folder and at the same addresses, killed or not */

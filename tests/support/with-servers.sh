@@ -89,7 +89,7 @@ up || die "the servers were not ready within 30 s"
 export USHER_TEST_DATABASE_URL="postgresql:///postgres?host=$dir/run&user=postgres"
 export USHER_TEST_REDIS_URL="unix://$dir/run/redis.sock"
 # In the background, so that a signal to us is handled at once; hence standard input is passed on by hand.
-"$@" <&0 &
+setpriv --pdeathsig TERM -- "$@" <&0 &
 child=$!
 wait "$child"
 status=$?

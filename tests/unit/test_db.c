@@ -85,7 +85,8 @@ Test(db_time, converts_both_ways_and_keeps_the_infinities)
         int64_t us;
         int64_t pg_us;
     } cases[] = {
-        {0, -946684800000000}, {946684800000000, 0}, {-1, -946684800000001}, {INT64_MAX, INT64_MAX}, {INT64_MIN + 1, INT64_MIN},
+        {0, -946684800000000},  {946684800000000, 0},       {-1, -946684800000001},
+        {INT64_MAX, INT64_MAX}, {INT64_MIN + 1, INT64_MIN},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         cr_expect_eq(db_time_to_pg(cases[i].us), cases[i].pg_us, "case %zu", i);
@@ -163,22 +164,55 @@ Test(db_args, arrays)
     const struct id ids[] = {id, ID_ZERO};
     db_args_init(&a, &arena);
     db_arg_ids(&a, ids, 2);
-    want_arg(&a, "ids", 2951, "0000000100000000" "00000b86" "0000000200000001" "00000010" ID_HEX "00000010"
-                              "00000000000000000000000000000000");
+    want_arg(&a, "ids", 2951,
+             "0000000100000000"
+             "00000b86"
+             "0000000200000001"
+             "00000010" ID_HEX "00000010"
+             "00000000000000000000000000000000");
     db_arg_ids(&a, NULL, 0);
     want_arg(&a, "no ids", 2951, "000000000000000000000b86");
     db_arg_i32s(&a, (const int32_t[]){1, -1}, 2);
-    want_arg(&a, "i32s", 1007, "0000000100000000" "00000017" "0000000200000001" "0000000400000001" "00000004ffffffff");
+    want_arg(&a, "i32s", 1007,
+             "0000000100000000"
+             "00000017"
+             "0000000200000001"
+             "0000000400000001"
+             "00000004ffffffff");
     db_arg_i64s(&a, (const int64_t[]){3}, 1);
-    want_arg(&a, "i64s", 1016, "0000000100000000" "00000014" "0000000100000001" "000000080000000000000003");
+    want_arg(&a, "i64s", 1016,
+             "0000000100000000"
+             "00000014"
+             "0000000100000001"
+             "000000080000000000000003");
     db_arg_texts(&a, texts, 3);
-    want_arg(&a, "texts", 1009, "0000000100000001" "00000019" "0000000300000001" "000000026162" "ffffffff" "00000000");
+    want_arg(&a, "texts", 1009,
+             "0000000100000001"
+             "00000019"
+             "0000000300000001"
+             "000000026162"
+             "ffffffff"
+             "00000000");
     db_arg_bytess(&a, texts, 1);
-    want_arg(&a, "bytess", 1001, "0000000100000000" "00000011" "0000000100000001" "000000026162");
+    want_arg(&a, "bytess", 1001,
+             "0000000100000000"
+             "00000011"
+             "0000000100000001"
+             "000000026162");
     db_arg_times(&a, (const int64_t[]){946684800000001, DB_NULL_TIME}, 2);
-    want_arg(&a, "times", 1185, "0000000100000001" "000004a0" "0000000200000001" "000000080000000000000001" "ffffffff");
+    want_arg(&a, "times", 1185,
+             "0000000100000001"
+             "000004a0"
+             "0000000200000001"
+             "000000080000000000000001"
+             "ffffffff");
     db_arg_bools(&a, (const bool[]){true, false}, 2);
-    want_arg(&a, "bools", 1000, "0000000100000000" "00000010" "0000000200000001" "0000000101" "0000000100");
+    want_arg(&a, "bools", 1000,
+             "0000000100000000"
+             "00000010"
+             "0000000200000001"
+             "0000000101"
+             "0000000100");
     arena_free(&arena);
 }
 
@@ -188,16 +222,17 @@ Test(db_error, sqlstates_are_mapped)
         const char *state;
         enum err err;
     } cases[] = {
-        {"", ERR_CONN_LOST},       {"08006", ERR_CONN_LOST}, {"08P01", ERR_DB},         {"57P01", ERR_CONN_LOST},
-        {"57P02", ERR_CONN_LOST},  {"57P03", ERR_CONN_LOST}, {"57014", ERR_TIMEOUT},    {"23505", ERR_DB_UNIQUE},
-        {"23503", ERR_DB_DATA},    {"23514", ERR_DB_DATA},   {"22P02", ERR_DB_DATA},    {"22021", ERR_DB_DATA},
-        {"40001", ERR_DB_LOCK},    {"40P01", ERR_DB_LOCK},   {"55P03", ERR_DB_LOCK},    {"40003", ERR_DB},
-        {"0A000", ERR_DB_FEATURE}, {"42501", ERR_DENIED},    {"28P01", ERR_DENIED},     {"53300", ERR_BUSY},
-        {"P0002", ERR_NOTFOUND},   {"U0001", ERR_STATE},     {"42P01", ERR_DB},         {"XX000", ERR_DB},
+        {"", ERR_CONN_LOST},       {"08006", ERR_CONN_LOST}, {"08P01", ERR_DB},      {"57P01", ERR_CONN_LOST},
+        {"57P02", ERR_CONN_LOST},  {"57P03", ERR_CONN_LOST}, {"57014", ERR_TIMEOUT}, {"23505", ERR_DB_UNIQUE},
+        {"23503", ERR_DB_DATA},    {"23514", ERR_DB_DATA},   {"22P02", ERR_DB_DATA}, {"22021", ERR_DB_DATA},
+        {"40001", ERR_DB_LOCK},    {"40P01", ERR_DB_LOCK},   {"55P03", ERR_DB_LOCK}, {"40003", ERR_DB},
+        {"0A000", ERR_DB_FEATURE}, {"42501", ERR_DENIED},    {"28P01", ERR_DENIED},  {"53300", ERR_BUSY},
+        {"P0002", ERR_NOTFOUND},   {"U0001", ERR_STATE},     {"42P01", ERR_DB},      {"XX000", ERR_DB},
         {"25P02", ERR_DB},         {"P0001", ERR_DB},        {"57P04", ERR_DB},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        cr_expect_eq(db_error_code(cases[i].state), cases[i].err, "%s: %s", cases[i].state, err_name(db_error_code(cases[i].state)));
+        cr_expect_eq(db_error_code(cases[i].state), cases[i].err, "%s: %s", cases[i].state,
+                     err_name(db_error_code(cases[i].state)));
     cr_expect_eq(db_error_code(NULL), ERR_CONN_LOST);
 }
 
@@ -288,7 +323,8 @@ Test(db_conninfo, the_environment_names_the_host_where_the_url_does_not)
 
 Test(db_conninfo, a_bad_url_is_refused_without_being_told)
 {
-    static const char *const urls[] = {"postgresql://u:secret@h:x%zz/", "secret", "postgresql://u:secret@h/db?nonsense=1", "secret=1"};
+    static const char *const urls[] = {"postgresql://u:secret@h:x%zz/", "secret",
+                                       "postgresql://u:secret@h/db?nonsense=1", "secret=1"};
     for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
         struct db_conninfo ci = {0};
         struct err_info info;

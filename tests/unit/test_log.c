@@ -1,4 +1,5 @@
 /* log: lines as they arrive on standard error, in both formats, with limits. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -172,4 +173,13 @@ Test(log, numbers_that_json_lacks_become_null)
     cr_assert(json_is_null(json_object_get(line, "nan")));
     cr_assert(json_is_null(json_object_get(line, "inf")));
     json_decref(line);
+}
+
+Test(log, leaves_errno_alone_also_when_nobody_takes_the_line)
+{
+    log_init("t", LOG_INFO, LOG_JSON);
+    cr_assert_eq(close(STDERR_FILENO), 0);
+    errno = ENOENT;
+    log_info("x", L_INT("n", 1));
+    cr_assert_eq(errno, ENOENT);
 }

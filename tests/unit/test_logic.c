@@ -3,7 +3,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "common/core/logic.h"
+#include "common/core/logic_priv.h"
 
 struct row {
     const char *rule;
@@ -28,8 +28,8 @@ static struct logic *compiled(const char *text, struct logic_fields *fields)
     struct logic *rule = NULL;
     enum err err = logic_compile(json, fields, &(struct logic_options){.mode = LOGIC_STRICT}, &rule, &why);
 
-    cr_assert_eq(err, ERR_OK, "%s: %s at \"%s\": %s, allowed: %s", text, logic_code_name(why.code), why.pointer, why.found,
-                 why.allowed);
+    cr_assert_eq(err, ERR_OK, "%s: %s at \"%s\": %s, allowed: %s", text, logic_code_name(why.code), why.pointer,
+                 why.found, why.allowed);
     json_decref(json);
     return rule;
 }
@@ -132,6 +132,10 @@ Test(logic, order_compares_numbers_with_numbers_and_texts_with_texts)
 {
     static const struct row rows[] = {
         {"{\"<\":[{\"var\":\"a\"},50]}", "{\"a\":49}", T, ""},
+        {"{\"<\":[{\"var\":\"a\"},50]}", "{\"a\":50}", F, ""},
+        {"{\"<=\":[{\"var\":\"a\"},50]}", "{\"a\":50}", T, ""},
+        {"{\">\":[{\"var\":\"a\"},50]}", "{\"a\":50}", F, ""},
+        {"{\">=\":[{\"var\":\"a\"},50]}", "{\"a\":50}", T, ""},
         {"{\"<\":[{\"var\":\"a\"},50]}", "{}", U, "missing_field:a"},
         {"{\"<\":[{\"var\":\"a\"},50]}", "{\"a\":null}", U, "missing_field:a"},
         {"{\"<\":[{\"var\":\"a\"},10]}", "{\"a\":\"5\"}", U, "type_mismatch:a"},
@@ -201,9 +205,10 @@ Test(logic, arithmetic_is_exact_or_unknown)
         {"{\"==\":[{\"/\":[{\"var\":\"a\"},2]},2]}", "{\"a\":4}", T, ""},
         {"{\"==\":[{\"/\":[{\"var\":\"a\"},8]},0.5]}", "{\"a\":4}", T, ""},
         {"{\"==\":[{\"/\":[{\"var\":\"a\"},-1]},-4]}", "{\"a\":4}", T, ""},
+        {"{\">\":[{\"/\":[{\"var\":\"a\"},-1]},9.2e18]}", "{\"a\":-9223372036854775808}", T, ""},
         {"{\"<\":[{\"/\":[{\"var\":\"a\"},0]},2]}", "{\"a\":4}", U, "not_a_number:a"},
         {"{\"<\":[{\"%\":[{\"var\":\"a\"},0]},2]}", "{\"a\":4}", U, "not_a_number:a"},
-        {"{\"==\":[{\"%\":[{\"var\":\"a\"},-1]},0]}", "{\"a\":-9223372036854775807}", T, ""},
+        {"{\"==\":[{\"%\":[{\"var\":\"a\"},-1]},0]}", "{\"a\":-9223372036854775808}", T, ""},
         {"{\"==\":[{\"%\":[{\"var\":\"a\"},3]},1]}", "{\"a\":7}", T, ""},
         {"{\"==\":[{\"%\":[{\"var\":\"a\"},2]},1.5]}", "{\"a\":7.5}", T, ""},
         {"{\"==\":[{\"+\":[{\"var\":\"a\"},1]},2]}", "{\"a\":\"1\"}", U, "type_mismatch:a"},
@@ -219,9 +224,12 @@ Test(logic, arithmetic_is_exact_or_unknown)
 Test(logic, iterators_see_their_items)
 {
     static const struct row rows[] = {
-        {"{\"some\":[{\"var\":\"v\"},{\"==\":[{\"var\":\"role\"},\"planner\"]}]}", "{\"v\":[{\"role\":\"dj\"},{\"role\":\"planner\"}]}", T, ""},
-        {"{\"some\":[{\"var\":\"v\"},{\"==\":[{\"var\":\"role\"},\"planner\"]}]}", "{\"v\":[{\"role\":\"dj\"},{}]}", U, "missing_field:role"},
-        {"{\"some\":[{\"var\":\"v\"},{\"==\":[{\"var\":\"role\"},\"planner\"]}]}", "{\"v\":[{},{\"role\":\"planner\"}]}", T, ""},
+        {"{\"some\":[{\"var\":\"v\"},{\"==\":[{\"var\":\"role\"},\"planner\"]}]}",
+         "{\"v\":[{\"role\":\"dj\"},{\"role\":\"planner\"}]}", T, ""},
+        {"{\"some\":[{\"var\":\"v\"},{\"==\":[{\"var\":\"role\"},\"planner\"]}]}", "{\"v\":[{\"role\":\"dj\"},{}]}", U,
+         "missing_field:role"},
+        {"{\"some\":[{\"var\":\"v\"},{\"==\":[{\"var\":\"role\"},\"planner\"]}]}",
+         "{\"v\":[{},{\"role\":\"planner\"}]}", T, ""},
         {"{\"some\":[{\"var\":\"v\"},true]}", "{\"v\":[]}", F, ""},
         {"{\"some\":[{\"var\":\"v\"},true]}", "{}", U, "missing_field:v"},
         {"{\"some\":[{\"var\":\"v\"},true]}", "{\"v\":3}", U, "type_mismatch:v"},
@@ -233,15 +241,19 @@ Test(logic, iterators_see_their_items)
         {"{\"none\":[{\"var\":\"v\"},{\">\":[{\"var\":\"\"},1]}]}", "{\"v\":[1,2]}", F, ""},
         {"{\"none\":[{\"var\":\"v\"},true]}", "{\"v\":[]}", T, ""},
         /* react-querybuilder's "at least n" */
-        {"{\">=\":[{\"reduce\":[{\"filter\":[{\"var\":\"v\"},{\"var\":\"ok\"}]},{\"+\":[1,{\"var\":\"accumulator\"}]},0]},2]}",
+        {"{\">=\":[{\"reduce\":[{\"filter\":[{\"var\":\"v\"},{\"var\":\"ok\"}]},{\"+\":[1,{\"var\":\"accumulator\"}]},"
+         "0]},2]}",
          "{\"v\":[{\"ok\":true},{\"ok\":false},{\"ok\":true}]}", T, ""},
-        {"{\">=\":[{\"reduce\":[{\"filter\":[{\"var\":\"v\"},{\"var\":\"ok\"}]},{\"+\":[1,{\"var\":\"accumulator\"}]},0]},2]}",
+        {"{\">=\":[{\"reduce\":[{\"filter\":[{\"var\":\"v\"},{\"var\":\"ok\"}]},{\"+\":[1,{\"var\":\"accumulator\"}]},"
+         "0]},2]}",
          "{\"v\":[{\"ok\":true},{},{\"ok\":true}]}", U, "missing_field:ok"},
-        {"{\"==\":[{\"reduce\":[{\"map\":[{\"var\":\"v\"},{\"var\":\"n\"}]},{\"+\":[{\"var\":\"current\"},{\"var\":\"accumulator\"}]},0]},6]}",
+        {"{\"==\":[{\"reduce\":[{\"map\":[{\"var\":\"v\"},{\"var\":\"n\"}]},{\"+\":[{\"var\":\"current\"},{\"var\":"
+         "\"accumulator\"}]},0]},6]}",
          "{\"v\":[{\"n\":1},{\"n\":2},{\"n\":3}]}", T, ""},
         {"{\"in\":[3,{\"merge\":[{\"var\":\"a\"},{\"var\":\"b\"},4]}]}", "{\"a\":[1],\"b\":[3]}", T, ""},
         {"{\"in\":[3,{\"merge\":[{\"var\":\"a\"},[3]]}]}", "{}", U, "missing_field:a"},
-        {"{\"some\":[{\"var\":\"v\"},{\"==\":[{\"var\":\"d\"},{\"val\":[[2],\"d\"]}]}]}", "{\"d\":1,\"v\":[{\"d\":2},{\"d\":1}]}", T, ""},
+        {"{\"some\":[{\"var\":\"v\"},{\"==\":[{\"var\":\"d\"},{\"val\":[[2],\"d\"]}]}]}",
+         "{\"d\":1,\"v\":[{\"d\":2},{\"d\":1}]}", T, ""},
         {"{\"some\":[{\"var\":\"v\"},{\"==\":[{\"val\":[[1],\"index\"]},1]}]}", "{\"v\":[0,0]}", T, ""},
         {"{\"some\":[{\"var\":\"v\"},{\"some\":[{\"var\":\"w\"},{\"==\":[{\"var\":\"\"},{\"val\":[[2],\"x\"]}]}]}]}",
          "{\"v\":[{\"x\":5,\"w\":[1]},{\"x\":6,\"w\":[6]}]}", T, ""},
@@ -272,6 +284,7 @@ Test(logic, presence_defaults_and_errors)
         {"{\"==\":[{\"var\":\"a..b\"},2]}", "{\"a\":{\"\":{\"b\":2}}}", T, ""},
         {"{\"try\":[{\"throw\":\"no\"},{\"==\":[{\"var\":\"type\"},\"no\"]}]}", "{}", T, ""},
         {"{\"throw\":\"no\"}", "{}", U, "thrown"},
+        {"{\"try\":[{\"<\":[{\"var\":\"u\"},1]},true]}", "{}", U, "missing_field:u"},
         {"{\"try\":[{\"<\":[{\"/\":[1,0]},1]},true]}", "{}", T, ""},
     };
 
@@ -307,10 +320,38 @@ Test(logic, facts_are_reset_without_mixing_documents)
     logic_fields_free(fields);
 }
 
+Test(logic, facts_survive_four_billion_documents)
+{
+    struct logic_fields *fields = logic_fields_new();
+    struct logic *rule_a = compiled("{\"==\":[{\"var\":\"a\"},1]}", fields);
+    struct logic *rule_b = compiled("{\"==\":[{\"var\":\"b\"},1]}", fields);
+    struct logic_facts *facts = logic_facts_new(fields);
+    json_t *yes = parse("{\"a\":1,\"b\":1}");
+    json_t *no = parse("{\"a\":2,\"b\":2}");
+
+    facts->generation = 1;
+    logic_facts_set(facts, yes, NULL); /* generation 2 */
+    cr_assert_eq(logic_eval(rule_a, facts, NULL), LOGIC_TRUE);
+    cr_assert_eq(logic_eval(rule_b, facts, NULL), LOGIC_TRUE);
+    facts->generation = UINT32_MAX;
+    logic_facts_set(facts, no, NULL); /* begins anew */
+    cr_assert_eq(logic_eval(rule_a, facts, NULL), LOGIC_FALSE);
+    logic_facts_set(facts, no, NULL); /* generation 2 again: the old memo of b must be gone */
+    cr_assert_eq(logic_eval(rule_b, facts, NULL), LOGIC_FALSE);
+    json_decref(yes);
+    json_decref(no);
+    logic_free(rule_a);
+    logic_free(rule_b);
+    logic_facts_free(facts);
+    logic_fields_free(fields);
+}
+
 Test(logic, the_rule_does_not_borrow_its_json)
 {
     struct logic_fields *fields = logic_fields_new();
-    struct logic *rule = compiled("{\"and\":[{\"in\":[{\"var\":\"a\"},[\"x\",\"yy\"]]},{\"==\":[{\"preserve\":{\"k\":[1]}},null]}]}", fields);
+    struct logic *rule =
+        compiled("{\"and\":[{\"in\":[{\"var\":\"a\"},[\"x\",\"yy\"]]},{\"==\":[{\"preserve\":{\"k\":[1]}},null]}]}",
+                 fields);
     struct logic_facts *facts = logic_facts_new(fields);
     json_t *data = parse("{\"a\":\"yy\"}");
     struct logic_reason reason;
@@ -361,14 +402,17 @@ Test(logic, evaluation_is_bounded)
         {"{\"!!\":{\"map\":[{\"var\":\"v\"},1]}}", 1001, LOGIC_UNKNOWN, "error:list"},
         {"{\"!!\":{\"merge\":[{\"var\":\"v\"},{\"var\":\"v\"}]}}", 501, LOGIC_UNKNOWN, "error:list"},
         /* Doubling a text 40 times must end long before memory does. */
-        {"{\"!!\":{\"reduce\":[{\"var\":\"v\"},{\"cat\":[{\"var\":\"accumulator\"},{\"var\":\"accumulator\"}]},\"xy\"]}}", 40, LOGIC_UNKNOWN,
-         "error:string"},
+        {"{\"!!\":{\"reduce\":[{\"var\":\"v\"},{\"cat\":[{\"var\":\"accumulator\"},{\"var\":\"accumulator\"}]},\"xy\"]}"
+         "}",
+         40, LOGIC_UNKNOWN, "error:string"},
         /* So must a list that holds itself twice, 300 deep. */
-        {"{\"!!\":{\"reduce\":[{\"var\":\"v\"},[{\"var\":\"accumulator\"},{\"var\":\"accumulator\"}],0]}}", 300, LOGIC_UNKNOWN,
-         "error:depth"},
+        {"{\"!!\":{\"reduce\":[{\"var\":\"v\"},[{\"var\":\"accumulator\"},{\"var\":\"accumulator\"}],0]}}", 300,
+         LOGIC_UNKNOWN, "error:depth"},
         {"{\"!!\":{\"reduce\":[{\"var\":\"v\"},{\"var\":\"\"},0]}}", 300, LOGIC_UNKNOWN, "error:depth"},
-        {"{\"!!\":{\"map\":[{\"var\":\"v\"},{\"length\":{\"map\":[{\"val\":[[2],\"v\"]},1]}}]}}", 250, LOGIC_UNKNOWN, "error:budget"},
-        {"{\"try\":[{\"all\":[{\"var\":\"v\"},{\">=\":[{\"var\":\"\"},0]}]},true]}", 10000, LOGIC_UNKNOWN, "error:budget"},
+        {"{\"!!\":{\"map\":[{\"var\":\"v\"},{\"length\":{\"map\":[{\"val\":[[2],\"v\"]},1]}}]}}", 250, LOGIC_UNKNOWN,
+         "error:budget"},
+        {"{\"try\":[{\"all\":[{\"var\":\"v\"},{\">=\":[{\"var\":\"\"},0]}]},true]}", 10000, LOGIC_UNKNOWN,
+         "error:budget"},
     };
     char reason[LOGIC_REASON_SIZE];
 

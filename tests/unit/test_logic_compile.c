@@ -193,8 +193,10 @@ Test(logic_compile, the_interner_is_bounded_and_stable)
 
 Test(logic_compile, lists_the_fields_used)
 {
-    static const char text[] = "{\"and\":[{\"==\":[{\"var\":\"b\"},{\"var\":\"a\"}]},{\"some\":[{\"var\":\"v\"},{\"var\":\"inner\"}]},"
-                               "{\"exists\":[\"x\",\"y\"]},{\"!\":[{\"!!\":{\"missing\":[\"m\"]}}]},{\"changed\":\"c\"},{\"==\":[{\"var\":\"a\"},null]}]}";
+    static const char text[] =
+        "{\"and\":[{\"==\":[{\"var\":\"b\"},{\"var\":\"a\"}]},{\"some\":[{\"var\":\"v\"},{\"var\":\"inner\"}]},"
+        "{\"exists\":[\"x\",\"y\"]},{\"!\":[{\"!!\":{\"missing\":[\"m\"]}}]},{\"changed\":\"c\"},{\"==\":[{\"var\":"
+        "\"a\"},null]}]}";
     static const char *const expected[] = {"b", "a", "v", "x.y", "m", "c"};
     struct logic_fields *fields = logic_fields_new();
     struct logic *rule;
@@ -245,8 +247,10 @@ Test(logic_compile, says_what_else_it_needs)
 Test(logic_compile, finds_necessary_equalities)
 {
     static const char text[] =
-        "{\"and\":[{\"==\":[{\"var\":\"status\"},\"booked\"]},{\"and\":[{\"in\":[{\"var\":\"stage\"},[\"a\",3]]},{\"===\":[true,{\"var\":\"ok\"}]}]},"
-        "{\"or\":[{\"==\":[{\"var\":\"x\"},1]},{\"==\":[{\"var\":\"y\"},1]}]},{\"==\":[{\"var\":\"n\"},null]},{\"!=\":[{\"var\":\"z\"},1]},"
+        "{\"and\":[{\"==\":[{\"var\":\"status\"},\"booked\"]},{\"and\":[{\"in\":[{\"var\":\"stage\"},[\"a\",3]]},{\"==="
+        "\":[true,{\"var\":\"ok\"}]}]},"
+        "{\"or\":[{\"==\":[{\"var\":\"x\"},1]},{\"==\":[{\"var\":\"y\"},1]}]},{\"==\":[{\"var\":\"n\"},null]},{\"!=\":["
+        "{\"var\":\"z\"},1]},"
         "{\"==\":[{\"var\":[\"w\",5]},5]},{\"in\":[{\"var\":\"v\"},[1,null]]},{\"in\":[\"q\",{\"var\":\"tags\"}]}]}";
     static const struct {
         const char *path;

@@ -1,5 +1,5 @@
-/* logic, jsonlogic mode: values as json-logic-js returns them, its surprises included; CertLogic's and the community's operators; conversions
- * of ECMA-262; explanations. */
+/* logic, jsonlogic mode: values as json-logic-js returns them, its surprises included; CertLogic's and the community's
+ * operators; conversions of ECMA-262; explanations. */
 #include <criterion/criterion.h>
 #include <jansson.h>
 #include <math.h>
@@ -35,9 +35,11 @@ static void check(const struct row *row, bool certlogic)
     char *text = got != NULL ? json_dumps(got, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
 
     if (row->result[0] == '!')
-        cr_expect(got == NULL && strcmp(why.found, row->result + 1) == 0, "%s: %s", row->rule, text != NULL ? text : why.found);
+        cr_expect(got == NULL && strcmp(why.found, row->result + 1) == 0, "%s: %s", row->rule,
+                  text != NULL ? text : why.found);
     else
-        cr_expect(text != NULL && strcmp(text, row->result) == 0, "%s over %s: %s", row->rule, row->data, text != NULL ? text : why.found);
+        cr_expect(text != NULL && strcmp(text, row->result) == 0, "%s over %s: %s", row->rule, row->data,
+                  text != NULL ? text : why.found);
     free(text);
     json_decref(got);
     json_decref(rule);
@@ -75,7 +77,8 @@ Test(logic_js, coerces_as_javascript_does)
         {"{\"max\":[]}", "null", "null"},
         {"{\"max\":[\"3\",2]}", "null", "3"},
         {"{\"min\":[{\"var\":\"x\"},2]}", "{}", "0"},
-        {"{\"cat\":[1e21,\" \",1e-7,\" \",0.1,\" \",null,[1,[2,null]],{\"a\":1,\"b\":2}]}", "null", "\"1e+21 1e-7 0.1 1,2,[object Object]\""},
+        {"{\"cat\":[1e21,\" \",1e-7,\" \",0.1,\" \",null,[1,[2,null]],{\"a\":1,\"b\":2}]}", "null",
+         "\"1e+21 1e-7 0.1 1,2,[object Object]\""},
         {"{\"in\":[1,\"a1\"]}", "null", "true"},
         {"{\"in\":[\"a\",{\"var\":\"o\"}]}", "{\"o\":{\"indexOf\":1}}", "!Invalid Arguments"},
         {"{\"substr\":[null,1,-1]}", "null", "\"ul\""},
@@ -128,7 +131,8 @@ Test(logic_js, certlogic_operators)
 {
     static const struct row rows[] = {
         {"{\"!\":[{\"var\":\"\"}]}", "{}", "true"},
-        {"{\"reduce\":[{\"var\":\"x\"},{\"+\":[{\"var\":\"accumulator\"},{\"var\":\"data.z\"}]},0]}", "{\"x\":[1,1],\"z\":4}", "8"},
+        {"{\"reduce\":[{\"var\":\"x\"},{\"+\":[{\"var\":\"accumulator\"},{\"var\":\"data.z\"}]},0]}",
+         "{\"x\":[1,1],\"z\":4}", "8"},
         {"{\">\":[3,2,5]}", "null", "false"},
         {"{\"plusTime\":[\"2020-02-29\",1,\"year\"]}", "null", "\"2021-03-01T00:00:00.000Z\""},
         {"{\"plusTime\":[\"2021-06-01T00:00:00+02:00\",40,\"hour\"]}", "null", "\"2021-06-02T14:00:00.000Z\""},
@@ -165,10 +169,24 @@ Test(logic_js, numbers_are_written_as_javascript_writes_them)
         double d;
         const char *text;
     } rows[] = {
-        {0, "0"}, {-0.0, "0"}, {1, "1"}, {-1.5, "-1.5"}, {0.1, "0.1"}, {1e20, "100000000000000000000"}, {1e21, "1e+21"},
-        {123456789012345680000.0, "123456789012345680000"}, {1.5e300, "1.5e+300"}, {0.000001, "0.000001"}, {1e-7, "1e-7"},
-        {-1.25e-9, "-1.25e-9"}, {5e-324, "5e-324"}, {1.7976931348623157e308, "1.7976931348623157e+308"}, {INFINITY, "Infinity"},
-        {-INFINITY, "-Infinity"}, {0.30000000000000004, "0.30000000000000004"}, {100, "100"},
+        {0, "0"},
+        {-0.0, "0"},
+        {1, "1"},
+        {-1.5, "-1.5"},
+        {0.1, "0.1"},
+        {1e20, "100000000000000000000"},
+        {1e21, "1e+21"},
+        {123456789012345680000.0, "123456789012345680000"},
+        {1.5e300, "1.5e+300"},
+        {0.000001, "0.000001"},
+        {1e-7, "1e-7"},
+        {-1.25e-9, "-1.25e-9"},
+        {5e-324, "5e-324"},
+        {1.7976931348623157e308, "1.7976931348623157e+308"},
+        {INFINITY, "Infinity"},
+        {-INFINITY, "-Infinity"},
+        {0.30000000000000004, "0.30000000000000004"},
+        {100, "100"},
     };
     char text[VALUE_NUMBER_SIZE];
 
@@ -193,18 +211,45 @@ Test(logic_js, texts_are_read_as_javascript_reads_them)
         double number;
         double parsed;
     } rows[] = {
-        {"", 0, NAN},           {" \t\n", 0, NAN},         {"12", 12, 12},         {" 12 ", 12, 12},        {"12abc", NAN, 12},
-        {"1e3", 1000, 1000},    {"1e", NAN, 1},            {".5", 0.5, 0.5},       {"5.", 5, 5},            {".", NAN, NAN},
-        {"-", NAN, NAN},        {"+3", 3, 3},              {"--3", NAN, NAN},      {"0x1F", 31, 0},         {"-0x1F", NAN, -0.0},
-        {"0b11", 3, 0},         {"0o17", 15, 0},           {"0b12", NAN, 0},       {"0x", NAN, 0},          {"Infinity", INFINITY, INFINITY},
-        {"-Infinity", -INFINITY, -INFINITY}, {"Infinityx", NAN, INFINITY},         {"inf", NAN, NAN},       {"nan", NAN, NAN},
-        {"\xC2\xA0" "7", 7, 7}, {"7\xEF\xBB\xBF", 7, 7},   {"1_0", NAN, 1},        {"-0", -0.0, -0.0},      {"1.2.3", NAN, 1.2},
+        {"", 0, NAN},
+        {" \t\n", 0, NAN},
+        {"12", 12, 12},
+        {" 12 ", 12, 12},
+        {"12abc", NAN, 12},
+        {"1e3", 1000, 1000},
+        {"1e", NAN, 1},
+        {".5", 0.5, 0.5},
+        {"5.", 5, 5},
+        {".", NAN, NAN},
+        {"-", NAN, NAN},
+        {"+3", 3, 3},
+        {"--3", NAN, NAN},
+        {"0x1F", 31, 0},
+        {"-0x1F", NAN, -0.0},
+        {"0b11", 3, 0},
+        {"0o17", 15, 0},
+        {"0b12", NAN, 0},
+        {"0x", NAN, 0},
+        {"Infinity", INFINITY, INFINITY},
+        {"-Infinity", -INFINITY, -INFINITY},
+        {"Infinityx", NAN, INFINITY},
+        {"inf", NAN, NAN},
+        {"nan", NAN, NAN},
+        {"\xC2\xA0"
+         "7",
+         7, 7},
+        {"7\xEF\xBB\xBF", 7, 7},
+        {"1_0", NAN, 1},
+        {"-0", -0.0, -0.0},
+        {"1.2.3", NAN, 1.2},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct str s = str_of(rows[i].text);
-        cr_expect(same_double(value_js_number_of_text(s), rows[i].number), "Number(\"%s\"): %g", rows[i].text, value_js_number_of_text(s));
-        cr_expect(same_double(value_js_parse_float(s), rows[i].parsed), "parseFloat(\"%s\"): %g", rows[i].text, value_js_parse_float(s));
+        cr_expect(same_double(value_js_number_of_text(s), rows[i].number), "Number(\"%s\"): %g", rows[i].text,
+                  value_js_number_of_text(s));
+        cr_expect(same_double(value_js_parse_float(s), rows[i].parsed), "parseFloat(\"%s\"): %g", rows[i].text,
+                  value_js_parse_float(s));
     }
 }
 
@@ -254,7 +299,8 @@ static void hear(void *ctx, const struct logic_trace *node)
     free(value);
     for (size_t i = 0; i < node->n_operands; i++) {
         value = node->operands[i] != NULL ? json_dumps(node->operands[i], JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-        h->n += (size_t)snprintf(h->text + h->n, sizeof(h->text) - h->n, "%s%s", i > 0 ? "," : "", value != NULL ? value : "?");
+        h->n += (size_t)snprintf(h->text + h->n, sizeof(h->text) - h->n, "%s%s", i > 0 ? "," : "",
+                                 value != NULL ? value : "?");
         free(value);
     }
     h->n += (size_t)snprintf(h->text + h->n, sizeof(h->text) - h->n, ")\n");
@@ -273,7 +319,8 @@ Test(logic_js, explains_every_node_without_short_circuit)
                                    "2 /and/3/some/0 v=[1,2]v()\n";
     struct logic_fields *fields = logic_fields_new();
     struct logic_facts *facts = logic_facts_new(fields);
-    json_t *json = parse("{\"and\":[{\">=\":[{\"var\":\"guests\"},30]},{\"<\":[{\"var\":\"paid\"},5]},{\"==\":[null,{\"var\":\"note\"}]},"
+    json_t *json = parse("{\"and\":[{\">=\":[{\"var\":\"guests\"},30]},{\"<\":[{\"var\":\"paid\"},5]},{\"==\":[null,{"
+                         "\"var\":\"note\"}]},"
                          "{\"some\":[{\"var\":\"v\"},{\"==\":[{\"var\":\"\"},2]}]}]}");
     json_t *data = parse("{\"guests\":20,\"v\":[1,2]}");
     struct logic_reason reason;

@@ -48,9 +48,9 @@ Test(queue, builds_keys_from_valid_names)
         const char *name;
         bool ok;
     } cases[] = {
-        {"default", true},   {"a", true},      {"0_-z", true}, {"abcdefghijklmnopqrstuvwxyz012345", true},
-        {"", false},         {"Default", false}, {"a b", false}, {"abcdefghijklmnopqrstuvwxyz0123456", false},
-        {"a{1}", false},     {"a:b", false},   {"ü", false},
+        {"default", true}, {"a", true},        {"0_-z", true}, {"abcdefghijklmnopqrstuvwxyz012345", true},
+        {"", false},       {"Default", false}, {"a b", false}, {"abcdefghijklmnopqrstuvwxyz0123456", false},
+        {"a{1}", false},   {"a:b", false},     {"ü", false},
     };
     char key[QUEUE_KEY_SIZE], expected[QUEUE_KEY_SIZE];
     struct err_info info;
@@ -102,7 +102,8 @@ Test(queue, reads_and_writes_entry_ids)
 
 Test(queue, orders_entry_ids_as_the_stream_does)
 {
-    static const struct queue_id ordered[] = {{0, 0}, {0, 1}, {0, UINT64_MAX}, {1, 0}, {9, 5}, {10, 0}, {UINT64_MAX, 0}};
+    static const struct queue_id ordered[] = {{0, 0}, {0, 1},  {0, UINT64_MAX}, {1, 0},
+                                              {9, 5}, {10, 0}, {UINT64_MAX, 0}};
 
     for (int i = 0; i < 7; i++) {
         for (int j = 0; j < 7; j++) {
@@ -118,7 +119,8 @@ Test(queue, reads_entries_of_several_streams)
     static const struct str keys[] = {{"ka", 2}, {"kb", 2}};
     struct queue_entries e;
     struct err_info info;
-    const struct reply *r = parse("*2 *2 $2 kb *2 *2 $3 1-0 *4 $1 k $1 v $1 x $0  *2 $3 2-7 *-1 *2 $2 ka *1 *2 $3 1-1 *0");
+    const struct reply *r =
+        parse("*2 *2 $2 kb *2 *2 $3 1-0 *4 $1 k $1 v $1 x $0  *2 $3 2-7 *-1 *2 $2 ka *1 *2 $3 1-1 *0");
 
     cr_assert_eq(queue_reply_read(r, keys, 2, &arena, &e, &info), ERR_OK, "%s", info.text);
     cr_assert_eq(e.n, 3);
@@ -140,9 +142,20 @@ Test(queue, takes_nil_for_no_entries)
 Test(queue, refuses_entries_of_another_shape)
 {
     static const char *const bad[] = {
-        "$2 no", ":1", "*1 :1", "*1 *1 $1 k", "*1 *2 $1 k :1", "*1 *2 $1 z *0", "*1 *2 $1 k *1 :1", "*1 *2 $1 k *1 *1 $3 1-0",
-        "*1 *2 $1 k *1 *2 $1 x *0", "*1 *2 $1 k *1 *2 :1 *0", "*1 *2 $1 k *1 *2 $3 1-0 *1 $1 a", "*1 *2 $1 k *1 *2 $3 1-0 *2 $1 a :1",
-        "*1 *2 $1 k *1 *2 $3 1-0 $1 a", "*1 *2 :1 *0",
+        "$2 no",
+        ":1",
+        "*1 :1",
+        "*1 *1 $1 k",
+        "*1 *2 $1 k :1",
+        "*1 *2 $1 z *0",
+        "*1 *2 $1 k *1 :1",
+        "*1 *2 $1 k *1 *1 $3 1-0",
+        "*1 *2 $1 k *1 *2 $1 x *0",
+        "*1 *2 $1 k *1 *2 :1 *0",
+        "*1 *2 $1 k *1 *2 $3 1-0 *1 $1 a",
+        "*1 *2 $1 k *1 *2 $3 1-0 *2 $1 a :1",
+        "*1 *2 $1 k *1 *2 $3 1-0 $1 a",
+        "*1 *2 :1 *0",
     };
     static const struct str keys[] = {{"k", 1}};
 
@@ -158,10 +171,12 @@ Test(queue, refuses_entries_of_another_shape)
 
 Test(queue, reads_a_step_of_xautoclaim)
 {
-    static const char *const bad[] = {"*2 $3 0-0 *0", "*3 $1 x *0 *0", "*3 $3 0-0 :1 *0", "*3 $3 0-0 *0 *1 :1", "*3 $3 0-0 *1 :1 *0"};
+    static const char *const bad[] = {"*2 $3 0-0 *0", "*3 $1 x *0 *0", "*3 $3 0-0 :1 *0", "*3 $3 0-0 *0 *1 :1",
+                                      "*3 $3 0-0 *1 :1 *0"};
     struct queue_claimed c;
 
-    cr_assert_eq(queue_reply_claimed(parse("*3 $3 9-1 *1 *2 $3 5-0 *2 $1 k $1 v *2 $3 3-0 $3 4-0"), &arena, &c, NULL), ERR_OK);
+    cr_assert_eq(queue_reply_claimed(parse("*3 $3 9-1 *1 *2 $3 5-0 *2 $1 k $1 v *2 $3 3-0 $3 4-0"), &arena, &c, NULL),
+                 ERR_OK);
     cr_expect(c.cursor.ms == 9 && c.cursor.seq == 1);
     cr_assert_eq(c.entries.n, 1);
     cr_expect(c.entries.v[0].id.ms == 5 && str_is(c.entries.v[0].fields[0].value, "v"));
@@ -173,20 +188,27 @@ Test(queue, reads_a_step_of_xautoclaim)
     }
 }
 
-#define GROUP_OTHER "*12 $4 name $5 other $9 consumers :9 $7 pending :9 $17 last-delivered-id $3 9-9 $12 entries-read :9 $3 lag :9 "
+#define GROUP_OTHER                                                                                                    \
+    "*12 $4 name $5 other $9 consumers :9 $7 pending :9 $17 last-delivered-id $3 9-9 $12 entries-read :9 $3 lag :9 "
 
 Test(queue, finds_the_group_and_takes_nil_for_unknown)
 {
     struct queue_group g;
     struct err_info info;
 
-    cr_assert_eq(queue_reply_group(parse("*2 " GROUP_OTHER "*12 $4 name $7 workers $9 consumers :2 $7 pending :3 $17 last-delivered-id "
-                                         "$4 12-1 $12 entries-read :40 $3 lag :0"), "workers", &g, &info), ERR_OK, "%s", info.text);
+    cr_assert_eq(queue_reply_group(parse("*2 " GROUP_OTHER
+                                         "*12 $4 name $7 workers $9 consumers :2 $7 pending :3 $17 last-delivered-id "
+                                         "$4 12-1 $12 entries-read :40 $3 lag :0"),
+                                   "workers", &g, &info),
+                 ERR_OK, "%s", info.text);
     cr_expect(g.exists && g.consumers == 2 && g.pending == 3 && g.entries_read == 40 && g.lag == 0);
     cr_expect(g.last_delivered.ms == 12 && g.last_delivered.seq == 1);
     rconn_reader_release(&reader);
-    cr_assert_eq(queue_reply_group(parse("*1 *12 $4 name $7 workers $9 consumers :2 $7 pending :3 $17 last-delivered-id "
-                                         "$4 12-1 $12 entries-read $-1 $3 lag $-1"), "workers", &g, &info), ERR_OK);
+    cr_assert_eq(queue_reply_group(parse(
+                                       "*1 *12 $4 name $7 workers $9 consumers :2 $7 pending :3 $17 last-delivered-id "
+                                       "$4 12-1 $12 entries-read $-1 $3 lag $-1"),
+                                   "workers", &g, &info),
+                 ERR_OK);
     cr_expect(g.exists && g.entries_read == -1 && g.lag == -1);
     rconn_reader_release(&reader);
     cr_assert_eq(queue_reply_group(parse("*1 " GROUP_OTHER), "workers", &g, &info), ERR_OK);

@@ -95,7 +95,8 @@ Test(rconn, refuses_a_socket_path_the_kernel_would_cut)
 
 Test(rconn, keeps_passwords_out_of_messages)
 {
-    static const char *const urls[] = {"redis://u:hunter2%zz@h", "redis://u:hunter2@h:99999", "redis://u:hunter2@h?x", "rediss://u:hunter2@h"};
+    static const char *const urls[] = {"redis://u:hunter2%zz@h", "redis://u:hunter2@h:99999", "redis://u:hunter2@h?x",
+                                       "rediss://u:hunter2@h"};
     struct err_info info;
 
     for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
@@ -155,7 +156,12 @@ Test(rconn, builds_replies_from_pieces_of_any_size)
 
 Test(rconn, refuses_broken_and_outsized_replies)
 {
-    static const char *const broken[] = {"hello\r\n", ":12x\r\n", "$x\r\n", "$-2\r\n", "*9999999999\r\n", "*1048577\r\n",
+    static const char *const broken[] = {"hello\r\n",
+                                         ":12x\r\n",
+                                         "$x\r\n",
+                                         "$-2\r\n",
+                                         "*9999999999\r\n",
+                                         "*1048577\r\n",
                                          "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n"};
 
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
@@ -181,7 +187,8 @@ Test(rconn, maps_error_replies_once)
     } cases[] = {
         {"NOGROUP No such key 'k' or consumer group 'g'", ERR_REDIS_NOGROUP, false},
         {"UNBLOCKED the stream key no longer exists", ERR_REDIS_NOGROUP, false},
-        {"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)", ERR_REDIS_LOADING, true},
+        {"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+         ERR_REDIS_LOADING, true},
         {"ERR no such key", ERR_REDIS_NOGROUP, false},
         {"OOM command not allowed when used memory > 'maxmemory'.", ERR_REDIS_FULL, false},
         {"MISCONF Redis is configured to save RDB snapshots", ERR_REDIS_FULL, false},
@@ -221,8 +228,10 @@ Test(rconn, greets_with_what_the_url_asks_for)
         size_t n;
     } cases[] = {
         {"redis://h", NULL, "*1\r\n$4\r\nPING\r\n", 1},
-        {"redis://u:p@h/2", "a b", "*3\r\n$4\r\nAUTH\r\n$1\r\nu\r\n$1\r\np\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n"
-                                   "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$3\r\na-b\r\n*1\r\n$4\r\nPING\r\n", 4},
+        {"redis://u:p@h/2", "a b",
+         "*3\r\n$4\r\nAUTH\r\n$1\r\nu\r\n$1\r\np\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n"
+         "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$3\r\na-b\r\n*1\r\n$4\r\nPING\r\n",
+         4},
         {"redis://:p@h", "", "*2\r\n$4\r\nAUTH\r\n$1\r\np\r\n*1\r\n$4\r\nPING\r\n", 2},
     };
 

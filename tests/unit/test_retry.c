@@ -78,6 +78,18 @@ Test(retry, takes_any_policy_and_attempt)
     }
 }
 
+Test(retry, stays_at_the_cap_where_the_growth_overflows)
+{
+    static const struct retry_policy p = {.base_ms = 1000, .factor_x100 = INT32_MAX, .cap_ms = INT64_MAX};
+    for (int attempt = 4; attempt < 70; attempt++) {
+        int64_t least;
+        int64_t most;
+        spread(&p, attempt, &least, &most);
+        cr_expect_gt(most, INT64_MAX / 10 * 9, "attempt %d: %lld", attempt, (long long)most);
+        cr_expect_lt(least, INT64_MAX / 10);
+    }
+}
+
 Test(retry, counts_attempts_below_one_as_the_first)
 {
     struct id job = job_number(3);

@@ -105,6 +105,7 @@ Test(vocab, suggests_only_likely_typing_errors)
         {VOCAB_ACTION, "create_taks", "create_task"},
         {VOCAB_ACTION, "Wait", "wait"},
         {VOCAB_ACTION, "archive", NULL},
+        {VOCAB_ACTION, "st", NULL},
         {VOCAB_ACTION, "", NULL},
         {VOCAB_MILESTONE, "cermony", "ceremony"},
         {VOCAB_MILESTONE, "zzzzzzzz", NULL},

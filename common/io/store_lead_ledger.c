@@ -1,0 +1,141 @@
+/* store_lead_ledger: the part of store_lead.h about the ledger: admission, sweep and upkeep. */
+#include "common/io/store_lead.h"
+
+#include "common/io/store_lead_ask.h"
+
+/* ---- admission ------------------------------------------------------------------------------------------------------------------ */
+
+enum err store_lead_queues(struct db_session *s, struct db_result **out, struct err_info *info)
+{
+    /* The index leads with the queue: one descent for each distinct name, however long the ledger is. */
+    static const struct db_stmt stmt = {
+        "queues",
+        "with recursive l(q) as ((select queue from automation_priv.ledger where due_at is not null order by queue "
+        "limit 1)"
+        " union all select (select x.queue from automation_priv.ledger x where x.due_at is not null and x.queue > l.q"
+        " order by x.queue limit 1) from l where l.q is not null)"
+        " select q from l where q is not null union select queue from automation.kinds order by 1"};
+
+    return db_query(s, &stmt, NULL, out, info);
+}
+
+enum err store_lead_due_jobs(struct db_session *s, const char *queue, int limit, int share, struct db_result **out,
+                             struct err_info *info)
+{
+    static const struct db_stmt stmt = {"due_jobs",
+                                        "select job_id, tenant_id, claim_no from automation_priv.due_jobs($1, $2, $3)"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_cstr(&a, queue);
+    db_arg_i32(&a, limit);
+    db_arg_i32(&a, share);
+    return store_lead_ask_rows(s, &stmt, &a, out, info);
+}
+
+void store_lead_due_job(const struct db_result *r, int row, struct store_due *out)
+{
+    *out = (struct store_due){db_id(r, row, 0), db_id(r, row, 1), (int32_t)db_i64(r, row, 2)};
+}
+
+enum err store_lead_still_waiting(struct db_session *s, const struct id *jobs, const int32_t *claims, size_t n,
+                                  struct db_result **out, struct err_info *info)
+{
+    static const struct db_stmt stmt = {"still_waiting", "select automation_priv.still_waiting($1, $2)"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_ids(&a, jobs, n);
+    db_arg_i32s(&a, claims, n);
+    return store_lead_ask_rows(s, &stmt, &a, out, info);
+}
+
+/* ---- sweep and upkeep --------------------------------------------------------------------------------------------------------------- */
+
+enum err store_lead_sweep(struct db_session *s, int64_t term, int limit, struct db_result **out, struct err_info *info)
+{
+    static const struct db_stmt stmt = {
+        "sweep_workers",
+        "select worker_id, name, freed, poisoned, left_over from automation_priv.sweep_workers($1, $2)"};
+
+    return store_lead_ask_batch(s, &stmt, term, limit, out, info);
+}
+
+void store_lead_swept(const struct db_result *r, int row, struct store_swept *out)
+{
+    *out = (struct store_swept){db_id(r, row, 0), db_text(r, row, 1), db_i64(r, row, 2), db_i64(r, row, 3),
+                                db_i64(r, row, 4)};
+}
+
+enum err store_lead_unknown_workers(struct db_session *s, const struct id *ids, size_t n, struct db_result **out,
+                                    struct err_info *info)
+{
+    static const struct db_stmt stmt = {"unknown_workers",
+                                        "select i from unnest($1::uuid[]) i where not exists (select from "
+                                        "automation_priv.workers w where w.worker_id = i)"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_ids(&a, ids, n);
+    return store_lead_ask_rows(s, &stmt, &a, out, info);
+}
+
+enum err store_lead_fold(struct db_session *s, int64_t *folded, struct err_info *info)
+{
+    static const struct db_stmt stmt = {"fold_deltas", "select automation_priv.fold_deltas()"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    return store_lead_ask_i64(s, &stmt, &a, folded, info);
+}
+
+enum err store_lead_partitions(struct db_session *s, const struct store_clock *clock, int64_t *made,
+                               struct err_info *info)
+{
+    static const struct db_stmt stmt = {
+        "partitions", "select automation_priv.ensure_partitions($1, $1) + automation_priv.ensure_partitions($2, $2)"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_time(&a, clock->machine_us);
+    db_arg_time(&a, clock->domain_us);
+    return store_lead_ask_i64(s, &stmt, &a, made, info);
+}
+
+enum err store_lead_beacon(struct db_session *s, int64_t *seq, struct err_info *info)
+{
+    static const struct db_stmt stmt = {"beacon", "select seq from automation_priv.beacon"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    return store_lead_ask_i64(s, &stmt, &a, seq, info);
+}
+
+enum err store_lead_beacon_next(struct db_session *s, int64_t term, int64_t *seq, struct err_info *info)
+{
+    static const struct db_stmt stmt = {"beacon_next", "select automation_priv.beacon_next($1)"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_i64(&a, term);
+    return store_lead_ask_i64(s, &stmt, &a, seq, info);
+}
+
+enum err store_lead_beacon_raise(struct db_session *s, int64_t term, int64_t seq, bool *accepted, struct err_info *info)
+{
+    static const struct db_stmt stmt = {"beacon_raise", "select automation_priv.beacon_raise($1, $2)"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_i64(&a, term);
+    db_arg_i64(&a, seq);
+    return store_lead_ask_bool(s, &stmt, &a, accepted, info);
+}
