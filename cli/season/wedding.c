@@ -138,7 +138,8 @@ static int32_t book(struct couple *c)
 static int32_t change(struct couple *c, int32_t booked)
 {
     char date[CIVIL_DATE_SIZE];
-    int32_t when = c->day - 50 - roll(c, "notice", 60), to = c->day + 7 * (4 + roll(c, "shift", 10));
+    int32_t when = c->day - 58 + roll(c, "notice", 3), to = c->day + 7 * (4 + roll(c, "shift", 10));
+    if (c->n % 60 == 17) when = c->day - 36 + roll(c, "notice", 4); /* between the payment reminder and its second part */
     if (when <= booked + 3) return c->day;
     if (c->n % 60 == 17) {
         happens(c, when, "cancel", with_set(event("wedding.cancelled", json_pack("{s:s}", "by", "client")), json_pack("{s:s}", "status", "cancelled")));

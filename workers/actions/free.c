@@ -7,6 +7,7 @@
 #include "common/io/outbound.h"
 #include "workers/action.h"
 #include "workers/exec.h"
+#include "workers/sign.h"
 #include "workers/worker.h"
 
 static void start_noop(struct job *job)
@@ -25,7 +26,7 @@ static void start_http(struct job *job)
     char id[ID_TEXT_SIZE], key[ID_TEXT_SIZE], attempt[16];
     bool json = job->payload.n && job->payload.p[0] == '{';
     snprintf(attempt, sizeof(attempt), "%d", job->attempt);
-    struct outbound_header headers[] = {{"Content-Type", json ? "application/json" : "application/msgpack"},
+    struct outbound_header headers[5 + SIGN_HEADERS] = {{"Content-Type", json ? "application/json" : "application/msgpack"},
                                         {"Usher-Job-Id", id_format(&job->job_id, id)},
                                         {"Usher-Kind", job->kind_name},
                                         {"Usher-Attempt", attempt},
@@ -33,7 +34,7 @@ static void start_http(struct job *job)
     struct outbound_request request = {.method = "POST",
                                        .url = job->kind->url,
                                        .headers = headers,
-                                       .n_headers = sizeof(headers) / sizeof(headers[0]),
+                                       .n_headers = 5 + sign_headers(job, job->payload, headers + 5),
                                        .body = job->payload,
                                        .deadline_ms = job->timeout_ms};
     job->acted = true;

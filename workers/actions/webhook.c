@@ -1,14 +1,11 @@
-/* webhook: call_webhook: a POST signed after Standard Webhooks to a URL that a tenant wrote: untrusted, so the egress deny-list applies.
- * webhook-id is the job's effect key: receivers drop repeats by it. */
-#include <stdio.h>
+/* webhook: call_webhook: a POST signed after Standard Webhooks to a URL that a tenant wrote: untrusted, so the egress deny-list applies. */
+#include <stdlib.h>
 
-#include "common/base/buf.h"
-#include "common/base/clock.h"
 #include "common/core/template_tree.h"
-#include "common/core/webhook.h"
 #include "common/io/outbound.h"
 #include "workers/action.h"
 #include "workers/exec.h"
+#include "workers/sign.h"
 #include "workers/worker.h"
 
 static void on_answer(void *arg, const struct outbound_result *result)
@@ -41,24 +38,19 @@ static const char *body_of(struct job *job)
 
 static void start_webhook(struct job *job)
 {
-    struct worker *w = job->worker;
-    char id[ID_TEXT_SIZE], stamp[24];
-    struct buf signature = {0};
-    struct outbound_header headers[4] = {{"Content-Type", "application/json"}, {"webhook-id", id}, {"webhook-timestamp", stamp}};
-    size_t n = 3;
+    struct outbound_header headers[1 + SIGN_HEADERS] = {{"Content-Type", "application/json"}};
     const char *url = action_render(job, json_string_value(json_object_get(job->step->params, "url")), false);
     const char *body = url ? body_of(job) : NULL;
     if (!body) return;
-    const char *secret = w->settings->webhook_secret;
-    int64_t now_s = clock_wall_us() / 1000000;
-    id_format(&job->effect_key, id);
-    snprintf(stamp, sizeof(stamp), "%lld", (long long)now_s);
-    if (secret && webhook_sign(&signature, &secret, 1, id, now_s, str_of(body)) == ERR_OK)
-        headers[n++] = (struct outbound_header){"webhook-signature", buf_text(&signature)};
-    struct outbound_request request = {.method = "POST", .url = url, .headers = headers, .n_headers = n, .body = str_of(body), .deadline_ms = job->timeout_ms, .untrusted = true};
+    struct outbound_request request = {.method = "POST",
+                                       .url = url,
+                                       .headers = headers,
+                                       .n_headers = 1 + sign_headers(job, str_of(body), headers + 1),
+                                       .body = str_of(body),
+                                       .deadline_ms = job->timeout_ms,
+                                       .untrusted = true};
     job->acted = true;
-    job->handle = outbound_send_http(w->outbound, &request, on_answer, job);
-    buf_free(&signature);
+    job->handle = outbound_send_http(job->worker->outbound, &request, on_answer, job);
 }
 
 const struct action action_call_webhook = {"call_webhook", start_webhook};
