@@ -172,6 +172,10 @@ static enum err report(struct demo *d, bool *good, struct err_info *info)
     json_object_set_new(s, "mails", json_integer(mails.accepted));
     json_object_set_new(s, "webhooks", json_integer(webhooks.accepted));
     json_object_set_new(s, "duplicates", json_integer(mails.duplicates + webhooks.duplicates));
+    char digest[ID_TEXT_SIZE];
+    json_t *digests = json_object_get(s, "digests");
+    json_object_set_new(digests, "mails", json_string(id_format(&mails.digest, digest)));
+    json_object_set_new(digests, "webhooks", json_string(id_format(&webhooks.digest, digest)));
     json_object_set_new(s, "bad_lines", json_integer(d->counts.bad));
     json_object_set_new(s, "clock_steps", json_integer(d->played.steps));
     json_object_set_new(s, "kills", json_integer(d->played.kills));

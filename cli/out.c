@@ -232,6 +232,25 @@ static void put_lines(struct buf *b, const struct out *o)
     }
 }
 
+static void put_json_rows(struct buf *b, const struct out *o)
+{
+    buf_put_char(b, '[');
+    for (size_t row = 0; row < out_rows(o); row++) {
+        buf_put_str(b, row > 0 ? ",\n" : "");
+        put_json_row(b, o, row);
+    }
+    buf_put_char(b, ']');
+}
+
+char *out_json(const struct out *o)
+{
+    struct buf b = {0};
+
+    assert(o->n % o->n_columns == 0);
+    put_json_rows(&b, o);
+    return b.data;
+}
+
 void out_print(const struct out *o, bool json, FILE *f)
 {
     struct buf b = {0};
@@ -240,12 +259,8 @@ void out_print(const struct out *o, bool json, FILE *f)
     if (!json) {
         put_table(&b, o);
     } else {
-        buf_put_char(&b, '[');
-        for (size_t row = 0; row < out_rows(o); row++) {
-            buf_put_str(&b, row > 0 ? ",\n" : "");
-            put_json_row(&b, o, row);
-        }
-        buf_put_str(&b, "]\n");
+        put_json_rows(&b, o);
+        buf_put_char(&b, '\n');
     }
     (void)fwrite(buf_text(&b), 1, b.len, f);
     buf_free(&b);

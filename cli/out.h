@@ -43,6 +43,9 @@ size_t out_rows(const struct out *o);
 /* All rows: a table with headings (nothing without rows), or a JSON array of objects, one a line. */
 void out_print(const struct out *o, bool json, FILE *f);
 
+/* The same array in memory, without a newline behind it: the value of an OUT_JSON cell. Allocated. */
+char *out_json(const struct out *o);
+
 /* The only row: "name: value" lines, or one JSON object. */
 void out_print_one(const struct out *o, bool json, FILE *f);
 

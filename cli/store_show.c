@@ -84,7 +84,8 @@ enum err store_show_queues(struct db_session *db, struct db_result **out, struct
         "        count(*) filter (where l.owner is null and l.due_at is null) as parked,\n"
         "        min(l.due_at) filter (where l.owner is null and l.due_at <= n.t) as oldest, n.t\n"
         "    from automation_priv.ledger l cross join (select automation.now() as t) n group by l.queue, n.t)\n"
-        "select q.queue, coalesce(j.due, 0), coalesce(j.in_flight, 0), coalesce(j.scheduled, 0), coalesce(j.parked, 0),\n"
+        "select q.queue, coalesce(j.due, 0), coalesce(j.in_flight, 0), coalesce(j.scheduled, 0), coalesce(j.parked, "
+        "0),\n"
         "    (extract(epoch from j.t - j.oldest) * 1000)::int8\n"
         "from names q left join jobs j using (queue) order by q.queue limit $1"};
 
@@ -122,14 +123,15 @@ static enum err query_id(struct db_session *db, const struct db_stmt *stmt, cons
 enum err store_show_job(struct db_session *db, const struct id *job, struct db_result **out, struct err_info *info)
 {
     static const struct db_stmt stmt = {
-        "show_job",
-        "select tenant_id, run_id, wedding_id, kind, queue,\n"
-        "    case when owner is not null then 'in flight' when due_at is null then 'parked'\n"
-        "         when due_at <= automation.now() then 'waiting' else 'scheduled' end,\n"
-        "    coalesce(parked_reason, case when due_at is null then 'event ' || wait_event end), due_at, claimed_at, owner,\n"
-        "    claim_no, attempt, max_attempts, crashes, snoozes, priority, deadline, unique_key, effect_key, replay_of,\n"
-        "    bare_entry, payload, accepted_at\n"
-        "from automation_priv.ledger where job_id = $1"};
+        "show_job", "select tenant_id, run_id, wedding_id, kind, queue,\n"
+                    "    case when owner is not null then 'in flight' when due_at is null then 'parked'\n"
+                    "         when due_at <= automation.now() then 'waiting' else 'scheduled' end,\n"
+                    "    coalesce(parked_reason, case when due_at is null then 'event ' || wait_event end), due_at, "
+                    "claimed_at, owner,\n"
+                    "    claim_no, attempt, max_attempts, crashes, snoozes, priority, deadline, unique_key, "
+                    "effect_key, replay_of,\n"
+                    "    bare_entry, payload, accepted_at\n"
+                    "from automation_priv.ledger where job_id = $1"};
 
     return query_id(db, &stmt, job, out, info);
 }
@@ -149,13 +151,13 @@ enum err store_show_attempts(struct db_session *db, const struct id *job, const 
                              struct db_result **out, struct err_info *info)
 {
     static const struct db_stmt stmt = {
-        "show_attempts",
-        "select tenant_id, queued_at, attempt, outcome, started_at, duration_us, worker_id, reason, error, kind, queue, run_id,\n"
-        "    wedding_id\n"
-        "from automation.execution_logs\n"
-        "where job_id = $1 and ($2::uuid is null or tenant_id = $2)\n"
-        "    and queued_at >= coalesce($3, least(automation.now(), clock_timestamp()) - " RECENT ")\n"
-        "order by queued_at, attempt limit $4"};
+        "show_attempts", "select tenant_id, queued_at, attempt, outcome, started_at, duration_us, worker_id, reason, "
+                         "error, kind, queue, run_id,\n"
+                         "    wedding_id\n"
+                         "from automation.execution_logs\n"
+                         "where job_id = $1 and ($2::uuid is null or tenant_id = $2)\n"
+                         "    and queued_at >= coalesce($3, least(automation.now(), clock_timestamp()) - " RECENT ")\n"
+                         "order by queued_at, attempt limit $4"};
     struct arena arena = {0};
     struct db_args args;
 
@@ -173,7 +175,8 @@ enum err store_show_run(struct db_session *db, const struct id *run, struct db_r
 {
     static const struct db_stmt stmt = {
         "show_run",
-        "select r.tenant_id, r.rule_id, r.rule_revision, u.name, r.wedding_id, r.trigger_type, r.trigger_ref, r.generation,\n"
+        "select r.tenant_id, r.rule_id, r.rule_revision, u.name, r.wedding_id, r.trigger_type, r.trigger_ref, "
+        "r.generation,\n"
         "    r.state, r.reason, r.due_at, r.started_at, r.finished_at, r.failed_steps, r.acted, r.context\n"
         "from automation.runs r left join automation.rules u on u.tenant_id = r.tenant_id and u.rule_id = r.rule_id\n"
         "where r.run_id = $1 limit 1"};
@@ -181,21 +184,23 @@ enum err store_show_run(struct db_session *db, const struct id *run, struct db_r
     return query_id(db, &stmt, run, out, info);
 }
 
-enum err store_show_steps(struct db_session *db, const struct id *tenant, const struct id *run, const struct id *wedding,
-                          int64_t started_us, struct db_result **out, struct err_info *info)
+enum err store_show_steps(struct db_session *db, const struct id *tenant, const struct id *run,
+                          const struct id *wedding, int64_t started_us, struct db_result **out, struct err_info *info)
 {
     static const struct db_stmt stmt = {
         "show_steps",
-        "select step, kind, attempt, outcome, null::text, queued_at, duration_us, job_id, reason, error\n"
+        "select * from (\n"
+        "select step, kind, attempt, outcome, null::text, queued_at as at, duration_us, job_id, reason, error\n"
         "from automation.execution_logs\n"
         "where tenant_id = $1 and run_id = $2 and queued_at >= $4::timestamptz\n"
         "union all\n"
-        "select step, kind, attempt, null, case when owner is not null then 'in flight' when due_at is null then 'parked'\n"
+        "select step, kind, attempt, null, case when owner is not null then 'in flight' when due_at is null then "
+        "'parked'\n"
         "    when due_at <= automation.now() then 'waiting' else 'scheduled' end, due_at, null, job_id,\n"
         "    coalesce(parked_reason, 'event ' || wait_event), null\n"
         "from automation_priv.ledger\n"
         "where tenant_id = $1 and run_id = $2 and (wedding_id = $3 or ($3::uuid is null and wedding_id is null))\n"
-        "order by 4 nulls last, 6, 1 limit $5"};
+        ") s order by s.outcome is null, s.at, s.step, s.attempt limit $5"};
     struct arena arena = {0};
     struct db_args args;
 
@@ -215,7 +220,8 @@ enum err store_show_dead_list(struct db_session *db, const struct store_dead_fil
 {
     static const struct db_stmt stmt = {
         "show_dead_list",
-        "select died_at, job_id, tenant_id, kind, queue, reason, error, attempt, crashes, run_id, replayed_as, discarded_at\n"
+        "select died_at, job_id, tenant_id, kind, queue, reason, error, attempt, crashes, run_id, replayed_as, "
+        "discarded_at\n"
         "from automation.dead_letters d\n"
         "where ($1::uuid is null or tenant_id = $1) and ($2::text is null or kind = $2)\n"
         "    and ($3::text is null or reason = $3)\n"
@@ -247,15 +253,18 @@ enum err store_show_audit(struct db_session *db, const struct id *tenant, int64_
         "with a as materialized (select * from automation_priv.audit($1)),\n"
         "wide as (\n"
         "    (select null::uuid as tenant_id, null::date as day, sum(accepted) as accepted, sum(done) as done,\n"
-        "        sum(dead) as dead, sum(cancelled) as cancelled, sum(superseded) as superseded, sum(skipped) as skipped,\n"
+        "        sum(dead) as dead, sum(cancelled) as cancelled, sum(superseded) as superseded, sum(skipped) as "
+        "skipped,\n"
         "        sum(in_flight) as in_flight, sum(waiting) as waiting, sum(unaccounted) as unaccounted,\n"
         "        sum(abs(unaccounted)) as off, count(*) as n, 0 as part from a)\n"
         "    union all\n"
-        "    (select tenant_id, day, accepted, done, dead, cancelled, superseded, skipped, in_flight, waiting, unaccounted,\n"
+        "    (select tenant_id, day, accepted, done, dead, cancelled, superseded, skipped, in_flight, waiting, "
+        "unaccounted,\n"
         "        abs(unaccounted), 1, 1 from a order by unaccounted = 0, day desc, tenant_id limit $2))\n"
         "select tenant_id, day::text, coalesce(accepted, 0)::int8, coalesce(done, 0)::int8, coalesce(dead, 0)::int8,\n"
         "    coalesce(cancelled, 0)::int8, coalesce(superseded, 0)::int8, coalesce(skipped, 0)::int8,\n"
-        "    coalesce(in_flight, 0)::int8, coalesce(waiting, 0)::int8, coalesce(unaccounted, 0)::int8, coalesce(off, 0)::int8, n\n"
+        "    coalesce(in_flight, 0)::int8, coalesce(waiting, 0)::int8, coalesce(unaccounted, 0)::int8, coalesce(off, "
+        "0)::int8, n\n"
         "from wide order by part, unaccounted = 0, day desc, tenant_id"};
     struct arena arena = {0};
     struct db_args args;

@@ -14,9 +14,10 @@
 struct db_session;
 struct db_result;
 
-#define STORE_SHOW_QUEUES_MAX 32    /* two streams each: as many as one XREADGROUP takes */
-#define STORE_SHOW_ATTEMPTS_MAX 200 /* more than a job's attempts, crashes and replays allow (kinds: at most 100 attempts) */
-#define STORE_SHOW_STEPS_MAX 1000   /* of a run */
+#define STORE_SHOW_QUEUES_MAX 32 /* two streams each: as many as one XREADGROUP takes */
+#define STORE_SHOW_ATTEMPTS_MAX                                                                                        \
+    200 /* more than a job's attempts, crashes and replays allow (kinds: at most 100 attempts) */
+#define STORE_SHOW_STEPS_MAX 1000 /* of a run */
 
 /* ---- enqueue ---- */
 struct store_enqueue {
@@ -47,11 +48,13 @@ enum err store_show_workers(struct db_session *db, int64_t limit, struct db_resu
 /* tenant_id, run_id, wedding_id, kind, queue, state (in flight, waiting, scheduled, parked), reason, due_at, claimed_at, owner,
  * claim_no, attempt, max_attempts, crashes, snoozes, priority, deadline, unique_key, effect_key, replay_of, source, payload,
  * accepted_at. No row: the job is finished or unknown. */
-enum err store_show_job(struct db_session *db, const struct id *job, struct db_result **out, struct err_info *info) MUST_USE;
+enum err store_show_job(struct db_session *db, const struct id *job, struct db_result **out,
+                        struct err_info *info) MUST_USE;
 
 /* tenant_id, run_id, wedding_id, kind, queue, reason, error, died_at, attempt, crashes, effect_key, replayed_as, discarded_at,
  * source, payload, source_raw, accepted_at. */
-enum err store_show_dead(struct db_session *db, const struct id *job, struct db_result **out, struct err_info *info) MUST_USE;
+enum err store_show_dead(struct db_session *db, const struct id *job, struct db_result **out,
+                         struct err_info *info) MUST_USE;
 
 /* Log rows of a job, oldest first: tenant_id, queued_at, attempt, outcome (code), started_at, duration_us, worker_id, reason, error,
  * kind, queue, run_id, wedding_id. The log is ordered by time within a tenant: `tenant` zero looks through every tenant's rows;
@@ -61,7 +64,8 @@ enum err store_show_attempts(struct db_session *db, const struct id *job, const 
 
 /* tenant_id, rule_id, rule_revision, rule, wedding_id, trigger_type, trigger_ref, generation, state, reason, due_at, started_at,
  * finished_at, failed_steps, acted, context. */
-enum err store_show_run(struct db_session *db, const struct id *run, struct db_result **out, struct err_info *info) MUST_USE;
+enum err store_show_run(struct db_session *db, const struct id *run, struct db_result **out,
+                        struct err_info *info) MUST_USE;
 
 /* Logged attempts of a run since its start, then its unfinished jobs: step, kind, attempt, outcome (code, null while unfinished),
  * state (null when logged), at, duration_us, job_id, reason, error. */

@@ -7,6 +7,13 @@
     X(cmd_migrate_up)                                                                                                  \
     X(cmd_migrate_status)                                                                                              \
     X(cmd_migrate_verify)                                                                                              \
+    X(cmd_enqueue)                                                                                                     \
+    X(cmd_queue_list)                                                                                                  \
+    X(cmd_job_show)                                                                                                    \
+    X(cmd_run_show)                                                                                                    \
+    X(cmd_dead_list)                                                                                                   \
+    X(cmd_worker_list)                                                                                                 \
+    X(cmd_audit)                                                                                                       \
     X(cmd_rule_check)                                                                                                  \
     X(cmd_season_generate)                                                                                             \
     X(cmd_season_load)                                                                                                 \

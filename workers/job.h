@@ -78,7 +78,7 @@ struct job {
     int64_t now_us; /* domain time at the claim */
     int64_t timeout_ms;
     const char *verdict; /* "run", or how it ends without running */
-    json_t *wake;        /* what ended a wait: {"id", "type", "payload"}; NULL: nothing */
+    json_t *wake;        /* what ended a wait: the event's payload with type and id; NULL: nothing */
 
     struct rule_ref *rule; /* steps of rules: the pinned version */
     const struct step *step;

@@ -3,15 +3,20 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "cli/dev/dev.h"
 #include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/base/str.h"
+#include "common/core/key.h"
 
 #define PYTHON "/usr/bin/python3" /* Debian's: python3-aiosmtpd belongs to it */
 #define READY_MS 20000
 #define TURN_MS 20
+#define LINE_MAX_BYTES 8192
 
 static enum err start(struct dev *dev, const char *programs, const char *name, const char *folder, struct err_info *info)
 {
@@ -30,10 +35,11 @@ static enum err start(struct dev *dev, const char *programs, const char *name, c
 static int port_of(const char *log_path)
 {
     char line[256];
+    static const char head[] = "{\"port\": ";
     int port = 0;
     FILE *f = fopen(log_path, "re");
     while (f && port == 0 && fgets(line, sizeof(line), f))
-        if (sscanf(line, "{\"port\": %d}", &port) != 1) port = 0;
+        if (strncmp(line, head, sizeof(head) - 1) == 0) port = (int)strtol(line + sizeof(head) - 1, NULL, 10);
     if (f) (void)fclose(f);
     return port;
 }
@@ -64,33 +70,69 @@ enum err sinks_start(struct dev *dev, const char *programs, struct sinks *out, s
     return err;
 }
 
-static struct sinks_count count(const struct sinks *s, const char *file, bool any_status)
+/* The ids that were accepted for the first time, in order of arrival. */
+struct accepted {
+    char **ids;
+    size_t n, cap;
+};
+
+static void take_line(const json_t *line, const char *id_key, struct accepted *a, struct sinks_count *n)
 {
-    char path[SINKS_PATH_MAX + 64], line[8192];
+    const char *id = json_string_value(json_object_get(line, id_key));
+    const json_t *repeat = json_object_get(line, "repeat"), *status = json_object_get(line, "status");
+    json_int_t code = json_integer_value(status);
+    if (!id || (status && (code < 200 || code > 299))) return;
+    if (json_is_true(repeat) || json_integer_value(repeat) > 0) {
+        n->duplicates++;
+        return;
+    }
+    if (a->n == a->cap) {
+        a->cap = a->cap ? 2 * a->cap : 256;
+        a->ids = mem_realloc(a->ids, a->cap * sizeof(*a->ids));
+    }
+    a->ids[a->n++] = mem_strdup(id);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void finish_count(struct accepted *a, struct sinks_count *n)
+{
+    struct str *parts = mem_alloc((a->n + 1) * sizeof(*parts));
+    qsort(a->ids, a->n, sizeof(*a->ids), by_text);
+    for (size_t i = 0; i < a->n; i++) parts[i] = str_of(a->ids[i]);
+    key_derive(&n->digest, "digest", parts, a->n);
+    n->accepted = (int64_t)a->n;
+    for (size_t i = 0; i < a->n; i++) mem_free(a->ids[i]);
+    mem_free(a->ids);
+    mem_free(parts);
+}
+
+static struct sinks_count count(const struct sinks *s, const char *file, const char *id_key)
+{
+    char path[SINKS_PATH_MAX + 64], line[LINE_MAX_BYTES];
     struct sinks_count n = {0};
+    struct accepted accepted = {0};
     snprintf(path, sizeof(path), "%s/%s", s->folder, file);
     FILE *f = fopen(path, "re");
     while (f && fgets(line, sizeof(line), f)) {
         json_t *o = json_loads(line, 0, NULL);
-        json_t *repeat = json_object_get(o, "repeat");
-        json_int_t status = json_integer_value(json_object_get(o, "status"));
-        bool good = any_status || (status >= 200 && status < 300);
-        if (o && good) {
-            if (json_is_true(repeat) || json_integer_value(repeat) > 0) n.duplicates++;
-            else n.accepted++;
-        }
+        take_line(o, id_key, &accepted, &n);
         json_decref(o);
     }
     if (f) (void)fclose(f);
+    finish_count(&accepted, &n);
     return n;
 }
 
 struct sinks_count sinks_mails(const struct sinks *s)
 {
-    return count(s, "smtp/accepted.jsonl", true);
+    return count(s, "smtp/accepted.jsonl", "message_id");
 }
 
 struct sinks_count sinks_webhooks(const struct sinks *s)
 {
-    return count(s, "webhook/received.jsonl", false);
+    return count(s, "webhook/received.jsonl", "webhook_id");
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
+#include "common/base/id.h"
 
 struct dev;
 
@@ -26,6 +27,7 @@ enum err sinks_start(struct dev *dev, const char *programs, struct sinks *out, s
 struct sinks_count {
     int64_t accepted;   /* distinct */
     int64_t duplicates; /* accepted again */
+    struct id digest;   /* of the distinct ids, sorted: equal for equal sets */
 };
 struct sinks_count sinks_mails(const struct sinks *s);
 struct sinks_count sinks_webhooks(const struct sinks *s);

@@ -125,6 +125,10 @@ enum err store_demo_summary(struct db_session *db, json_t **out, struct err_info
         "'unaccounted', (select unaccounted from a), "
         "'tasks', (select count(*) from automation.tasks), "
         "'quarantined', (select count(*) from automation_priv.log_quarantine) + (select count(*) from automation_priv.outbox_quarantine), "
+        "'digests', jsonb_build_object("
+        " 'runs', (select md5(string_agg(run_id || state || coalesce(reason, ''), ',' order by run_id)) from automation.runs), "
+        " 'jobs', (select md5(string_agg(job_id || outcome::text, ',' order by job_id, outcome)) from automation.execution_logs where outcome in (0, 2, 3, 4, 5)), "
+        " 'tasks', (select md5(string_agg(task_id || title, ',' order by task_id)) from automation.tasks)), "
         "'log_rows', (select count(*) from automation.execution_logs), "
         "'partitions', (select coalesce(jsonb_object_agg(m, n), '{}') from (select to_char(queued_at at time zone 'UTC', 'YYYY_MM') as m, count(*) as n "
         " from automation.execution_logs group by 1) x)) "};

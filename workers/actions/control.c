@@ -10,7 +10,7 @@ static void start_wait(struct job *job)
     json_t *output = json_object();
     if (job->step->wait.kind == WAIT_EVENT) {
         json_object_set_new(output, "timed_out", json_boolean(!job->wake));
-        if (job->wake) json_object_set(output, "event", json_object_get(job->wake, "payload"));
+        if (job->wake) json_object_set(output, "event", job->wake);
     }
     exec_success(job, output, job->step->next);
 }
