@@ -1,4 +1,5 @@
-/* usher demo: the sample season, played to its end on the stepped clock by the real system: private PostgreSQL and Redis, scheduler, workers, a
+/* usher demo: the sample season, played to its end on the stepped clock by the real system: private PostgreSQL and
+ * Redis, scheduler, workers, a
  * mail relay and a webhook receiver. */
 #include <errno.h>
 #include <ftw.h>
@@ -60,7 +61,9 @@ struct demo {
     int64_t began_ms;
 };
 
-/* ---- folders ------------------------------------------------------------------------------------------------------------------ */
+/* ---- folders
+ * ------------------------------------------------------------------------------------------------------------------
+ * */
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -82,9 +85,11 @@ static enum err fresh_folder(const char *path, struct err_info *info)
     }
     mem_free(parent);
     if (mkdir(path, 0755) != 0)
-        return err_set(info, ERR_STATE, "%s: %s: name another folder with --data", path, errno == EEXIST ? "exists and is no demo folder" : strerror(errno));
+        return err_set(info, ERR_STATE, "%s: %s: name another folder with --data", path,
+                       errno == EEXIST ? "exists and is no demo folder" : strerror(errno));
     FILE *f = fopen(marker, "we");
-    if (!f) return err_set(info, ERR_IO, "%s: %s", marker, strerror(errno));
+    if (!f)
+        return err_set(info, ERR_IO, "%s: %s", marker, strerror(errno));
     (void)fclose(f);
     return ERR_OK;
 }
@@ -99,8 +104,10 @@ static enum err find_season(struct demo *d, struct err_info *info)
     const char *start = json_string_value(json_object_get(season, "start"));
     const char *until = json_string_value(json_object_get(season, "until"));
     enum err err = ERR_OK;
-    if (!season) err = err_set(info, ERR_NOTFOUND, "%s: line %d: %s", path, why.line, why.text);
-    else if (!start || !until) err = err_set(info, ERR_INVALID, "%s: expected \"start\" and \"until\", RFC 3339", path);
+    if (!season)
+        err = err_set(info, ERR_NOTFOUND, "%s: line %d: %s", path, why.line, why.text);
+    else if (!start || !until)
+        err = err_set(info, ERR_INVALID, "%s: expected \"start\" and \"until\", RFC 3339", path);
     else {
         str_copy(d->start, sizeof(d->start), start);
         str_copy(d->until, sizeof(d->until), until);
@@ -109,7 +116,9 @@ static enum err find_season(struct demo *d, struct err_info *info)
     return err;
 }
 
-/* ---- steps ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- steps
+ * ----------------------------------------------------------------------------------------------------------------------
+ * */
 
 static void on_bad_line(void *arg, const char *line)
 {
@@ -122,11 +131,16 @@ static enum err start_stores(struct demo *d, struct err_info *info)
     char *migrations = settings_find_migrations(d->run->settings, info);
     struct dev_config config = {.data = d->o->data, .migrations = migrations};
     enum err err = migrations ? ERR_OK : ERR_NOTFOUND;
-    if (err == ERR_OK) err = season_home(d->run->settings, d->home, info);
-    if (err == ERR_OK) err = find_season(d, info);
-    if (err == ERR_OK) err = dev_check_programs(info);
-    if (err == ERR_OK) err = fresh_folder(d->o->data, info);
-    if (err == ERR_OK) err = dev_start(&config, &d->dev, info);
+    if (err == ERR_OK)
+        err = season_home(d->run->settings, d->home, info);
+    if (err == ERR_OK)
+        err = find_season(d, info);
+    if (err == ERR_OK)
+        err = dev_check_programs(info);
+    if (err == ERR_OK)
+        err = fresh_folder(d->o->data, info);
+    if (err == ERR_OK)
+        err = dev_start(&config, &d->dev, info);
     mem_free(migrations);
     return err;
 }
@@ -135,22 +149,27 @@ static enum err load(struct demo *d, struct err_info *info)
 {
     struct db_session_config config = {.url = dev_urls(d->dev)->admin, .name = "usher demo"};
     enum err err = db_open(&config, &d->db, info);
-    if (err == ERR_OK) err = store_demo_begin(d->db, d->start, d->until, info);
-    if (err == ERR_OK) err = season_load(d->db, d->home, d->season, false, on_bad_line, NULL, &d->counts, info);
     if (err == ERR_OK)
-        fprintf(stderr, "season: %lld tenants, %lld rules, %lld weddings, %lld script lines, %lld bad lines\n", (long long)d->counts.tenants,
-                (long long)d->counts.rules, (long long)d->counts.weddings, (long long)d->counts.events, (long long)d->counts.bad);
+        err = store_demo_begin(d->db, d->start, d->until, info);
+    if (err == ERR_OK)
+        err = season_load(d->db, d->home, d->season, false, on_bad_line, NULL, &d->counts, info);
+    if (err == ERR_OK)
+        fprintf(stderr, "season: %lld tenants, %lld rules, %lld weddings, %lld script lines, %lld bad lines\n",
+                (long long)d->counts.tenants, (long long)d->counts.rules, (long long)d->counts.weddings,
+                (long long)d->counts.events, (long long)d->counts.bad);
     return err;
 }
 
 static enum err start_programs(struct demo *d, struct err_info *info)
 {
-    char smtp[128], secret[] = "USHER_WEBHOOK_SECRET=" SINKS_SECRET, allow[] = "USHER_EGRESS_ALLOW=127.0.0.0/8", http[] = "USHER_EGRESS_HTTP=true",
-                    from[] = "USHER_MAIL_FROM=Usher <automation@usher.example>", dev[] = "USHER_ENV=development";
+    char smtp[128], secret[] = "USHER_WEBHOOK_SECRET=" SINKS_SECRET, allow[] = "USHER_EGRESS_ALLOW=127.0.0.0/8",
+                    http[] = "USHER_EGRESS_HTTP=true", from[] = "USHER_MAIL_FROM=Usher <automation@usher.example>",
+                    dev[] = "USHER_ENV=development";
     char *env[] = {smtp, secret, allow, http, from, dev, NULL};
     struct dev_programs programs = {.workers = (int)d->o->workers, .env = env};
     enum err err = sinks_start(d->dev, d->home, &d->sinks, info);
-    if (err == ERR_OK) err = store_demo_receiver(d->db, d->sinks.webhook_url, info);
+    if (err == ERR_OK)
+        err = store_demo_receiver(d->db, d->sinks.webhook_url, info);
     snprintf(smtp, sizeof(smtp), "USHER_SMTP_URL=%s", d->sinks.smtp_url);
     return err == ERR_OK ? dev_add_programs(d->dev, &programs, info) : err;
 }
@@ -158,7 +177,8 @@ static enum err start_programs(struct demo *d, struct err_info *info)
 static enum err play(struct demo *d, struct err_info *info)
 {
     struct play_config config = {.until = d->until, .chaos = d->o->chaos, .seed = (uint64_t)d->o->seed, .progress = true};
-    if (d->o->speed && (str_to_double(str_of(d->o->speed), &config.days_per_second) != ERR_OK || config.days_per_second <= 0))
+    if (d->o->speed &&
+        (str_to_double(str_of(d->o->speed), &config.days_per_second) != ERR_OK || config.days_per_second <= 0))
         return err_set(info, ERR_INVALID, "--speed %s: expected domain days per second, such as 7", d->o->speed);
     return play_season(d->dev, d->db, &config, &d->played, info);
 }
@@ -167,7 +187,8 @@ static enum err report(struct demo *d, bool *good, struct err_info *info)
 {
     json_t *s = NULL;
     enum err err = store_demo_summary(d->db, &s, info);
-    if (err != ERR_OK) return err;
+    if (err != ERR_OK)
+        return err;
     struct sinks_count mails = sinks_mails(&d->sinks), webhooks = sinks_webhooks(&d->sinks);
     json_object_set_new(s, "mails", json_integer(mails.accepted));
     json_object_set_new(s, "webhooks", json_integer(webhooks.accepted));
@@ -194,8 +215,10 @@ static enum err report(struct demo *d, bool *good, struct err_info *info)
 
 static void stay(struct demo *d)
 {
-    fprintf(stderr, "The season is over. Everything stays up until Ctrl-C:\n  DATABASE_URL='%s'\n  REDIS_URL='%s'\n", dev_urls(d->dev)->admin, dev_urls(d->dev)->redis);
-    while (dev_turn(d->dev, STAY_TURN_MS, NULL) == DEV_RUNNING) continue;
+    fprintf(stderr, "The season is over. Everything stays up until Ctrl-C:\n  DATABASE_URL='%s'\n  REDIS_URL='%s'\n",
+            dev_urls(d->dev)->admin, dev_urls(d->dev)->redis);
+    while (dev_turn(d->dev, STAY_TURN_MS, NULL) == DEV_RUNNING)
+        continue;
 }
 
 static int run_demo(struct cmd_run *run)
@@ -204,15 +227,22 @@ static int run_demo(struct cmd_run *run)
     struct err_info info = {0};
     bool good = false;
     enum err err = start_stores(&d, &info);
-    if (err == ERR_OK) err = load(&d, &info);
-    if (err == ERR_OK) err = start_programs(&d, &info);
-    if (err == ERR_OK) err = play(&d, &info);
-    if (err == ERR_OK) err = report(&d, &good, &info);
-    if (err == ERR_OK && d.o->stay) stay(&d);
+    if (err == ERR_OK)
+        err = load(&d, &info);
+    if (err == ERR_OK)
+        err = start_programs(&d, &info);
+    if (err == ERR_OK)
+        err = play(&d, &info);
+    if (err == ERR_OK)
+        err = report(&d, &good, &info);
+    if (err == ERR_OK && d.o->stay)
+        stay(&d);
     db_close(d.db);
     dev_stop(d.dev);
-    if (err == ERR_CANCELED) return EXIT_INTERRUPTED;
-    if (err != ERR_OK) return cmd_fail(run, cmd_exit_code(err), "%s", info.text);
+    if (err == ERR_CANCELED)
+        return EXIT_INTERRUPTED;
+    if (err != ERR_OK)
+        return cmd_fail(run, cmd_exit_code(err), "%s", info.text);
     return good ? EXIT_OK : EXIT_FAILED;
 }
 
@@ -221,7 +251,8 @@ const struct cmd cmd_demo = {
     .summary = "play the sample season to its end and sum it up",
     .options = options,
     .options_size = sizeof(struct demo_options),
-    .details = "Starts a private system in its own folder, loads the season, and plays it on a stepped clock that jumps from one due instant\n"
+    .details = "Starts a private system in its own folder, loads the season, and plays it on a stepped clock that "
+               "jumps from one due instant\n"
                "to the next. Exit code 1 when a job is unaccounted for.",
     .examples = "usher demo\nusher demo --json\nusher demo --speed 7 --stay\nusher demo --chaos --seed 7\n",
     .run = run_demo,

@@ -11,10 +11,13 @@ static enum err read_all(const char *path, struct buf *out)
     char chunk[4096];
     size_t n;
     FILE *f = path[0] == '-' && path[1] == '\0' ? stdin : fopen(path, "rbe");
-    if (!f) return ERR_IO;
-    while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0 && out->len <= RULE_JSON_MAX_BYTES * 4) buf_put(out, chunk, n);
+    if (!f)
+        return ERR_IO;
+    while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0 && out->len <= RULE_JSON_MAX_BYTES * 4)
+        buf_put(out, chunk, n);
     enum err err = ferror(f) ? ERR_IO : ERR_OK;
-    if (f != stdin) (void)fclose(f);
+    if (f != stdin)
+        (void)fclose(f);
     return err;
 }
 
@@ -25,8 +28,10 @@ static bool check_file(const char *path, struct out *rows)
     struct rule_errors errors = {0};
     struct logic_fields *fields = logic_fields_new();
     struct rule *rule = NULL;
-    if (read_all(path, &text) != ERR_OK) rule_errors_add(&errors, "", "the file can not be read");
-    else rule = rule_parse_text((struct str){buf_text(&text), text.len}, fields, &errors);
+    if (read_all(path, &text) != ERR_OK)
+        rule_errors_add(&errors, "", "the file can not be read");
+    else
+        rule = rule_parse_text((struct str){buf_text(&text), text.len}, fields, &errors);
     for (size_t i = 0; i < errors.n; i++) {
         out_text(rows, path);
         out_text(rows, errors.items[i].pointer);
@@ -46,10 +51,12 @@ static int run_check(struct cmd_run *run)
     struct out *rows = out_new(columns, 3);
     int bad = 0;
     for (int i = 0; i < run->n_operands; i++)
-        if (!check_file(run->operands[i], rows)) bad++;
+        if (!check_file(run->operands[i], rows))
+            bad++;
     out_print(rows, run->json, stdout);
     out_free(rows);
-    if (!run->json) printf("%d of %d rules are valid\n", run->n_operands - bad, run->n_operands);
+    if (!run->json)
+        printf("%d of %d rules are valid\n", run->n_operands - bad, run->n_operands);
     return bad ? EXIT_FAILED : EXIT_OK;
 }
 
@@ -60,7 +67,8 @@ const struct cmd cmd_rule_check = {
     .operands = "FILE...",
     .min_operands = 1,
     .max_operands = -1,
-    .details = "Every error is shown with its JSON pointer. \"-\" is standard input. Exit code 1 when a rule is not valid.",
+    .details =
+        "Every error is shown with its JSON pointer. \"-\" is standard input. Exit code 1 when a rule is not valid.",
     .examples = "usher rule check examples/season/rules/*.json\n",
     .run = run_check,
 };

@@ -24,12 +24,15 @@ static const struct conf_key options[] = {
 static int run_generate(struct cmd_run *run)
 {
     const struct generate_options *o = run->options;
-    struct season_plan plan = {.seed = (uint64_t)o->seed, .weddings = (int)o->weddings, .tenants = (int)o->tenants, .start = o->start};
+    struct season_plan plan = {
+        .seed = (uint64_t)o->seed, .weddings = (int)o->weddings, .tenants = (int)o->tenants, .start = o->start};
     struct err_info info = {0};
     char home[SEASON_PATH_MAX];
     enum err err = season_home(run->settings, home, &info);
-    if (err == ERR_OK) err = season_generate(&plan, home, run->operands[0], &info);
-    if (err != ERR_OK) return cmd_fail(run, cmd_exit_code(err), "%s", info.text);
+    if (err == ERR_OK)
+        err = season_generate(&plan, home, run->operands[0], &info);
+    if (err != ERR_OK)
+        return cmd_fail(run, cmd_exit_code(err), "%s", info.text);
     return EXIT_OK;
 }
 

@@ -28,16 +28,20 @@ static int run_load(struct cmd_run *run)
     struct err_info info = {0};
     struct db_session *db;
     int code = connect_db(run, &db);
-    if (code != EXIT_OK) return code;
+    if (code != EXIT_OK)
+        return code;
     char home[SEASON_PATH_MAX];
     enum err err = season_home(run->settings, home, &info);
-    if (err == ERR_OK) err = season_load(db, home, run->operands[0], o->strict, on_bad, NULL, &counts, &info);
+    if (err == ERR_OK)
+        err = season_load(db, home, run->operands[0], o->strict, on_bad, NULL, &counts, &info);
     db_close(db);
-    if (err != ERR_OK) return cmd_fail(run, cmd_exit_code(err), "%s", info.text);
-    printf(run->json ? "{\"tenants\":%lld,\"vendors\":%lld,\"rules\":%lld,\"weddings\":%lld,\"events\":%lld,\"bad\":%lld}\n"
-                     : "%lld tenants, %lld vendors, %lld rules, %lld weddings, %lld events loaded, %lld bad lines\n",
-           (long long)counts.tenants, (long long)counts.vendors, (long long)counts.rules, (long long)counts.weddings, (long long)counts.events,
-           (long long)counts.bad);
+    if (err != ERR_OK)
+        return cmd_fail(run, cmd_exit_code(err), "%s", info.text);
+    printf(run->json
+               ? "{\"tenants\":%lld,\"vendors\":%lld,\"rules\":%lld,\"weddings\":%lld,\"events\":%lld,\"bad\":%lld}\n"
+               : "%lld tenants, %lld vendors, %lld rules, %lld weddings, %lld events loaded, %lld bad lines\n",
+           (long long)counts.tenants, (long long)counts.vendors, (long long)counts.rules, (long long)counts.weddings,
+           (long long)counts.events, (long long)counts.bad);
     return counts.bad ? EXIT_FAILED : EXIT_OK;
 }
 

@@ -12,12 +12,13 @@
 #include "workers/exec.h"
 #include "workers/worker.h"
 
-#define SLOW_MS 8000                      /* design: adopted before 10 s have passed */
-#define AHEAD_MS 60000                    /* an id further ahead was not made by this Redis's clock */
-#define OLD_MS (INT64_C(27) * 86400000)   /* the log has the month before this one for sure */
+#define SLOW_MS 8000                    /* design: adopted before 10 s have passed */
+#define AHEAD_MS 60000                  /* an id further ahead was not made by this Redis's clock */
+#define OLD_MS (INT64_C(27) * 86400000) /* the log has the month before this one for sure */
 #define RAW_MAX_BYTES ((size_t)512 * 1024)
 
-/* ---- an entry becomes a job ------------------------------------------------------------------------------------------------------ */
+/* ---- an entry becomes a job
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* MessagePack: array32 of bin32, so that any bytes survive. */
 static struct str raw_of(struct job *job, const struct queue_entry *e)
@@ -27,7 +28,8 @@ static struct str raw_of(struct job *job, const struct queue_entry *e)
     buf_put_be32(&raw, (uint32_t)(2 * e->n_fields));
     for (size_t i = 0; i < 2 * e->n_fields && raw.len < RAW_MAX_BYTES; i++) {
         struct str s = i % 2 ? e->fields[i / 2].value : e->fields[i / 2].name;
-        if (s.n > RAW_MAX_BYTES - raw.len) s.n = RAW_MAX_BYTES - raw.len;
+        if (s.n > RAW_MAX_BYTES - raw.len)
+            s.n = RAW_MAX_BYTES - raw.len;
         buf_put_u8(&raw, 0xc6);
         buf_put_be32(&raw, (uint32_t)s.n);
         buf_put(&raw, s.p, s.n);
@@ -63,7 +65,8 @@ static void adopt_first(struct job *job)
 
 static void bury(struct job *job, const char *reason, const char *error)
 {
-    log_warn("bare.dead", L_STR("stream", job->worker->key_list[job->stream]), L_STR("entry", job->entry_id), L_STR("reason", reason), L_STR("error", error));
+    log_warn("bare.dead", L_STR("stream", job->worker->key_list[job->stream]), L_STR("entry", job->entry_id),
+             L_STR("reason", reason), L_STR("error", error));
     executed(job, (struct job_result){.settle = SETTLE_FINAL, .outcome = OUTCOME_DEAD, .reason = reason, .error = error});
 }
 
@@ -77,8 +80,10 @@ static void sort_out(struct job *job, const struct queue_entry *e, bool idle)
     const struct envelope *env = job->envelope;
     int64_t now_ms = clock_wall_us() / 1000;
     bool ties = !id_is_zero(&env->wedding) || env->key.n || env->deadline_us || env->at_us > now_ms * 1000;
-    if (job->kind && job->kind->rule) bury(job, "forged", "this kind is a step of rules and may not stand in a bare entry");
-    else if (idle || ties || !job->kind || odd_id(e, now_ms)) adopt_first(job);
+    if (job->kind && job->kind->rule)
+        bury(job, "forged", "this kind is a step of rules and may not stand in a bare entry");
+    else if (idle || ties || !job->kind || odd_id(e, now_ms))
+        adopt_first(job);
 }
 
 static void name_job(struct job *job, const struct envelope *env)
@@ -131,7 +136,9 @@ void bare_add(struct worker *w, size_t stream, const struct queue_entry *e, bool
     }
 }
 
-/* ---- adoption -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- adoption
+ * --------------------------------------------------------------------------------------------------------------------------
+ * */
 
 static void put_str(struct buf *out, const char *key, struct str s)
 {
@@ -161,13 +168,20 @@ static void put_time(struct buf *out, const char *key, int64_t us)
 static void put_fields(struct buf *out, const struct envelope *env)
 {
     char text[ID_TEXT_SIZE];
-    if (!id_is_zero(&env->wedding)) buf_printf(out, ",\"wedding\":\"%s\"", id_format(&env->wedding, text));
-    if (env->deadline_us) put_time(out, "deadline", env->deadline_us);
-    if (env->at_us) put_time(out, "due", env->at_us);
-    if (env->max_attempts) buf_printf(out, ",\"max\":%d", env->max_attempts);
-    if (env->timeout_ms) buf_printf(out, ",\"timeout\":%lld", (long long)env->timeout_ms);
-    if (env->key.n) put_str(out, "key", env->key);
-    if (env->traceparent.n) put_str(out, "traceparent", env->traceparent);
+    if (!id_is_zero(&env->wedding))
+        buf_printf(out, ",\"wedding\":\"%s\"", id_format(&env->wedding, text));
+    if (env->deadline_us)
+        put_time(out, "deadline", env->deadline_us);
+    if (env->at_us)
+        put_time(out, "due", env->at_us);
+    if (env->max_attempts)
+        buf_printf(out, ",\"max\":%d", env->max_attempts);
+    if (env->timeout_ms)
+        buf_printf(out, ",\"timeout\":%lld", (long long)env->timeout_ms);
+    if (env->key.n)
+        put_str(out, "key", env->key);
+    if (env->traceparent.n)
+        put_str(out, "traceparent", env->traceparent);
 }
 
 static void put_entry(struct buf *out, const struct job *job, bool running)
@@ -177,17 +191,22 @@ static void put_entry(struct buf *out, const struct job *job, bool running)
     bool retry = !running && r->settle == SETTLE_RETRY;
     buf_printf(out, "{\"id\":\"%s\"", id_format(&job->bare_id, text));
     put_time(out, "at", job->bare_at_us);
-    buf_printf(out, ",\"entry\":\"%s %s\",\"tenant\":\"%s\",\"attempt\":%d", job->worker->key_list[job->stream], job->entry_id,
-               id_format(&job->tenant, text), retry ? 2 : 1);
+    buf_printf(out, ",\"entry\":\"%s %s\",\"tenant\":\"%s\",\"attempt\":%d", job->worker->key_list[job->stream],
+               job->entry_id, id_format(&job->tenant, text), retry ? 2 : 1);
     put_str(out, "kind", str_of(job->kind_name));
     put_str(out, "queue", str_of(job->queue));
-    if (job->payload.p) put_hex(out, "payload", job->payload);
-    if (retry || r->settle == SETTLE_SNOOZE) buf_printf(out, ",\"in_ms\":%lld", (long long)r->delay_ms);
-    if (running) buf_printf(out, ",\"owner\":\"%s\"", id_format(&job->owner, text));
+    if (job->payload.p)
+        put_hex(out, "payload", job->payload);
+    if (retry || r->settle == SETTLE_SNOOZE)
+        buf_printf(out, ",\"in_ms\":%lld", (long long)r->delay_ms);
+    if (running)
+        buf_printf(out, ",\"owner\":\"%s\"", id_format(&job->owner, text));
     if (!running && (r->settle == SETTLE_FINAL || r->settle == SETTLE_PARK)) {
         put_str(out, "dead", str_of(r->reason));
-        if (r->error) put_str(out, "error", str_of(r->error));
-        if (job->raw.p) put_hex(out, "raw", job->raw);
+        if (r->error)
+            put_str(out, "error", str_of(r->error));
+        if (job->raw.p)
+            put_hex(out, "raw", job->raw);
     } else {
         put_fields(out, job->envelope);
     }
@@ -198,7 +217,8 @@ void bare_json(struct job *const *jobs, size_t n, struct buf *out)
 {
     buf_put_char(out, '[');
     for (size_t i = 0; i < n; i++) {
-        if (i) buf_put_char(out, ',');
+        if (i)
+            buf_put_char(out, ',');
         put_entry(out, jobs[i], false);
     }
     buf_put_char(out, ']');
@@ -210,10 +230,12 @@ void bare_adopted(struct job *const *jobs, size_t n, const struct db_result *row
     static char yes;
     for (int row = 0; row < db_rows(rows); row++) {
         struct id id = db_id(rows, row, 0);
-        if (db_bool(rows, row, 1)) map_put(&adopted, &id, sizeof(id), &yes);
+        if (db_bool(rows, row, 1))
+            map_put(&adopted, &id, sizeof(id), &yes);
     }
     for (size_t i = 0; i < n; i++) {
-        bool hit = map_remove(&adopted, &jobs[i]->bare_id, sizeof(struct id)) != NULL; /* of two deliveries in one batch one counts */
+        bool hit = map_remove(&adopted, &jobs[i]->bare_id, sizeof(struct id)) !=
+                   NULL; /* of two deliveries in one batch one counts */
         jobs[i]->settled = hit ? SETTLED_HIT : SETTLED_WITHDRAWN;
     }
     map_free(&adopted);
@@ -223,7 +245,8 @@ static void on_acked(void *arg, enum err err, int64_t count, const struct err_in
 {
     (void)arg, (void)count;
     /* A lost XACK leaves the entry pending; it comes back idle, and its log key or row stands. */
-    if (err != ERR_OK && err != ERR_CANCELED) log_debug("bare.ack", L_ERR(err), L_STR("detail", info ? info->text : NULL));
+    if (err != ERR_OK && err != ERR_CANCELED)
+        log_debug("bare.ack", L_ERR(err), L_STR("detail", info ? info->text : NULL));
 }
 
 void bare_acknowledge(struct worker *w, struct job *const *jobs, size_t n)
@@ -232,24 +255,32 @@ void bare_acknowledge(struct worker *w, struct job *const *jobs, size_t n)
     for (size_t stream = 1; stream < w->n_keys; stream += 2) { /* in: streams stand at the odd places */
         size_t k = 0;
         for (size_t i = 0; i < n; i++)
-            if (jobs[i]->stream == stream && queue_id_parse(str_of(jobs[i]->entry_id), &ids[k]) == ERR_OK) k++;
-        if (k) queue_ack(w->redis, w->key_list[stream], ids, k, on_acked, w);
+            if (jobs[i]->stream == stream && queue_id_parse(str_of(jobs[i]->entry_id), &ids[k]) == ERR_OK)
+                k++;
+        if (k)
+            queue_ack(w->redis, w->key_list[stream], ids, k, on_acked, w);
     }
     mem_free(ids);
 }
 
 void bare_strip(struct job *job)
 {
-    if (!job->raw.p) job->raw = job->payload;
+    if (!job->raw.p)
+        job->raw = job->payload;
     job->payload = (struct str){0};
     job->kind_name = "?";
     job->tenant = ID_ZERO;
     job->envelope = arena_zalloc(&job->arena, sizeof(struct envelope));
-    job->result = (struct job_result){
-        .settle = SETTLE_FINAL, .outcome = OUTCOME_DEAD, .reason = "malformed", .error = "the database refused the entry", .next = PROGRAM_END};
+    job->result = (struct job_result){.settle = SETTLE_FINAL,
+                                      .outcome = OUTCOME_DEAD,
+                                      .reason = "malformed",
+                                      .error = "the database refused the entry",
+                                      .next = PROGRAM_END};
 }
 
-/* ---- slow ones ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- slow ones
+ * ----------------------------------------------------------------------------------------------------------------------------
+ * */
 
 static void on_slow_adopted(void *arg, enum err err, const struct db_result *res, const struct err_info *info)
 {
@@ -265,7 +296,8 @@ static void on_slow_adopted(void *arg, enum err err, const struct db_result *res
         job->bare = false;
         job->claim_no = 1;
         /* Not ours: logged or adopted meanwhile. Settling then hits no row, and nothing of this execution applies. */
-        if (mine) job->queued_at_us = db_time(res, 0, 2);
+        if (mine)
+            job->queued_at_us = db_time(res, 0, 2);
         map_put(&w->held, &job->job_id, sizeof(job->job_id), job);
     }
     worker_kick(w);
@@ -274,10 +306,10 @@ static void on_slow_adopted(void *arg, enum err err, const struct db_result *res
 void bare_watch(struct worker *w)
 {
     int64_t now_ms = clock_mono_ms();
-    LIST_FOR(node, &w->jobs[JOB_RUNNING])
-    {
+    LIST_FOR (node, &w->jobs[JOB_RUNNING]) {
         struct job *job = LIST_OWNER(node, struct job, node);
-        if (!job->bare || job->adopting || now_ms - job->claimed_ms < SLOW_MS || !db_conn_up(w->control)) continue;
+        if (!job->bare || job->adopting || now_ms - job->claimed_ms < SLOW_MS || !db_conn_up(w->control))
+            continue;
         struct buf json = {0};
         job->adopting = true;
         buf_put_char(&json, '[');

@@ -1,12 +1,18 @@
 /* bare: entries of in: streams.
  *
- * Fresh, of a free kind, without ties: executed at once, logged, acknowledged, without a ledger row. All others are adopted: a row is
- * inserted (unless the entry's log key stands or it was adopted before), then the entry is acknowledged. Adopted first: redelivered entries
- * (XAUTOCLAIM: their reader died or was slow), those with a wedding, a unique key, a deadline or a later `at`, unknown kinds, ids ahead of
- * the clock or older than the oldest month. Failed or snoozed at the first attempt: adopted with its outcome. Running for 8 s: adopted as
- * claimed by us, so that nobody else runs it. Malformed or forged (a step of rules): straight to the dead letters, with the raw bytes.
+ * Fresh, of a free kind, without ties: executed at once, logged, acknowledged, without a ledger row. All others are
+ * adopted: a row is
+ * inserted (unless the entry's log key stands or it was adopted before), then the entry is acknowledged. Adopted
+ * first: redelivered entries
+ * (XAUTOCLAIM: their reader died or was slow), those with a wedding, a unique key, a deadline or a later `at`,
+ * unknown kinds, ids ahead of
+ * the clock or older than the oldest month. Failed or snoozed at the first attempt: adopted with its outcome. Running
+ * for 8 s: adopted as
+ * claimed by us, so that nobody else runs it. Malformed or forged (a step of rules): straight to the dead letters,
+ * with the raw bytes.
  *
- * If we die: before the log's COMMIT nothing is known and the entry comes back idle and is adopted; after it the key stands and adoption
+ * If we die: before the log's COMMIT nothing is known and the entry comes back idle and is adopted; after it the key
+ * stands and adoption
  * skips the entry; XACK only ever follows a COMMIT. */
 #ifndef WORKERS_BARE_H
 #define WORKERS_BARE_H

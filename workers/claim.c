@@ -35,10 +35,12 @@ void claim_add(struct claimer *c, size_t stream, const struct queue_entry *e)
     struct err_info info;
     int32_t claim_no;
     struct entry entry = {.stream = stream, .id = e->id};
-    if (e->deleted) entry.unreadable = true;
+    if (e->deleted)
+        entry.unreadable = true;
     else if (queue_reply_job(e, &entry.job, &claim_no, &info) != ERR_OK) {
         /* Only the leader writes here; what is no job id refers to no row: the ledger has every accepted job. */
-        log_warn("claim.malformed", L_STR("stream", c->w->key_list[stream]), L_BYTES("entry", e->id_text.p, e->id_text.n), L_STR("detail", info.text));
+        log_warn("claim.malformed", L_STR("stream", c->w->key_list[stream]),
+                 L_BYTES("entry", e->id_text.p, e->id_text.n), L_STR("detail", info.text));
         entry.unreadable = true;
     }
     if (c->n == c->cap) {
@@ -116,7 +118,8 @@ static void make_job(struct worker *w, const struct store_claimed *row)
 static void on_acked(void *arg, enum err err, int64_t count, const struct err_info *info)
 {
     (void)arg, (void)count;
-    if (err != ERR_OK && err != ERR_CANCELED) log_debug("claim.ack", L_ERR(err), L_STR("detail", info ? info->text : NULL));
+    if (err != ERR_OK && err != ERR_CANCELED)
+        log_debug("claim.ack", L_ERR(err), L_STR("detail", info ? info->text : NULL));
 }
 
 static void acknowledge(struct claimer *c)
@@ -126,9 +129,11 @@ static void acknowledge(struct claimer *c)
     for (size_t stream = 0; stream < w->n_keys; stream += 2) { /* q: streams stand at the even places */
         size_t n = 0;
         for (size_t i = 0; i < c->n_batch; i++)
-            if (c->entries[i].stream == stream) ids[n++] = c->entries[i].id;
+            if (c->entries[i].stream == stream)
+                ids[n++] = c->entries[i].id;
         /* A lost XACK leaves the entry pending; it comes back idle and is then stale. */
-        if (n) queue_ack(w->redis, w->key_list[stream], ids, n, on_acked, NULL);
+        if (n)
+            queue_ack(w->redis, w->key_list[stream], ids, n, on_acked, NULL);
     }
     mem_free(ids);
 }
@@ -146,7 +151,8 @@ static void on_claimed(void *arg, enum err err, const struct db_result *res, con
 {
     struct claimer *c = arg;
     c->busy = false;
-    if (err == ERR_CANCELED) return;
+    if (err == ERR_CANCELED)
+        return;
     if (err != ERR_OK) {
         log_warn("claim.failed", L_ERR(err), L_STR("detail", info ? info->text : NULL), L_INT("jobs", c->n_batch));
         c->again = true;
@@ -170,9 +176,11 @@ static void ask(struct claimer *c)
     struct id *held = ids + c->n_batch;
     size_t n = 0, n_held = 0;
     for (size_t i = 0; i < c->n_batch; i++) {
-        if (c->entries[i].unreadable) continue;
+        if (c->entries[i].unreadable)
+            continue;
         ids[n++] = c->entries[i].job;
-        if (map_get(&w->held, &c->entries[i].job, sizeof(struct id))) held[n_held++] = c->entries[i].job;
+        if (map_get(&w->held, &c->entries[i].job, sizeof(struct id)))
+            held[n_held++] = c->entries[i].job;
     }
     if (n) {
         c->busy = true;
@@ -188,13 +196,15 @@ void claim_kick(struct claimer *c)
 {
     struct worker *w = c->w;
     bool allowed = worker_reads(w) || (c->again && w->phase == WORKER_DRAINING);
-    if (c->busy || c->n == 0 || timer_active(c->timer) || !allowed) return;
+    if (c->busy || c->n == 0 || timer_active(c->timer) || !allowed)
+        return;
     if (!db_conn_up(w->control)) {
         timer_start(c->timer, AGAIN_MS, 0);
         return;
     }
     /* A repeated question is about the same ids. */
-    if (c->n_batch == 0) c->n_batch = c->n < (size_t)w->settings->batch ? c->n : (size_t)w->settings->batch;
+    if (c->n_batch == 0)
+        c->n_batch = c->n < (size_t)w->settings->batch ? c->n : (size_t)w->settings->batch;
     ask(c);
 }
 
@@ -214,7 +224,8 @@ struct claimer *claim_new(struct worker *w)
 
 void claim_free(struct claimer *c)
 {
-    if (!c) return;
+    if (!c)
+        return;
     timer_free(c->timer);
     mem_free(c->entries);
     mem_free(c);

@@ -15,8 +15,8 @@
 #include "workers/action.h"
 #include "workers/worker.h"
 
-#define SECOND_LOOK_MS 2000        /* design, invariant 5 */
-#define UNKNOWN_SNOOZE_MS 600000   /* a kind that a newer release knows: rolling deploys take minutes */
+#define SECOND_LOOK_MS 2000      /* design, invariant 5 */
+#define UNKNOWN_SNOOZE_MS 600000 /* a kind that a newer release knows: rolling deploys take minutes */
 #define UNKNOWN_PATIENCE_MS 86400000
 
 void exec_context(struct job *job, struct str facts, const json_t *run)
@@ -24,7 +24,8 @@ void exec_context(struct job *job, struct str facts, const json_t *run)
     char id[ID_TEXT_SIZE];
     job->context = context_new(facts);
     const json_t *event = json_object_get(run, "event");
-    if (event) context_set_event(job->context, event, NULL, NULL);
+    if (event)
+        context_set_event(job->context, event, NULL, NULL);
     json_t *steps = json_object_get(run, "steps");
     json_object_set_new(job->context, "steps", steps ? json_incref(steps) : json_object());
     const char *name = job->rule ? job->rule->rule->name : "";
@@ -32,7 +33,8 @@ void exec_context(struct job *job, struct str facts, const json_t *run)
     json_object_set_new(job->context, "run", json_pack("{s:s}", "id", id_format(&job->run, id)));
 }
 
-/* ---- endings -------------------------------------------------------------------------------------------------------------- */
+/* ---- endings
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static void finish(struct job *job, struct job_result result)
 {
@@ -44,10 +46,13 @@ static void finish(struct job *job, struct job_result result)
     job->handle = NULL;
     timer_free(job->timer);
     job->timer = NULL;
-    if (job->result.effect != result.effect) json_decref(job->result.effect);
-    if (job->result.output != result.output) json_decref(job->result.output);
+    if (job->result.effect != result.effect)
+        json_decref(job->result.effect);
+    if (job->result.output != result.output)
+        json_decref(job->result.output);
     job->result = result;
-    if (job->crashes >= 2) w->alone = false;
+    if (job->crashes >= 2)
+        w->alone = false;
     job_move(job, JOB_EXECUTED);
     worker_kick(w);
 }
@@ -61,12 +66,17 @@ static const char *copy(struct job *job, const char *text)
 static void follow(struct job *job, struct job_result *result, int next)
 {
     result->next = next;
-    if (job->step && next == PROGRAM_END) result->run_state = "succeeded";
+    if (job->step && next == PROGRAM_END)
+        result->run_state = "succeeded";
 }
 
 void exec_success(struct job *job, json_t *output, int next)
 {
-    struct job_result result = {.settle = SETTLE_FINAL, .outcome = OUTCOME_DONE, .output = output, .effect = job->result.effect, .next = PROGRAM_END};
+    struct job_result result = {.settle = SETTLE_FINAL,
+                                .outcome = OUTCOME_DONE,
+                                .output = output,
+                                .effect = job->result.effect,
+                                .next = PROGRAM_END};
     follow(job, &result, next);
     if (job->step && job->step->type == ACTION_STOP) {
         const char *reason = json_string_value(json_object_get(job->step->params, "reason"));
@@ -77,7 +87,11 @@ void exec_success(struct job *job, json_t *output, int next)
 
 void exec_dead(struct job *job, const char *reason, const char *error)
 {
-    struct job_result result = {.settle = SETTLE_FINAL, .outcome = OUTCOME_DEAD, .reason = copy(job, reason), .error = copy(job, error), .next = PROGRAM_END};
+    struct job_result result = {.settle = SETTLE_FINAL,
+                                .outcome = OUTCOME_DEAD,
+                                .reason = copy(job, reason),
+                                .error = copy(job, error),
+                                .next = PROGRAM_END};
     if (job->step) {
         result.failed_step = true;
         result.output = json_pack("{s:b,s:s}", "failed", 1, "reason", reason);
@@ -91,7 +105,8 @@ void exec_dead(struct job *job, const char *reason, const char *error)
         result.run_state = "failed";
         result.run_reason = result.reason;
     }
-    log_warn("job.dead", L_ID("job", &job->job_id), L_STR("kind", job->kind_name), L_STR("reason", reason), L_STR("error", error), L_INT("attempt", job->attempt));
+    log_warn("job.dead", L_ID("job", &job->job_id), L_STR("kind", job->kind_name), L_STR("reason", reason),
+             L_STR("error", error), L_INT("attempt", job->attempt));
     finish(job, result);
 }
 
@@ -109,13 +124,15 @@ void exec_retry(struct job *job, const char *reason, const char *error, int64_t 
                                 .reason = copy(job, reason),
                                 .error = copy(job, error),
                                 .next = PROGRAM_END};
-    log_info("job.retry", L_ID("job", &job->job_id), L_STR("kind", job->kind_name), L_STR("reason", reason), L_INT("attempt", job->attempt), L_MS("delay", result.delay_ms));
+    log_info("job.retry", L_ID("job", &job->job_id), L_STR("kind", job->kind_name), L_STR("reason", reason),
+             L_INT("attempt", job->attempt), L_MS("delay", result.delay_ms));
     finish(job, result);
 }
 
 void exec_end(struct job *job, enum outcome outcome, const char *reason)
 {
-    struct job_result result = {.settle = SETTLE_FINAL, .outcome = outcome, .reason = copy(job, reason), .next = PROGRAM_END};
+    struct job_result result = {
+        .settle = SETTLE_FINAL, .outcome = outcome, .reason = copy(job, reason), .next = PROGRAM_END};
     if (!id_is_zero(&job->run)) {
         result.run_state = outcome_word(outcome);
         result.run_reason = result.reason;
@@ -125,14 +142,20 @@ void exec_end(struct job *job, enum outcome outcome, const char *reason)
 
 void exec_snooze(struct job *job, int64_t delay_ms, const char *reason)
 {
-    finish(job, (struct job_result){
-                    .settle = SETTLE_SNOOZE, .outcome = OUTCOME_SNOOZED, .delay_ms = delay_ms, .reason = copy(job, reason), .next = PROGRAM_END});
+    finish(job, (struct job_result){.settle = SETTLE_SNOOZE,
+                                    .outcome = OUTCOME_SNOOZED,
+                                    .delay_ms = delay_ms,
+                                    .reason = copy(job, reason),
+                                    .next = PROGRAM_END});
 }
 
 static void park(struct job *job, const char *reason, const char *error)
 {
-    finish(job, (struct job_result){
-                    .settle = SETTLE_PARK, .outcome = OUTCOME_PARKED, .reason = copy(job, reason), .error = copy(job, error), .next = PROGRAM_END});
+    finish(job, (struct job_result){.settle = SETTLE_PARK,
+                                    .outcome = OUTCOME_PARKED,
+                                    .reason = copy(job, reason),
+                                    .error = copy(job, error),
+                                    .next = PROGRAM_END});
 }
 
 void exec_release(struct job *job)
@@ -148,20 +171,26 @@ void exec_outbound(struct job *job, const struct outbound_result *r, int next)
     case OUTBOUND_REFUSED: exec_dead(job, r->blocked ? "blocked" : "permanent", r->error); return;
     case OUTBOUND_TRY_LATER: exec_retry(job, "try_later", r->error, r->retry_after_ms); return;
     case OUTBOUND_UNKNOWN:
-        if (job->kind && job->kind->ask_unknown) park(job, "unknown_outcome", r->error);
-        else exec_retry(job, "unknown", r->error, 0);
+        if (job->kind && job->kind->ask_unknown)
+            park(job, "unknown_outcome", r->error);
+        else
+            exec_retry(job, "unknown", r->error, 0);
         return;
     }
 }
 
-/* ---- start ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- start
+ * ----------------------------------------------------------------------------------------------------------------------
+ * */
 
 static void on_timeout(void *arg)
 {
     struct job *job = arg;
     struct worker *w = job->worker;
-    if (job->handle) outbound_cancel(w->outbound, job->handle); /* its callback tells what that means */
-    else exec_retry(job, "timeout", "the job's time limit passed", 0);
+    if (job->handle)
+        outbound_cancel(w->outbound, job->handle); /* its callback tells what that means */
+    else
+        exec_retry(job, "timeout", "the job's time limit passed", 0);
 }
 
 static void act(struct job *job)
@@ -182,9 +211,12 @@ static void end_by(struct job *job, const char *verdict)
 {
     const char *colon = strchr(verdict, ':');
     const char *reason = colon ? colon + 1 : verdict;
-    if (strncmp(verdict, "superseded", 10) == 0) exec_end(job, OUTCOME_SUPERSEDED, reason);
-    else if (strncmp(verdict, "skipped", 7) == 0) exec_end(job, OUTCOME_SKIPPED, reason);
-    else exec_end(job, OUTCOME_CANCELLED, reason);
+    if (strncmp(verdict, "superseded", 10) == 0)
+        exec_end(job, OUTCOME_SUPERSEDED, reason);
+    else if (strncmp(verdict, "skipped", 7) == 0)
+        exec_end(job, OUTCOME_SKIPPED, reason);
+    else
+        exec_end(job, OUTCOME_CANCELLED, reason);
 }
 
 static void on_recheck(void *arg, enum err err, const struct db_result *res, const struct err_info *info)
@@ -196,16 +228,20 @@ static void on_recheck(void *arg, enum err err, const struct db_result *res, con
         return;
     }
     struct str verdict = db_text(res, 0, 1);
-    if (str_is(verdict, "lost_lease")) exec_release(job); /* settling hits no row and drops it */
-    else if (!str_is(verdict, "run")) end_by(job, arena_strndup(&job->arena, verdict.p, verdict.n));
-    else act(job);
+    if (str_is(verdict, "lost_lease"))
+        exec_release(job); /* settling hits no row and drops it */
+    else if (!str_is(verdict, "run"))
+        end_by(job, arena_strndup(&job->arena, verdict.p, verdict.n));
+    else
+        act(job);
 }
 
 static bool exit_wanted(struct job *job)
 {
     struct logic_change changes[CONTEXT_CHANGES_MAX];
     struct logic_env env;
-    if (!job->step || !job->rule->rule->settings.exit_when) return false;
+    if (!job->step || !job->rule->rule->settings.exit_when)
+        return false;
     context_env(job->context, job->now_us, changes, &env);
     logic_facts_set(job->rule->facts, job->context, &env);
     bool wanted = logic_eval(job->rule->rule->settings.exit_when, job->rule->facts, NULL) == LOGIC_TRUE;
@@ -215,15 +251,18 @@ static bool exit_wanted(struct job *job)
 
 static void unknown_kind(struct job *job)
 {
-    if ((job->now_us - job->due_at_us) / 1000 > UNKNOWN_PATIENCE_MS) exec_dead(job, "unknown_kind", "no worker knew this kind for a day");
-    else exec_snooze(job, UNKNOWN_SNOOZE_MS, "unknown_kind");
+    if ((job->now_us - job->due_at_us) / 1000 > UNKNOWN_PATIENCE_MS)
+        exec_dead(job, "unknown_kind", "no worker knew this kind for a day");
+    else
+        exec_snooze(job, UNKNOWN_SNOOZE_MS, "unknown_kind");
 }
 
 void exec_start(struct job *job)
 {
     struct worker *w = job->worker;
     job_move(job, JOB_RUNNING);
-    if (job->crashes >= 2) w->alone = true;
+    if (job->crashes >= 2)
+        w->alone = true;
     if (strcmp(job->verdict, "run") != 0) {
         end_by(job, job->verdict);
     } else if (!job->kind) {
@@ -246,5 +285,6 @@ void exec_start(struct job *job)
 
 void exec_cancel(struct job *job)
 {
-    if (job->handle) outbound_cancel(job->worker->outbound, job->handle);
+    if (job->handle)
+        outbound_cancel(job->worker->outbound, job->handle);
 }

@@ -1,9 +1,12 @@
 /* exec: executing a job, from its claim to its result.
  *
- * Happy path: exec_start looks at the verdict, finds kind and step, takes the second look when the claim is older than 2 s, starts the
+ * Happy path: exec_start looks at the verdict, finds kind and step, takes the second look when the claim is older
+ * than 2 s, starts the
  * action; the action calls exactly one of the exec_… endings; the job moves to EXECUTED with its result.
- * Failures: fenced (ends with what the claim said), unknown kind (snoozed for 10 minutes, dead after a day of that), time-out (the action is
- * cancelled; what it means depends on whether anything was sent), lost worker (nothing here: the row is swept or claimed again). */
+ * Failures: fenced (ends with what the claim said), unknown kind (snoozed for 10 minutes, dead after a day of that),
+ * time-out (the action is
+ * cancelled; what it means depends on whether anything was sent), lost worker (nothing here: the row is swept or
+ * claimed again). */
 #ifndef WORKERS_EXEC_H
 #define WORKERS_EXEC_H
 

@@ -36,7 +36,8 @@ void job_free(struct job *job)
     struct worker *w = job->worker;
     list_remove(&job->node);
     w->n_jobs[job->state]--;
-    if (map_get(&w->held, &job->job_id, sizeof(job->job_id)) == job) map_remove(&w->held, &job->job_id, sizeof(job->job_id));
+    if (map_get(&w->held, &job->job_id, sizeof(job->job_id)) == job)
+        map_remove(&w->held, &job->job_id, sizeof(job->job_id));
     timer_free(job->timer);
     rules_put(job->rule);
     json_decref(job->context);

@@ -1,4 +1,5 @@
-/* job: one attempt of one unit of work in this process. What it is doing is the list it is on; job_move is the only mover.
+/* job: one attempt of one unit of work in this process. What it is doing is the list it is on; job_move is the only
+ * mover.
  *
  *   READY ──slot──► RUNNING ──result──► EXECUTED ──batch──► SETTLING ──COMMIT──► freed
  *     │                                    ▲                    │
@@ -48,12 +49,12 @@ struct job_result {
     enum job_settle settle;
     enum outcome outcome;
     int64_t delay_ms;
-    const char *reason; /* a short word, in the arena or static; NULL: none */
-    const char *error;  /* for people, in the arena; NULL: none */
-    json_t *effect;     /* applied in the settling transaction; NULL: none */
-    json_t *output;     /* becomes steps.<id> of the run; NULL: none */
-    int next;           /* step that follows, or PROGRAM_END */
-    bool failed_step;   /* the run counts a failed step */
+    const char *reason;    /* a short word, in the arena or static; NULL: none */
+    const char *error;     /* for people, in the arena; NULL: none */
+    json_t *effect;        /* applied in the settling transaction; NULL: none */
+    json_t *output;        /* becomes steps.<id> of the run; NULL: none */
+    int next;              /* step that follows, or PROGRAM_END */
+    bool failed_step;      /* the run counts a failed step */
     const char *run_state; /* the run ends so; NULL: it goes on with `next` */
     const char *run_reason;
 };
@@ -84,25 +85,25 @@ struct job {
     const struct step *step;
     json_t *context;
 
-    bool bare;               /* runs without a row */
+    bool bare;                       /* runs without a row */
     const struct envelope *envelope; /* bare: the entry's fields */
-    struct str raw;          /* bare and unreadable: the entry's fields as a MessagePack array of binary values */
-    bool adopting;           /* bare, and its adoption as claimed by us is under way */
-    bool given_up;           /* bare: adopted or logged by another meanwhile; its result is dropped */
-    bool has_bare_key;       /* the log row carries the entry's key */
+    struct str raw;    /* bare and unreadable: the entry's fields as a MessagePack array of binary values */
+    bool adopting;     /* bare, and its adoption as claimed by us is under way */
+    bool given_up;     /* bare: adopted or logged by another meanwhile; its result is dropped */
+    bool has_bare_key; /* the log row carries the entry's key */
     struct id bare_id;
     int64_t bare_at_us;
-    size_t stream;           /* bare: index of the in: stream */
+    size_t stream; /* bare: index of the in: stream */
     char entry_id[48];
 
-    int64_t claimed_ms;  /* machine time, monotonic */
-    int64_t started_us;  /* machine time, monotonic */
+    int64_t claimed_ms; /* machine time, monotonic */
+    int64_t started_us; /* machine time, monotonic */
     int64_t duration_us;
     enum job_settled settled; /* what the settling transaction said */
     const char *settled_text;
     int64_t settle_after_ms; /* not before: a tenant's row was locked */
-    bool acted;          /* something may have left our database */
-    void *handle;        /* outbound request */
+    bool acted;              /* something may have left our database */
+    void *handle;            /* outbound request */
     void *timer;
     struct job_result result;
 };

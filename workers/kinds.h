@@ -1,4 +1,5 @@
-/* kinds: the registered kinds of jobs, read at start and again with every beat. Rows are updated in place and never freed, so that
+/* kinds: the registered kinds of jobs, read at start and again with every beat. Rows are updated in place and never
+ * freed, so that
  * jobs may hold them. */
 #ifndef WORKERS_KINDS_H
 #define WORKERS_KINDS_H

@@ -42,15 +42,18 @@ static void on_commit(void *arg, enum err err, const struct db_result *res, cons
 
 static enum lane_class class_of(const struct job *job)
 {
-    if (job->bare) return job->result.settle == SETTLE_FINAL && job->result.outcome == OUTCOME_DONE ? CLASS_BARE : CLASS_ADOPT;
+    if (job->bare)
+        return job->result.settle == SETTLE_FINAL && job->result.outcome == OUTCOME_DONE ? CLASS_BARE : CLASS_ADOPT;
     return job->result.effect ? CLASS_EFFECT : CLASS_PLAIN;
 }
 
-/* ---- giving jobs back ------------------------------------------------------------------------------------------------------- */
+/* ---- giving jobs back
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void requeue(struct lane *l)
 {
-    for (size_t i = l->n; i-- > 0;) job_move(l->jobs[i], JOB_EXECUTED);
+    for (size_t i = l->n; i-- > 0;)
+        job_move(l->jobs[i], JOB_EXECUTED);
     l->n = 0;
     l->busy = false;
 }
@@ -58,7 +61,8 @@ static void requeue(struct lane *l)
 static void again(struct lane *l, int64_t after_ms)
 {
     requeue(l);
-    if (l->closing) return;
+    if (l->closing)
+        return;
     timer_start(l->again, after_ms, 0);
 }
 
@@ -67,18 +71,21 @@ static void on_rollback(void *arg, enum err err, const struct db_result *res, co
     struct lane *l = arg;
     (void)res, (void)info;
     /* A connection whose transaction state is not known is not used again. */
-    if (err != ERR_OK && err != ERR_CONN_LOST && err != ERR_CANCELED) db_conn_drop(l->conn);
+    if (err != ERR_OK && err != ERR_CONN_LOST && err != ERR_CANCELED)
+        db_conn_drop(l->conn);
     again(l, err == ERR_OK ? 0 : AGAIN_MS);
 }
 
-/* The transaction failed as a whole; nothing of it happened (but for a COMMIT whose reply was lost, which the repetition finds out). */
+/* The transaction failed as a whole; nothing of it happened (but for a COMMIT whose reply was lost, which the
+ * repetition finds out). */
 static void fail(struct lane *l, enum err err, const struct err_info *info, const char *where)
 {
     if (err == ERR_CANCELED) {
         requeue(l);
         return;
     }
-    log_warn("settle.failed", L_STR("where", where), L_ERR(err), L_STR("detail", info ? info->text : NULL), L_INT("jobs", l->n));
+    log_warn("settle.failed", L_STR("where", where), L_ERR(err), L_STR("detail", info ? info->text : NULL),
+             L_INT("jobs", l->n));
     if (err == ERR_CONN_LOST || err == ERR_TIMEOUT) {
         again(l, AGAIN_MS);
         return;
@@ -93,21 +100,26 @@ static void log_failed(struct lane *l, enum err err, const struct err_info *info
         log_info("settle.staging", L_STR("why", "this role may not COPY into the log (no BYPASSRLS)"));
     }
     if (l->staged && err == ERR_DB_DATA) {
-        if (l->n > 1) l->limit = l->n / 2;
-        else l->quarantine = true;
+        if (l->n > 1)
+            l->limit = l->n / 2;
+        else
+            l->quarantine = true;
     }
     l->staged = true;
     fail(l, err, info, "log");
 }
 
-/* ---- after COMMIT ----------------------------------------------------------------------------------------------------------------- */
+/* ---- after COMMIT
+ * -----------------------------------------------------------------------------------------------------------------
+ * */
 
 static void finish_job(struct lane *l, struct job *job)
 {
     struct worker *w = l->w;
     switch (job->settled) {
     case SETTLED_HIT:
-        if (job->result.next != PROGRAM_END || job->result.effect || !id_is_zero(&job->wedding)) w->wake_wanted = true;
+        if (job->result.next != PROGRAM_END || job->result.effect || !id_is_zero(&job->wedding))
+            w->wake_wanted = true;
         job_free(job);
         return;
     case SETTLED_LOST:
@@ -126,13 +138,16 @@ static void finish_job(struct lane *l, struct job *job)
 static void finish_batch(struct lane *l)
 {
     size_t n = l->n;
-    if (l->class == CLASS_BARE || l->class == CLASS_ADOPT) bare_acknowledge(l->w, l->jobs, n);
+    if (l->class == CLASS_BARE || l->class == CLASS_ADOPT)
+        bare_acknowledge(l->w, l->jobs, n);
     l->n = 0;
-    for (size_t i = 0; i < n; i++) finish_job(l, l->jobs[i]);
+    for (size_t i = 0; i < n; i++)
+        finish_job(l, l->jobs[i]);
     l->busy = false;
     l->staged = false;
     l->quarantine = false;
-    if (l->limit < (size_t)l->w->settings->batch) l->limit *= 2;
+    if (l->limit < (size_t)l->w->settings->batch)
+        l->limit *= 2;
     worker_kick(l->w);
 }
 
@@ -155,23 +170,30 @@ static void on_commit(void *arg, enum err err, const struct db_result *res, cons
     finish_batch(l);
 }
 
-/* ---- the log -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the log
+ * --------------------------------------------------------------------------------------------------------------------------
+ * */
 
 static void on_merged(void *arg, enum err err, const struct db_result *res, const struct err_info *info)
 {
     struct lane *l = arg;
     (void)res;
-    if (err != ERR_OK) log_failed(l, err, info);
-    else commit(l);
+    if (err != ERR_OK)
+        log_failed(l, err, info);
+    else
+        commit(l);
 }
 
 static void on_copied(void *arg, enum err err, const struct db_result *res, const struct err_info *info)
 {
     struct lane *l = arg;
     (void)res;
-    if (err != ERR_OK) log_failed(l, err, info);
-    else if (l->staged) store_log_merge(l->conn, &l->batch_id, on_merged, l);
-    else commit(l);
+    if (err != ERR_OK)
+        log_failed(l, err, info);
+    else if (l->staged)
+        store_log_merge(l->conn, &l->batch_id, on_merged, l);
+    else
+        commit(l);
 }
 
 static int by_key(const void *a, const void *b)
@@ -184,26 +206,33 @@ static void write_log(struct lane *l)
     struct store_log *rows = mem_alloc((l->n + 1) * sizeof(*rows));
     size_t n = 0;
     for (size_t i = 0; i < l->n; i++)
-        if (settle_log(l->jobs[i], &rows[n])) n++;
+        if (settle_log(l->jobs[i], &rows[n]))
+            n++;
     l->staged |= l->w->no_copy;
     if (n && l->quarantine) {
         store_log_quarantine(l->conn, &rows[0], "value refused by the log", on_merged, l);
     } else if (n) {
         qsort(rows, n, sizeof(*rows), by_key);
-        if (l->staged) id_new(&l->batch_id);
+        if (l->staged)
+            id_new(&l->batch_id);
         buf_reset(&l->copy);
         db_copy_begin(&l->copy);
-        for (size_t i = 0; i < n; i++) store_log_row(&l->copy, &rows[i], l->staged ? &l->batch_id : NULL);
+        for (size_t i = 0; i < n; i++)
+            store_log_row(&l->copy, &rows[i], l->staged ? &l->batch_id : NULL);
         db_copy_end(&l->copy);
-        if (l->staged) store_log_stage(l->conn, &l->copy, on_copied, l);
-        else store_log_copy(l->conn, &l->copy, on_copied, l);
+        if (l->staged)
+            store_log_stage(l->conn, &l->copy, on_copied, l);
+        else
+            store_log_copy(l->conn, &l->copy, on_copied, l);
     } else {
         commit(l);
     }
     mem_free(rows);
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- rows
+ * ------------------------------------------------------------------------------------------------------------------------------
+ * */
 
 static void on_settled(void *arg, enum err err, const struct db_result *res, const struct err_info *info)
 {
@@ -211,14 +240,19 @@ static void on_settled(void *arg, enum err err, const struct db_result *res, con
     if (err != ERR_OK) {
         bool refused = err != ERR_CONN_LOST && err != ERR_TIMEOUT && err != ERR_DB_LOCK && err != ERR_CANCELED;
         /* A value of the batch is refused: halves, down to the one job, which goes without it. */
-        if (refused && l->n > 1) l->limit = l->n / 2;
-        else if (refused && l->class == CLASS_ADOPT) bare_strip(l->jobs[0]);
-        else if (refused) settle_strip(l->jobs[0]);
+        if (refused && l->n > 1)
+            l->limit = l->n / 2;
+        else if (refused && l->class == CLASS_ADOPT)
+            bare_strip(l->jobs[0]);
+        else if (refused)
+            settle_strip(l->jobs[0]);
         fail(l, err, info, "settle");
         return;
     }
-    if (l->class == CLASS_ADOPT) bare_adopted(l->jobs, l->n, res);
-    else settle_results(l->jobs, l->n, res);
+    if (l->class == CLASS_ADOPT)
+        bare_adopted(l->jobs, l->n, res);
+    else
+        settle_results(l->jobs, l->n, res);
     write_log(l);
 }
 
@@ -243,7 +277,8 @@ static void begin(struct lane *l)
         store_adopt(l->conn, (struct str){json.data, json.len}, on_settled, l);
         break;
     case CLASS_BARE:
-        for (size_t i = 0; i < l->n; i++) l->jobs[i]->settled = SETTLED_HIT;
+        for (size_t i = 0; i < l->n; i++)
+            l->jobs[i]->settled = SETTLED_HIT;
         write_log(l);
         break;
     }
@@ -255,13 +290,16 @@ static void collect(struct lane *l)
 {
     struct worker *w = l->w;
     int64_t now_ms = loop_now_ms(w->loop);
-    LIST_FOR_SAFE(node, &w->jobs[JOB_EXECUTED])
-    {
+    LIST_FOR_SAFE (node, &w->jobs[JOB_EXECUTED]) {
         struct job *job = LIST_OWNER(node, struct job, node);
-        if (l->n == l->limit) break;
-        if (job->adopting || job->settle_after_ms > now_ms) continue;
-        if (l->n == 0) l->class = class_of(job);
-        else if (class_of(job) != l->class || !id_eq(&job->owner, &l->jobs[0]->owner)) continue;
+        if (l->n == l->limit)
+            break;
+        if (job->adopting || job->settle_after_ms > now_ms)
+            continue;
+        if (l->n == 0)
+            l->class = class_of(job);
+        else if (class_of(job) != l->class || !id_eq(&job->owner, &l->jobs[0]->owner))
+            continue;
         l->jobs[l->n++] = job;
         job_move(job, JOB_SETTLING);
     }
@@ -270,22 +308,27 @@ static void collect(struct lane *l)
 static bool other_lane_works(const struct lane *l)
 {
     for (int i = 0; i < WORKER_LANES; i++)
-        if (l->w->lanes[i] != l && l->w->lanes[i] && l->w->lanes[i]->busy) return true;
+        if (l->w->lanes[i] != l && l->w->lanes[i] && l->w->lanes[i]->busy)
+            return true;
     return false;
 }
 
 void lane_kick(struct lane *l)
 {
     struct worker *w = l->w;
-    if (l->busy || l->closing || timer_active(l->again) || w->n_jobs[JOB_EXECUTED] == 0) return;
-    if (other_lane_works(l) && w->n_jobs[JOB_EXECUTED] < (size_t)w->settings->batch / 2) return;
+    if (l->busy || l->closing || timer_active(l->again) || w->n_jobs[JOB_EXECUTED] == 0)
+        return;
+    if (other_lane_works(l) && w->n_jobs[JOB_EXECUTED] < (size_t)w->settings->batch / 2)
+        return;
     if (!db_conn_up(l->conn)) {
         timer_start(l->again, AGAIN_MS, 0);
         return;
     }
     collect(l);
-    if (l->n) begin(l);
-    else timer_start(l->again, AGAIN_MS, 0); /* what there is waits for a lock or an adoption */
+    if (l->n)
+        begin(l);
+    else
+        timer_start(l->again, AGAIN_MS, 0); /* what there is waits for a lock or an adoption */
 }
 
 bool lane_idle(const struct lane *l)
@@ -321,7 +364,8 @@ void lane_close(struct lane *l, void (*closed)(void *arg), void *arg)
 
 void lane_free(struct lane *l)
 {
-    if (!l) return;
+    if (!l)
+        return;
     timer_free(l->again);
     buf_free(&l->copy);
     mem_free(l->jobs);

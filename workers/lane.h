@@ -4,11 +4,16 @@
  * Bare, done:    BEGIN → COPY of the log → COMMIT → XACK
  * Bare, other:   BEGIN → adopt_entries → COPY of the first attempts' log → COMMIT → XACK
  *
- * Two lanes overlap. While one works the other waits for half a batch, which is group commit by itself. Jobs with effects go in batches of
- * their own. Failures: the log refuses the COPY (a key that stands, a missing month, no BYPASSRLS): the whole transaction again through
- * staging, which takes what is new; a value is refused: halves, down to the one job, which goes without it; the reply to COMMIT is
- * lost: the same batch again, through staging: what had committed hits no row and logs nothing twice. If we die at any point before COMMIT,
- * nothing of the batch happened and the rows are claimed again; after COMMIT and before XACK the entry comes back and is stale. */
+ * Two lanes overlap. While one works the other waits for half a batch, which is group commit by itself. Jobs with
+ * effects go in batches of
+ * their own. Failures: the log refuses the COPY (a key that stands, a missing month, no BYPASSRLS): the whole
+ * transaction again through
+ * staging, which takes what is new; a value is refused: halves, down to the one job, which goes without it; the reply
+ * to COMMIT is
+ * lost: the same batch again, through staging: what had committed hits no row and logs nothing twice. If we die at
+ * any point before COMMIT,
+ * nothing of the batch happened and the rows are claimed again; after COMMIT and before XACK the entry comes back and
+ * is stale. */
 #ifndef WORKERS_LANE_H
 #define WORKERS_LANE_H
 

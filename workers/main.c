@@ -16,8 +16,10 @@ static void on_signal(void *arg, int signo)
 {
     struct process *p = arg;
     log_info("worker.signal", L_INT("signal", signo));
-    if (p->signals++ == 0) worker_drain(p->worker);
-    else worker_immediate(p->worker);
+    if (p->signals++ == 0)
+        worker_drain(p->worker);
+    else
+        worker_immediate(p->worker);
 }
 
 int main(int argc, char **argv)
@@ -26,7 +28,8 @@ int main(int argc, char **argv)
     struct process program = {0};
     struct err_info info;
     int code = settings_start(&settings_worker, &settings, argc, argv);
-    if (code >= 0) return code;
+    if (code >= 0)
+        return code;
     die_init(settings.common.environment == SETTINGS_DEVELOPMENT);
     struct loop *loop = loop_new();
     program.worker = worker_new(loop, &settings, &info);

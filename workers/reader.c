@@ -34,8 +34,10 @@ static void on_read(void *arg, enum err err, const struct queue_entries *entries
 static void take(struct reader *r, size_t stream, const struct queue_entry *e, bool idle)
 {
     struct worker *w = r->w;
-    if (stream % 2 == 0) claim_add(w->claimer, stream, e);
-    else bare_add(w, stream, e, idle);
+    if (stream % 2 == 0)
+        claim_add(w->claimer, stream, e);
+    else
+        bare_add(w, stream, e, idle);
 }
 
 static void ensured(void *arg, enum err err, const struct err_info *info)
@@ -55,7 +57,8 @@ static bool next_hot(struct reader *r, size_t *stream)
 {
     for (size_t i = 0; i < r->w->n_keys; i++) {
         *stream = (r->turn + i) % r->w->n_keys;
-        if (r->hot[*stream]) return true;
+        if (r->hot[*stream])
+            return true;
     }
     return false;
 }
@@ -63,7 +66,8 @@ static bool next_hot(struct reader *r, size_t *stream)
 static void read_streams(struct reader *r, size_t room)
 {
     struct worker *w = r->w;
-    struct queue_read q = {.keys = w->key_list, .n_keys = w->n_keys, .consumer = w->id_text, .count = 1, .block_ms = BLOCK_MS};
+    struct queue_read q = {
+        .keys = w->key_list, .n_keys = w->n_keys, .consumer = w->id_text, .count = 1, .block_ms = BLOCK_MS};
     size_t stream;
     r->reading = w->n_keys;
     r->asked = 1;
@@ -83,7 +87,8 @@ void reader_kick(struct reader *r)
 {
     struct worker *w = r->w;
     size_t room = worker_room(w);
-    if (r->busy || !worker_reads(w) || room == 0 || timer_active(r->again)) return;
+    if (r->busy || !worker_reads(w) || room == 0 || timer_active(r->again))
+        return;
     if (!rconn_up(w->read_conn)) {
         timer_start(r->again, AGAIN_MS, 0);
         return;
@@ -102,7 +107,8 @@ static void on_read(void *arg, enum err err, const struct queue_entries *entries
     struct worker *w = r->w;
     r->busy = false;
     if (err != ERR_OK) {
-        if (err == ERR_REDIS_NOGROUP) w->groups_ready = false;
+        if (err == ERR_REDIS_NOGROUP)
+            w->groups_ready = false;
         if (err != ERR_CANCELED) {
             log_warn("reader.failed", L_ERR(err), L_STR("detail", info ? info->text : NULL));
             timer_start(r->again, AGAIN_MS, 0);
@@ -114,7 +120,8 @@ static void on_read(void *arg, enum err err, const struct queue_entries *entries
         r->hot[stream] = true;
         take(r, stream, &entries->v[i], false);
     }
-    if (r->reading < w->n_keys && entries->n < r->asked) r->hot[r->reading] = false;
+    if (r->reading < w->n_keys && entries->n < r->asked)
+        r->hot[r->reading] = false;
     worker_kick(w);
 }
 
@@ -126,13 +133,17 @@ static void on_idle(void *arg, enum err err, const struct queue_claimed *claimed
     struct worker *w = r->w;
     r->idle_busy = false;
     if (err != ERR_OK) {
-        if (err == ERR_REDIS_NOGROUP) w->groups_ready = false;
-        else if (err != ERR_CANCELED) log_warn("reader.idle", L_ERR(err), L_STR("detail", info ? info->text : NULL));
+        if (err == ERR_REDIS_NOGROUP)
+            w->groups_ready = false;
+        else if (err != ERR_CANCELED)
+            log_warn("reader.idle", L_ERR(err), L_STR("detail", info ? info->text : NULL));
         return;
     }
-    for (size_t i = 0; i < claimed->entries.n; i++) take(r, r->idle_stream, &claimed->entries.v[i], true);
+    for (size_t i = 0; i < claimed->entries.n; i++)
+        take(r, r->idle_stream, &claimed->entries.v[i], true);
     r->idle_cursor = claimed->cursor;
-    if (queue_id_is_zero(&claimed->cursor)) r->idle_stream++;
+    if (queue_id_is_zero(&claimed->cursor))
+        r->idle_stream++;
     worker_kick(w);
     idle_next(r);
 }
@@ -140,7 +151,8 @@ static void on_idle(void *arg, enum err err, const struct queue_claimed *claimed
 static void idle_next(struct reader *r)
 {
     struct worker *w = r->w;
-    if (r->idle_busy || r->idle_stream >= w->n_keys || !worker_reads(w) || !rconn_up(w->redis)) return;
+    if (r->idle_busy || r->idle_stream >= w->n_keys || !worker_reads(w) || !rconn_up(w->redis))
+        return;
     struct queue_claim claim = {.key = w->key_list[r->idle_stream],
                                 .consumer = w->id_text,
                                 .min_idle_ms = IDLE_MIN_MS,
@@ -153,7 +165,8 @@ static void idle_next(struct reader *r)
 static void on_idle_timer(void *arg)
 {
     struct reader *r = arg;
-    if (r->idle_busy || !r->w->groups_ready || r->w->n_jobs[JOB_READY] > IDLE_COUNT) return;
+    if (r->idle_busy || !r->w->groups_ready || r->w->n_jobs[JOB_READY] > IDLE_COUNT)
+        return;
     r->idle_stream = 0;
     r->idle_cursor = (struct queue_id){0};
     idle_next(r);
@@ -177,7 +190,8 @@ struct reader *reader_new(struct worker *w)
 
 void reader_free(struct reader *r)
 {
-    if (!r) return;
+    if (!r)
+        return;
     timer_free(r->again);
     timer_free(r->idle);
     mem_free(r);

@@ -1,9 +1,13 @@
 /* reader: takes entries from the streams.
  *
- * Idle: one XREADGROUP blocks on all streams with COUNT 1, so that at most one entry per stream exceeds the room. A stream that gave
- * something is hot: hot streams are read by themselves, without blocking, with the free room as COUNT, in turn, until one gives
- * less than was asked. No room: nothing is read until reader_kick. Every 10 s idle entries of others are taken over (XAUTOCLAIM).
- * Failures: connection lost: the connection reconnects, entries that a lost reply delivered stay pending and come back idle; NOGROUP:
+ * Idle: one XREADGROUP blocks on all streams with COUNT 1, so that at most one entry per stream exceeds the room. A
+ * stream that gave
+ * something is hot: hot streams are read by themselves, without blocking, with the free room as COUNT, in turn, until
+ * one gives
+ * less than was asked. No room: nothing is read until reader_kick. Every 10 s idle entries of others are taken over
+ * (XAUTOCLAIM).
+ * Failures: connection lost: the connection reconnects, entries that a lost reply delivered stay pending and come
+ * back idle; NOGROUP:
  * the groups are made again. */
 #ifndef WORKERS_READER_H
 #define WORKERS_READER_H

@@ -17,7 +17,8 @@ static struct rule_ref *compile(struct str definition, struct err_info *info)
     ref->fields = logic_fields_new();
     ref->rule = rule_parse_text(definition, ref->fields, &errors);
     if (!ref->rule) {
-        err_set(info, ERR_INVALID, "rule version refused at \"%s\": %s", errors.items[0].pointer, errors.items[0].message);
+        err_set(info, ERR_INVALID, "rule version refused at \"%s\": %s", errors.items[0].pointer,
+                errors.items[0].message);
         logic_fields_free(ref->fields);
         mem_free(ref);
         ref = NULL;
@@ -28,7 +29,8 @@ static struct rule_ref *compile(struct str definition, struct err_info *info)
     return ref;
 }
 
-struct rule_ref *rules_get(struct rules *r, const struct id *rule, int64_t revision, struct str definition, struct err_info *info)
+struct rule_ref *rules_get(struct rules *r, const struct id *rule, int64_t revision, struct str definition,
+                           struct err_info *info)
 {
     struct version_key key;
     memset(&key, 0, sizeof(key));
@@ -41,8 +43,10 @@ struct rule_ref *rules_get(struct rules *r, const struct id *rule, int64_t revis
             return NULL;
         }
         ref = compile(definition, info);
-        if (!ref) return NULL;
-        if (r->by_version.n >= RULES_MAX) rules_free(r);
+        if (!ref)
+            return NULL;
+        if (r->by_version.n >= RULES_MAX)
+            rules_free(r);
         ref->refs = 1; /* the cache's */
         map_put(&r->by_version, &key, sizeof(key), ref);
     }
@@ -52,7 +56,8 @@ struct rule_ref *rules_get(struct rules *r, const struct id *rule, int64_t revis
 
 void rules_put(struct rule_ref *ref)
 {
-    if (!ref || --ref->refs) return;
+    if (!ref || --ref->refs)
+        return;
     logic_facts_free(ref->facts);
     rule_free(ref->rule);
     logic_fields_free(ref->fields);
@@ -64,6 +69,7 @@ void rules_free(struct rules *r)
     const void *key;
     void *value;
     size_t at = 0, n;
-    while (map_next(&r->by_version, &at, &key, &n, &value)) rules_put(value);
+    while (map_next(&r->by_version, &at, &key, &n, &value))
+        rules_put(value);
     map_free(&r->by_version);
 }

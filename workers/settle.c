@@ -16,11 +16,13 @@
 static const char *const settle_words[] = {
     [SETTLE_FINAL] = "final", [SETTLE_RETRY] = "retry", [SETTLE_SNOOZE] = "snooze", [SETTLE_PARK] = "park", [SETTLE_RELEASE] = "release"};
 
-/* ---- the batch ---------------------------------------------------------------------------------------------------------------- */
+/* ---- the batch
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static void put_text(struct buf *out, const char *key, const char *text)
 {
-    if (!text) return;
+    if (!text)
+        return;
     buf_printf(out, ",\"%s\":", key);
     buf_put_json(out, text, strlen(text));
 }
@@ -41,15 +43,18 @@ static void put_next(struct buf *out, const struct job *job)
     const struct step *next = job->step ? program_step(&job->rule->rule->program, job->result.next) : NULL;
     struct id id;
     char text[ID_TEXT_SIZE];
-    if (!next) return;
+    if (!next)
+        return;
     advance_job_id(&job->run, next->index, job->generation, &id);
     json_t *due = advance_due(next);
-    buf_printf(out, ",\"next\":[{\"job\":\"%s\",\"step\":%d,\"kind\":\"%s\"", id_format(&id, text), next->index, vocab_text(VOCAB_ACTION, (int)next->type));
+    buf_printf(out, ",\"next\":[{\"job\":\"%s\",\"step\":%d,\"kind\":\"%s\"", id_format(&id, text), next->index,
+               vocab_text(VOCAB_ACTION, (int)next->type));
     if (due) {
         buf_put_str(out, ",\"due\":");
         put_json(out, due);
     }
-    if (next->type == ACTION_WAIT && next->wait.kind == WAIT_EVENT) put_text(out, "event", next->wait.event_type);
+    if (next->type == ACTION_WAIT && next->wait.kind == WAIT_EVENT)
+        put_text(out, "event", next->wait.event_type);
     buf_put_str(out, "}]");
     json_decref(due);
 }
@@ -58,7 +63,8 @@ static void put_run(struct buf *out, const struct job *job)
 {
     const struct job_result *r = &job->result;
     buf_printf(out, ",\"run_patch\":{\"failed\":%d", r->failed_step ? 1 : 0);
-    if (job->acted) buf_put_str(out, ",\"acted\":true");
+    if (job->acted)
+        buf_put_str(out, ",\"acted\":true");
     put_text(out, "state", r->run_state);
     put_text(out, "reason", r->run_reason);
     if (r->output && job->step) {
@@ -75,17 +81,22 @@ static void put_job(struct buf *out, const struct job *job)
 {
     const struct job_result *r = &job->result;
     char id[ID_TEXT_SIZE];
-    buf_printf(out, "{\"j\":\"%s\",\"c\":%d,\"a\":\"%s\"", id_format(&job->job_id, id), job->claim_no, settle_words[r->settle]);
-    if (r->settle == SETTLE_FINAL) put_text(out, "o", outcome_word(r->outcome));
-    if (r->settle == SETTLE_RETRY || r->settle == SETTLE_SNOOZE) buf_printf(out, ",\"in_ms\":%lld", (long long)r->delay_ms);
+    buf_printf(out, "{\"j\":\"%s\",\"c\":%d,\"a\":\"%s\"", id_format(&job->job_id, id), job->claim_no,
+               settle_words[r->settle]);
+    if (r->settle == SETTLE_FINAL)
+        put_text(out, "o", outcome_word(r->outcome));
+    if (r->settle == SETTLE_RETRY || r->settle == SETTLE_SNOOZE)
+        buf_printf(out, ",\"in_ms\":%lld", (long long)r->delay_ms);
     put_text(out, "reason", r->reason);
     put_text(out, "error", r->error);
     if (r->effect) {
         buf_put_str(out, ",\"effect\":");
         put_json(out, r->effect);
     }
-    if (!id_is_zero(&job->run) && r->settle != SETTLE_RELEASE) put_run(out, job);
-    if (r->settle == SETTLE_FINAL && !r->run_state) put_next(out, job);
+    if (!id_is_zero(&job->run) && r->settle != SETTLE_RELEASE)
+        put_run(out, job);
+    if (r->settle == SETTLE_FINAL && !r->run_state)
+        put_next(out, job);
     buf_put_char(out, '}');
 }
 
@@ -93,31 +104,41 @@ void settle_json(struct job *const *jobs, size_t n, struct buf *out)
 {
     buf_put_char(out, '[');
     for (size_t i = 0; i < n; i++) {
-        if (i) buf_put_char(out, ',');
+        if (i)
+            buf_put_char(out, ',');
         put_job(out, jobs[i]);
     }
     buf_put_char(out, ']');
 }
 
-/* ---- the answer ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the answer
+ * ------------------------------------------------------------------------------------------------------------------
+ * */
 
 static void take_result(struct job *job, struct str result)
 {
     job->settled = SETTLED_LOST;
-    if (str_is(result, "hit")) job->settled = SETTLED_HIT;
-    else if (str_is(result, "withdrawn")) job->settled = SETTLED_WITHDRAWN;
-    else if (str_is(result, "busy")) job->settled = SETTLED_BUSY;
-    else if (str_starts(result, "effect:")) job->settled = SETTLED_REFUSED;
-    if (job->settled == SETTLED_REFUSED) job->settled_text = arena_strndup(&job->arena, result.p, result.n);
+    if (str_is(result, "hit"))
+        job->settled = SETTLED_HIT;
+    else if (str_is(result, "withdrawn"))
+        job->settled = SETTLED_WITHDRAWN;
+    else if (str_is(result, "busy"))
+        job->settled = SETTLED_BUSY;
+    else if (str_starts(result, "effect:"))
+        job->settled = SETTLED_REFUSED;
+    if (job->settled == SETTLED_REFUSED)
+        job->settled_text = arena_strndup(&job->arena, result.p, result.n);
 }
 
 void settle_results(struct job *const *jobs, size_t n, const struct db_result *rows)
 {
-    for (size_t i = 0; i < n; i++) jobs[i]->settled = SETTLED_LOST;
+    for (size_t i = 0; i < n; i++)
+        jobs[i]->settled = SETTLED_LOST;
     for (int row = 0; row < db_rows(rows); row++) {
         struct id id = db_id(rows, row, 0);
         struct job *job = map_get(&jobs[0]->worker->held, &id, sizeof(id));
-        if (job && job->state == JOB_SETTLING) take_result(job, db_text(rows, row, 1));
+        if (job && job->state == JOB_SETTLING)
+            take_result(job, db_text(rows, row, 1));
     }
 }
 
@@ -125,8 +146,10 @@ void settle_refused(struct job *job)
 {
     const char *state = job->settled_text + sizeof("effect:") - 1;
     /* 22xxx, 23xxx: the value will be refused again; anything else may pass. */
-    if (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0) exec_dead(job, "effect_refused", job->settled_text);
-    else exec_retry(job, "effect_failed", job->settled_text, 0);
+    if (strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0)
+        exec_dead(job, "effect_refused", job->settled_text);
+    else
+        exec_retry(job, "effect_failed", job->settled_text, 0);
 }
 
 void settle_strip(struct job *job)
@@ -137,7 +160,9 @@ void settle_strip(struct job *job)
     job_move(job, JOB_SETTLING); /* the lane still holds it and gives it back */
 }
 
-/* ---- the log ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- the log
+ * ----------------------------------------------------------------------------------------------------------------------
+ * */
 
 static void log_key(const struct job *job, struct store_log *out)
 {
@@ -157,7 +182,8 @@ bool settle_log(const struct job *job, struct store_log *out)
 {
     const struct job_result *r = &job->result;
     bool logged = job->settled == SETTLED_HIT || (job->settled == SETTLED_LOST && job->acted);
-    if (!logged || r->settle == SETTLE_RELEASE || r->settle == SETTLE_SNOOZE) return false;
+    if (!logged || r->settle == SETTLE_RELEASE || r->settle == SETTLE_SNOOZE)
+        return false;
     *out = (struct store_log){
         .tenant_id = job->tenant,
         .job_id = job->job_id,

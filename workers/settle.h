@@ -1,4 +1,5 @@
-/* settle: what a settling transaction says and hears of a job: its element of the batch (automation_priv.settle_jobs), the answer, its row
+/* settle: what a settling transaction says and hears of a job: its element of the batch
+ * (automation_priv.settle_jobs), the answer, its row
  * of the execution log. */
 #ifndef WORKERS_SETTLE_H
 #define WORKERS_SETTLE_H
@@ -14,11 +15,13 @@ struct store_log;
 
 void settle_json(struct job *const *jobs, size_t n, struct buf *out);
 void settle_results(struct job *const *jobs, size_t n, const struct db_result *rows);
-/* False when there is nothing to log: handed back, snoozed, or lost without having acted. Texts are borrowed from the job. */
+/* False when there is nothing to log: handed back, snoozed, or lost without having acted. Texts are borrowed from the
+ * job. */
 bool settle_log(const struct job *job, struct store_log *out);
 /* The effect was refused or failed: a new result, tried again or dead. */
 void settle_refused(struct job *job);
-/* Takes out of the result whatever the database may refuse (outputs, texts); the job becomes a dead letter `unstorable`. */
+/* Takes out of the result whatever the database may refuse (outputs, texts); the job becomes a dead letter
+ * `unstorable`. */
 void settle_strip(struct job *job);
 
 #endif

@@ -1,4 +1,5 @@
-/* sign: the headers of Standard Webhooks on a request of ours: id, timestamp (machine time: receivers compare it with their clocks), and, when a
+/* sign: the headers of Standard Webhooks on a request of ours: id, timestamp (machine time: receivers compare it with
+ * their clocks), and, when a
  * secret is set, the signature. The id is the job's effect key: receivers drop repeats by it. */
 #ifndef WORKERS_SIGN_H
 #define WORKERS_SIGN_H

@@ -1,8 +1,11 @@
-/* worker: the process's state. One loop; a control connection (beats, claims, second looks), two settling lanes, a blocking reader and a
+/* worker: the process's state. One loop; a control connection (beats, claims, second looks), two settling lanes, a
+ * blocking reader and a
  * pipelined Redis connection. What each part does is in its own header: reader, claim, exec, lane (settling), bare.
  *
- * Phases: STARTING (kinds, registration, groups) → RUNNING ⇄ FENCED (could not beat for 15 s: stops acting, drops what has not
- * acted, registers anew under a new id) → DRAINING (SIGTERM: reads no more, hands back what has not started, finishes, settles) → CLOSING. */
+ * Phases: STARTING (kinds, registration, groups) → RUNNING ⇄ FENCED (could not beat for 15 s: stops acting, drops
+ * what has not
+ * acted, registers anew under a new id) → DRAINING (SIGTERM: reads no more, hands back what has not started,
+ * finishes, settles) → CLOSING. */
 #ifndef WORKERS_WORKER_H
 #define WORKERS_WORKER_H
 
@@ -28,10 +31,10 @@ struct reader;
 struct claimer;
 struct lane;
 
-#define WORKER_LANES 2            /* settling transactions that overlap: one writes while the other waits for its fsync */
+#define WORKER_LANES 2 /* settling transactions that overlap: one writes while the other waits for its fsync */
 #define WORKER_UNSETTLED_MAX 4096 /* executed but not settled (design: bound of memory and of repeats after a kill) */
 #define WORKER_BEAT_MS 5000
-#define WORKER_FENCE_MS 15000     /* less than the lease of 20 s: a late worker stops before others take over */
+#define WORKER_FENCE_MS 15000 /* less than the lease of 20 s: a late worker stops before others take over */
 #define WORKER_STREAMS_MAX (2 * SETTINGS_QUEUES_MAX)
 
 enum worker_phase { WORKER_STARTING, WORKER_RUNNING, WORKER_FENCED, WORKER_DRAINING, WORKER_CLOSING };
@@ -82,12 +85,14 @@ struct worker {
     int exit_code;
 };
 
-struct worker *worker_new(struct loop *loop, const struct worker_settings *settings, struct err_info *info); /* NULL: bad setting */
-void worker_drain(struct worker *w);     /* first SIGTERM or SIGINT */
-void worker_immediate(struct worker *w); /* second one */
-void worker_free(struct worker *w);      /* after the loop has ended */
+struct worker *worker_new(struct loop *loop, const struct worker_settings *settings,
+                          struct err_info *info); /* NULL: bad setting */
+void worker_drain(struct worker *w);              /* first SIGTERM or SIGINT */
+void worker_immediate(struct worker *w);          /* second one */
+void worker_free(struct worker *w);               /* after the loop has ended */
 
-/* Looks, soon, at everything that may go on: slots, lanes, reader, the end of draining. Cheap, may be called any time. */
+/* Looks, soon, at everything that may go on: slots, lanes, reader, the end of draining. Cheap, may be called any
+ * time. */
 void worker_kick(struct worker *w);
 /* Entries that may be read now. */
 size_t worker_room(const struct worker *w);

@@ -25,7 +25,7 @@ struct play {
     struct db_session *db;
     const struct play_config *config;
     struct play_result *result;
-    int64_t moved_ms;    /* when the clock moved last */
+    int64_t moved_ms; /* when the clock moved last */
     int64_t shown_ms;
     int64_t shown_day;
     int64_t kill_at_ms;
@@ -46,9 +46,11 @@ static void kill_someone(struct play *p)
 {
     static const char *const names[] = {"worker-1", "worker-2", "scheduler"};
     int64_t now_ms = clock_mono_ms();
-    if (!p->config->chaos || now_ms < p->kill_at_ms) return;
+    if (!p->config->chaos || now_ms < p->kill_at_ms)
+        return;
     pid_t pid = dev_pid(p->dev, names[next_random(p) % 3]);
-    if (pid > 0 && kill(pid, SIGKILL) == 0) p->result->kills++;
+    if (pid > 0 && kill(pid, SIGKILL) == 0)
+        p->result->kills++;
     p->kill_at_ms = now_ms + CHAOS_LEAST_MS + (int64_t)(next_random(p) % CHAOS_SPAN_MS);
 }
 
@@ -58,13 +60,15 @@ static void show(struct play *p, int64_t at_us)
     char at[STR_TIME_SIZE];
     int64_t now_ms = clock_mono_ms();
     bool due = p->live ? now_ms - p->shown_ms >= PROGRESS_MS : at_us / DAY_US - p->shown_day >= LINE_EVERY_DAYS;
-    if (!p->config->progress || !due || store_demo_progress(p->db, &n, NULL) != ERR_OK) return;
+    if (!p->config->progress || !due || store_demo_progress(p->db, &n, NULL) != ERR_OK)
+        return;
     p->shown_ms = now_ms;
     p->shown_day = at_us / DAY_US;
     str_from_time(at, at_us);
-    fprintf(stderr, "%s%.10s  runs %lld  jobs %lld done %lld  retrying %lld  dead %lld  scheduled %lld  in flight %lld%s", p->live ? "\r\033[K" : "", at,
-            (long long)n.runs, (long long)n.accepted, (long long)n.done, (long long)n.retries, (long long)n.dead, (long long)n.waiting,
-            (long long)n.in_flight, p->live ? "" : "\n");
+    fprintf(stderr,
+            "%s%.10s  runs %lld  jobs %lld done %lld  retrying %lld  dead %lld  scheduled %lld  in flight %lld%s",
+            p->live ? "\r\033[K" : "", at, (long long)n.runs, (long long)n.accepted, (long long)n.done,
+            (long long)n.retries, (long long)n.dead, (long long)n.waiting, (long long)n.in_flight, p->live ? "" : "\n");
 }
 
 static enum err turn(struct play *p, int64_t timeout_ms, struct err_info *info)
@@ -95,7 +99,8 @@ static enum err stuck(struct play *p, const char *busy, struct err_info *info)
 /* Watching speed: so many domain days a second at the most. */
 static enum err slow_down(struct play *p, int64_t from_us, int64_t to_us, struct err_info *info)
 {
-    if (p->config->days_per_second <= 0 || from_us == 0) return ERR_OK;
+    if (p->config->days_per_second <= 0 || from_us == 0)
+        return ERR_OK;
     double seconds = (double)(to_us - from_us) / (double)DAY_US / p->config->days_per_second;
     return turn(p, (int64_t)(seconds * 1000.0), info);
 }
@@ -104,13 +109,20 @@ static enum err play_due(struct play *p, struct err_info *info)
 {
     bool played = true;
     enum err err = ERR_OK;
-    while (played && (err = store_demo_play(p->db, &played, info)) == ERR_OK) continue;
+    while (played && (err = store_demo_play(p->db, &played, info)) == ERR_OK)
+        continue;
     return err;
 }
 
-enum err play_season(struct dev *dev, struct db_session *db, const struct play_config *config, struct play_result *result, struct err_info *info)
+enum err play_season(struct dev *dev, struct db_session *db, const struct play_config *config,
+                     struct play_result *result, struct err_info *info)
 {
-    struct play p = {.dev = dev, .db = db, .config = config, .result = result, .random = config->seed | 1, .live = isatty(STDERR_FILENO) == 1};
+    struct play p = {.dev = dev,
+                     .db = db,
+                     .config = config,
+                     .result = result,
+                     .random = config->seed | 1,
+                     .live = isatty(STDERR_FILENO) == 1};
     struct store_step step = {0};
     int64_t at_us = 0;
     enum err err = ERR_OK;
@@ -118,8 +130,10 @@ enum err play_season(struct dev *dev, struct db_session *db, const struct play_c
     p.moved_ms = clock_mono_ms();
     p.kill_at_ms = p.moved_ms + CHAOS_LEAST_MS;
     while (err == ERR_OK && !step.finished) {
-        if ((err = play_due(&p, info)) != ERR_OK) break;
-        if ((err = store_demo_step(db, config->until, &step, info)) != ERR_OK) break;
+        if ((err = play_due(&p, info)) != ERR_OK)
+            break;
+        if ((err = store_demo_step(db, config->until, &step, info)) != ERR_OK)
+            break;
         kill_someone(&p);
         show(&p, step.at_us);
         if (step.stepped) {
@@ -135,6 +149,7 @@ enum err play_season(struct dev *dev, struct db_session *db, const struct play_c
             err = turn(&p, POLL_MS, info);
         }
     }
-    if (p.live && config->progress) fputc('\n', stderr);
+    if (p.live && config->progress)
+        fputc('\n', stderr);
     return err;
 }

@@ -21,7 +21,8 @@
 static enum err start(struct dev *dev, const char *programs, const char *name, const char *folder, struct err_info *info)
 {
     char script[SINKS_PATH_MAX + 64], dir[SINKS_PATH_MAX + 64];
-    char python[] = PYTHON, dir_flag[] = "--dir", detached[] = "--detached", secret[] = "WEBHOOK_SINK_SECRET=" SINKS_SECRET;
+    char python[] = PYTHON, dir_flag[] = "--dir", detached[] = "--detached",
+         secret[] = "WEBHOOK_SINK_SECRET=" SINKS_SECRET;
     char *argv[] = {python, script, dir_flag, dir, detached, NULL};
     char *env[] = {secret, NULL};
     snprintf(script, sizeof(script), "%s/%s_sink.py", programs, name);
@@ -39,8 +40,10 @@ static int port_of(const char *log_path)
     int port = 0;
     FILE *f = fopen(log_path, "re");
     while (f && port == 0 && fgets(line, sizeof(line), f))
-        if (strncmp(line, head, sizeof(head) - 1) == 0) port = (int)strtol(line + sizeof(head) - 1, NULL, 10);
-    if (f) (void)fclose(f);
+        if (strncmp(line, head, sizeof(head) - 1) == 0)
+            port = (int)strtol(line + sizeof(head) - 1, NULL, 10);
+    if (f)
+        (void)fclose(f);
     return port;
 }
 
@@ -50,8 +53,10 @@ static enum err wait_port(struct dev *dev, const char *name, int *port, struct e
     int64_t until_ms = clock_mono_ms() + READY_MS;
     snprintf(path, sizeof(path), "%s/log/%s-sink.log", dev_data(dev), name);
     while ((*port = port_of(path)) == 0) {
-        if (clock_mono_ms() > until_ms) return err_set(info, ERR_TIMEOUT, "%s sink: not ready after %d s, see %s", name, READY_MS / 1000, path);
-        if (dev_turn(dev, TURN_MS, NULL) == DEV_INTERRUPTED) return err_set(info, ERR_CANCELED, "interrupted");
+        if (clock_mono_ms() > until_ms)
+            return err_set(info, ERR_TIMEOUT, "%s sink: not ready after %d s, see %s", name, READY_MS / 1000, path);
+        if (dev_turn(dev, TURN_MS, NULL) == DEV_INTERRUPTED)
+            return err_set(info, ERR_CANCELED, "interrupted");
     }
     return ERR_OK;
 }
@@ -62,9 +67,12 @@ enum err sinks_start(struct dev *dev, const char *programs, struct sinks *out, s
     snprintf(out->folder, sizeof(out->folder), "%s/sinks", dev_data(dev));
     (void)mkdir(out->folder, 0755);
     enum err err = start(dev, programs, "smtp", out->folder, info);
-    if (err == ERR_OK) err = start(dev, programs, "webhook", out->folder, info);
-    if (err == ERR_OK) err = wait_port(dev, "smtp", &smtp, info);
-    if (err == ERR_OK) err = wait_port(dev, "webhook", &webhook, info);
+    if (err == ERR_OK)
+        err = start(dev, programs, "webhook", out->folder, info);
+    if (err == ERR_OK)
+        err = wait_port(dev, "smtp", &smtp, info);
+    if (err == ERR_OK)
+        err = wait_port(dev, "webhook", &webhook, info);
     snprintf(out->smtp_url, sizeof(out->smtp_url), "smtp://127.0.0.1:%d", smtp);
     snprintf(out->webhook_url, sizeof(out->webhook_url), "http://127.0.0.1:%d", webhook);
     return err;
@@ -81,7 +89,8 @@ static void take_line(const json_t *line, const char *id_key, struct accepted *a
     const char *id = json_string_value(json_object_get(line, id_key));
     const json_t *repeat = json_object_get(line, "repeat"), *status = json_object_get(line, "status");
     json_int_t code = json_integer_value(status);
-    if (!id || (status && (code < 200 || code > 299))) return;
+    if (!id || (status && (code < 200 || code > 299)))
+        return;
     if (json_is_true(repeat) || json_integer_value(repeat) > 0) {
         n->duplicates++;
         return;
@@ -102,10 +111,12 @@ static void finish_count(struct accepted *a, struct sinks_count *n)
 {
     struct str *parts = mem_alloc((a->n + 1) * sizeof(*parts));
     qsort(a->ids, a->n, sizeof(*a->ids), by_text);
-    for (size_t i = 0; i < a->n; i++) parts[i] = str_of(a->ids[i]);
+    for (size_t i = 0; i < a->n; i++)
+        parts[i] = str_of(a->ids[i]);
     key_derive(&n->digest, "digest", parts, a->n);
     n->accepted = (int64_t)a->n;
-    for (size_t i = 0; i < a->n; i++) mem_free(a->ids[i]);
+    for (size_t i = 0; i < a->n; i++)
+        mem_free(a->ids[i]);
     mem_free(a->ids);
     mem_free(parts);
 }
@@ -122,7 +133,8 @@ static struct sinks_count count(const struct sinks *s, const char *file, const c
         take_line(o, id_key, &accepted, &n);
         json_decref(o);
     }
-    if (f) (void)fclose(f);
+    if (f)
+        (void)fclose(f);
     finish_count(&accepted, &n);
     return n;
 }

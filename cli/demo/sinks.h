@@ -1,4 +1,5 @@
-/* sinks: the demo's mail relay and webhook receiver (the Python programs of examples/season/), as helpers of the development system, and what
+/* sinks: the demo's mail relay and webhook receiver (the Python programs of examples/season/), as helpers of the
+ * development system, and what
  * they received. */
 #ifndef CLI_DEMO_SINKS_H
 #define CLI_DEMO_SINKS_H

@@ -12,7 +12,8 @@ struct db_session;
 
 /* Before the season: the stepped clock stands at `start`, and the log has partitions until `until` (both RFC 3339). */
 enum err store_demo_begin(struct db_session *db, const char *start, const char *until, struct err_info *info) MUST_USE;
-/* The season's rules call https://hooks.season.example: from now on that is `url`, as is the handler of its free kinds. */
+/* The season's rules call https://hooks.season.example: from now on that is `url`, as is the handler of its free
+ * kinds. */
 enum err store_demo_receiver(struct db_session *db, const char *url, struct err_info *info) MUST_USE;
 
 /* Plays the next due line of the script; *played is false when none was due. */
@@ -24,7 +25,8 @@ struct store_step {
     bool finished; /* nothing is due ever again, or `until` is reached */
     char busy[32]; /* what the clock waits for; "" when it moved or nothing is left */
 };
-enum err store_demo_step(struct db_session *db, const char *until, struct store_step *out, struct err_info *info) MUST_USE;
+enum err store_demo_step(struct db_session *db, const char *until, struct store_step *out,
+                         struct err_info *info) MUST_USE;
 
 struct store_progress {
     int64_t runs, accepted, done, dead, waiting, in_flight, retries;

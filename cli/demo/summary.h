@@ -4,7 +4,8 @@
 
 #include <jansson.h>
 
-/* Lines for people: runs by state and reason, jobs, attempts by kind and outcome, mails, webhooks, log rows per month, conservation. */
+/* Lines for people: runs by state and reason, jobs, attempts by kind and outcome, mails, webhooks, log rows per
+ * month, conservation. */
 void summary_print(const json_t *summary);
 
 #endif

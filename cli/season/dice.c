@@ -35,10 +35,12 @@ bool dice_chance(const struct dice *d, const char *name, int n, int percent)
 int dice_weighted(const struct dice *d, const char *name, int n, const int *weights, int count)
 {
     int total = 0;
-    for (int i = 0; i < count; i++) total += weights[i];
+    for (int i = 0; i < count; i++)
+        total += weights[i];
     int at = dice_roll(d, name, n, total);
     for (int i = 0; i < count; i++) {
-        if (at < weights[i]) return i;
+        if (at < weights[i])
+            return i;
         at -= weights[i];
     }
     return count - 1;

@@ -1,4 +1,5 @@
-/* generate: see generate.h. Months are weighted like those of real seasons (autumn 43 %, winter 11 %), days towards Saturday. */
+/* generate: see generate.h. Months are weighted like those of real seasons (autumn 43 %, winter 11 %), days towards
+ * Saturday. */
 #include "cli/season/generate.h"
 
 #include <errno.h>
@@ -15,10 +16,26 @@
 #define MONTHS 14
 #define PATH_SIZE 1024
 
-static const char *const rule_keys[] = {
-    "inquiry_autoreply", "inquiry_followup", "contract_unsigned_reminder", "booking_welcome", "planning_guide", "vendor_intro", "questionnaire_90", "permits_coi",
-    "large_wedding_second_shooter", "final_payment_reminder", "timeline_call_30", "guest_count_confirm", "final_details_14", "weather_backup_3", "day_before",
-    "thank_you", "gallery_delivery", "review_request", "date_changed", "cancelled_ack"};
+static const char *const rule_keys[] = {"inquiry_autoreply",
+                                        "inquiry_followup",
+                                        "contract_unsigned_reminder",
+                                        "booking_welcome",
+                                        "planning_guide",
+                                        "vendor_intro",
+                                        "questionnaire_90",
+                                        "permits_coi",
+                                        "large_wedding_second_shooter",
+                                        "final_payment_reminder",
+                                        "timeline_call_30",
+                                        "guest_count_confirm",
+                                        "final_details_14",
+                                        "weather_backup_3",
+                                        "day_before",
+                                        "thank_you",
+                                        "gallery_delivery",
+                                        "review_request",
+                                        "date_changed",
+                                        "cancelled_ack"};
 #define RULES (int)(sizeof(rule_keys) / sizeof(rule_keys[0]))
 
 struct trade {
@@ -74,7 +91,8 @@ static void write_vendors(const struct season_plan *plan, const struct dice *dic
         dice_id(dice, "tenant", i / WEDDING_VENDORS, tenant);
         snprintf(name, sizeof(name), "%c%s %d", kind[0] - 'a' + 'A', kind + 1, i + 1);
         snprintf(email, sizeof(email), "%s%d@vendor.example", kind, i + 1);
-        put_line(f, json_pack("{s:s,s:s,s:s,s:s,s:s}", "tenant", tenant, "id", id, "name", name, "kind", kind, "email", email));
+        put_line(f, json_pack("{s:s,s:s,s:s,s:s,s:s}", "tenant", tenant, "id", id, "name", name, "kind", kind, "email",
+                              email));
     }
 }
 
@@ -82,7 +100,8 @@ static void write_rules(const struct season_plan *plan, const struct dice *dice,
 {
     char id[ID_TEXT_SIZE], tenant[ID_TEXT_SIZE], file[96];
     for (int i = 0; i < plan->tenants * RULES; i++) {
-        if (!(trades[i / RULES % 3].rules >> (i % RULES) & 1)) continue;
+        if (!(trades[i / RULES % 3].rules >> (i % RULES) & 1))
+            continue;
         dice_id(dice, "tenant", i / RULES, tenant);
         dice_id(dice, "rule", i, id);
         snprintf(file, sizeof(file), "rules/%s.json", rule_keys[i % RULES]);
@@ -96,30 +115,39 @@ static int32_t wedding_day(const struct dice *dice, int n, struct civil first)
     static const int month_weights[12] = {3, 3, 4, 5, 8, 10, 9, 9, 15, 20, 8, 6};
     static const int day_weights[7] = {2, 1, 2, 4, 12, 66, 13}; /* Monday first */
     int weights[MONTHS];
-    for (int i = 0; i < MONTHS; i++) weights[i] = month_weights[(first.month - 1 + i) % 12];
+    for (int i = 0; i < MONTHS; i++)
+        weights[i] = month_weights[(first.month - 1 + i) % 12];
     int month = first.month - 1 + dice_weighted(dice, "month", n, weights, MONTHS);
-    int32_t day = civil_to_days((struct civil){first.year + month / 12, month % 12 + 1, 1}) + 7 * dice_roll(dice, "week", n, 4);
+    int32_t day =
+        civil_to_days((struct civil){first.year + month / 12, month % 12 + 1, 1}) + 7 * dice_roll(dice, "week", n, 4);
     int weekday = dice_weighted(dice, "weekday", n, day_weights, 7);
-    while (civil_weekday(day) != weekday + 1) day++;
+    while (civil_weekday(day) != weekday + 1)
+        day++;
     return day;
 }
 
-static enum err write_weddings(const struct season_plan *plan, const struct dice *dice, const char *dir, struct err_info *info)
+static enum err write_weddings(const struct season_plan *plan, const struct dice *dice, const char *dir,
+                               struct err_info *info)
 {
     struct wedding_script script = {.dice = dice, .tenants = plan->tenants, .lines = json_array()};
     struct civil start;
     FILE *weddings = NULL, *events = NULL;
     enum err err = civil_parse_date(str_of(plan->start), &start);
-    if (err != ERR_OK) err_set(info, err, "start %s: expected YYYY-MM-DD", plan->start);
-    if (err == ERR_OK) err = open_file(dir, "weddings.jsonl", &weddings, info);
-    if (err == ERR_OK) err = open_file(dir, "events.jsonl", &events, info);
+    if (err != ERR_OK)
+        err_set(info, err, "start %s: expected YYYY-MM-DD", plan->start);
+    if (err == ERR_OK)
+        err = open_file(dir, "weddings.jsonl", &weddings, info);
+    if (err == ERR_OK)
+        err = open_file(dir, "events.jsonl", &events, info);
     if (err == ERR_OK) {
         script.start = civil_to_days(start);
         struct civil first = start;
-        if (civil_add(start, 2, 0, &first) != ERR_OK) first = start;
+        if (civil_add(start, 2, 0, &first) != ERR_OK)
+            first = start;
         for (int i = 0; i < plan->weddings; i++) {
             json_t *before = wedding_write(&script, i, wedding_day(dice, i, first));
-            if (before) put_line(weddings, before);
+            if (before)
+                put_line(weddings, before);
         }
         wedding_sort(&script);
         size_t at;
@@ -127,8 +155,10 @@ static enum err write_weddings(const struct season_plan *plan, const struct dice
         json_array_foreach(script.lines, at, line) put_line(events, json_incref(line));
     }
     json_decref(script.lines);
-    if (weddings) err = close_file(weddings, "weddings.jsonl", err == ERR_OK ? info : NULL) == ERR_OK ? err : ERR_IO;
-    if (events) err = close_file(events, "events.jsonl", err == ERR_OK ? info : NULL) == ERR_OK ? err : ERR_IO;
+    if (weddings)
+        err = close_file(weddings, "weddings.jsonl", err == ERR_OK ? info : NULL) == ERR_OK ? err : ERR_IO;
+    if (events)
+        err = close_file(events, "events.jsonl", err == ERR_OK ? info : NULL) == ERR_OK ? err : ERR_IO;
     return err;
 }
 
@@ -137,7 +167,8 @@ static enum err write_part(const struct season_plan *plan, const struct dice *di
 {
     FILE *f;
     enum err err = open_file(dir, name, &f, info);
-    if (err != ERR_OK) return err;
+    if (err != ERR_OK)
+        return err;
     write(plan, dice, f);
     return close_file(f, name, info);
 }
@@ -147,9 +178,10 @@ static void write_head(const struct season_plan *plan, const struct dice *dice, 
     struct civil start, until;
     char date[CIVIL_DATE_SIZE];
     (void)dice;
-    if (civil_parse_date(str_of(plan->start), &start) != ERR_OK || civil_add(start, MONTHS + 5, 0, &until) != ERR_OK) return;
-    fprintf(f, "{\"start\": \"%sT00:00:00Z\", \"until\": \"%sT00:00:00Z\", \"seed\": %llu}\n", plan->start, civil_format_date(until, date),
-            (unsigned long long)plan->seed);
+    if (civil_parse_date(str_of(plan->start), &start) != ERR_OK || civil_add(start, MONTHS + 5, 0, &until) != ERR_OK)
+        return;
+    fprintf(f, "{\"start\": \"%sT00:00:00Z\", \"until\": \"%sT00:00:00Z\", \"seed\": %llu}\n", plan->start,
+            civil_format_date(until, date), (unsigned long long)plan->seed);
 }
 
 static enum err copy_rule(const char *home, const char *dir, const char *key, struct err_info *info)
@@ -160,7 +192,8 @@ static enum err copy_rule(const char *home, const char *dir, const char *key, st
     snprintf(name, sizeof(name), "rules/%s.json", key);
     snprintf(from, sizeof(from), "%s/%s", home, name);
     json_t *rule = json_load_file(from, 0, &why);
-    if (!rule) return err_set(info, ERR_IO, "%s: %s", from, why.text);
+    if (!rule)
+        return err_set(info, ERR_IO, "%s: %s", from, why.text);
     enum err err = open_file(dir, name, &f, info);
     if (err == ERR_OK) {
         json_dumpf(rule, f, JSON_INDENT(2));
@@ -177,16 +210,23 @@ enum err season_generate(const struct season_plan *plan, const char *home, const
     struct stat a, b;
     char rules[PATH_SIZE];
     enum err err = ERR_OK;
-    if (mkdir(dir, 0755) != 0 && errno != EEXIST) return err_set(info, ERR_IO, "%s: %s", dir, strerror(errno));
+    if (mkdir(dir, 0755) != 0 && errno != EEXIST)
+        return err_set(info, ERR_IO, "%s: %s", dir, strerror(errno));
     bool at_home = stat(home, &a) == 0 && stat(dir, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
     if (!at_home) {
         snprintf(rules, sizeof(rules), "%s/rules", dir);
-        if (mkdir(rules, 0755) != 0 && errno != EEXIST) return err_set(info, ERR_IO, "%s: %s", rules, strerror(errno));
-        for (int i = 0; err == ERR_OK && i < RULES; i++) err = copy_rule(home, dir, rule_keys[i], info);
+        if (mkdir(rules, 0755) != 0 && errno != EEXIST)
+            return err_set(info, ERR_IO, "%s: %s", rules, strerror(errno));
+        for (int i = 0; err == ERR_OK && i < RULES; i++)
+            err = copy_rule(home, dir, rule_keys[i], info);
     }
-    if (err == ERR_OK) err = write_part(plan, &dice, dir, "season.json", write_head, info);
-    if (err == ERR_OK) err = write_part(plan, &dice, dir, "tenants.jsonl", write_tenants, info);
-    if (err == ERR_OK) err = write_part(plan, &dice, dir, "vendors.jsonl", write_vendors, info);
-    if (err == ERR_OK) err = write_part(plan, &dice, dir, "rules.jsonl", write_rules, info);
+    if (err == ERR_OK)
+        err = write_part(plan, &dice, dir, "season.json", write_head, info);
+    if (err == ERR_OK)
+        err = write_part(plan, &dice, dir, "tenants.jsonl", write_tenants, info);
+    if (err == ERR_OK)
+        err = write_part(plan, &dice, dir, "vendors.jsonl", write_vendors, info);
+    if (err == ERR_OK)
+        err = write_part(plan, &dice, dir, "rules.jsonl", write_rules, info);
     return err == ERR_OK ? write_weddings(plan, &dice, dir, info) : err;
 }

@@ -1,4 +1,5 @@
-/* load: see load.h. All lines are one transaction; each stands behind a savepoint, so that a bad one takes nothing with it. */
+/* load: see load.h. All lines are one transaction; each stands behind a savepoint, so that a bad one takes nothing
+ * with it. */
 #include "cli/season/load.h"
 
 #include <errno.h>
@@ -45,10 +46,14 @@ static enum err read_file(const char *dir, const char *name, struct buf *out, st
     enum err err = ERR_OK;
     snprintf(path, sizeof(path), "%s/%s", dir, name);
     FILE *f = fopen(path, "rbe");
-    if (!f) return err_set(info, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "%s: %s", path, strerror(errno));
-    while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0 && out->len < FILE_MAX_BYTES) buf_put(out, chunk, n);
-    if (ferror(f)) err = err_set(info, ERR_IO, "%s: %s", path, strerror(errno));
-    else if (out->len >= FILE_MAX_BYTES) err = err_set(info, ERR_LIMIT, "%s: more than %ld MiB", path, FILE_MAX_BYTES >> 20);
+    if (!f)
+        return err_set(info, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "%s: %s", path, strerror(errno));
+    while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0 && out->len < FILE_MAX_BYTES)
+        buf_put(out, chunk, n);
+    if (ferror(f))
+        err = err_set(info, ERR_IO, "%s: %s", path, strerror(errno));
+    else if (out->len >= FILE_MAX_BYTES)
+        err = err_set(info, ERR_LIMIT, "%s: more than %ld MiB", path, FILE_MAX_BYTES >> 20);
     (void)fclose(f);
     return err;
 }
@@ -68,13 +73,17 @@ static enum err include_definition(struct loader *l, json_t *line, struct err_in
     const char *file = json_string_value(json_object_get(line, "file"));
     struct buf text = {0};
     json_error_t why;
-    if (!file) return ERR_OK;
-    if (strstr(file, "..") || file[0] == '/') return err_set(info, ERR_INVALID, "file \"%s\": expected a path inside the season's folder", file);
+    if (!file)
+        return ERR_OK;
+    if (strstr(file, "..") || file[0] == '/')
+        return err_set(info, ERR_INVALID, "file \"%s\": expected a path inside the season's folder", file);
     enum err err = read_file(l->dir, file, &text, info);
     if (err == ERR_OK) {
         json_t *definition = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES, &why);
-        if (!definition) err = err_set(info, ERR_INVALID, "%s, line %d column %d: %s", file, why.line, why.column, why.text);
-        else json_object_set_new(line, "definition", definition);
+        if (!definition)
+            err = err_set(info, ERR_INVALID, "%s, line %d column %d: %s", file, why.line, why.column, why.text);
+        else
+            json_object_set_new(line, "definition", definition);
         json_object_del(line, "file");
     }
     buf_free(&text);
@@ -114,14 +123,17 @@ static enum err load_line(struct loader *l, const struct part *part, int number,
         return ERR_OK;
     }
     enum err err = db_exec(l->db, "savepoint line", NULL, info);
-    if (err == ERR_OK) err = include_definition(l, line, info);
-    if (err == ERR_OK) err = store_line(l, part->kind, line, info);
+    if (err == ERR_OK)
+        err = include_definition(l, line, info);
+    if (err == ERR_OK)
+        err = store_line(l, part->kind, line, info);
     json_decref(line);
     if (err == ERR_OK) {
         (*(int64_t *)(void *)((char *)l->counts + part->counter))++;
         return db_exec(l->db, "release line", NULL, info);
     }
-    if (is_fatal(err)) return err;
+    if (is_fatal(err))
+        return err;
     bad_line(l, part->file, number, info->text);
     return db_exec(l->db, "rollback to line", NULL, info);
 }
@@ -134,7 +146,8 @@ static enum err load_part(struct loader *l, const struct part *part, struct err_
     for (int number = 1; err == ERR_OK && at < end; number++) {
         const char *eol = memchr(at, '\n', (size_t)(end - at));
         size_t n = eol ? (size_t)(eol - at) : (size_t)(end - at);
-        if (n && at[0] != '#') err = load_line(l, part, number, (struct str){at, n}, info);
+        if (n && at[0] != '#')
+            err = load_line(l, part, number, (struct str){at, n}, info);
         at += n + 1;
     }
     buf_free(&text);
@@ -144,14 +157,15 @@ static enum err load_part(struct loader *l, const struct part *part, struct err_
 enum err season_home(const struct settings *settings, char out[SEASON_PATH_MAX], struct err_info *info)
 {
     char *migrations = settings_find_migrations(settings, info);
-    if (!migrations) return ERR_NOTFOUND;
+    if (!migrations)
+        return ERR_NOTFOUND;
     snprintf(out, SEASON_PATH_MAX, "%s/../examples/season", migrations);
     mem_free(migrations);
     return ERR_OK;
 }
 
-enum err season_load(struct db_session *db, const char *home, const char *dir, bool strict, season_report report, void *arg, struct season_counts *counts,
-                     struct err_info *info)
+enum err season_load(struct db_session *db, const char *home, const char *dir, bool strict, season_report report,
+                     void *arg, struct season_counts *counts, struct err_info *info)
 {
     struct err_info unused = {0}, detail = {0};
     struct loader l = {.db = db, .dir = dir, .report = report, .arg = arg, .counts = counts};
@@ -159,12 +173,18 @@ enum err season_load(struct db_session *db, const char *home, const char *dir, b
     *counts = (struct season_counts){0};
     info = info ? info : &unused;
     enum err err = read_file(home, "season.sql", &sql, info);
-    if (err == ERR_OK) err = db_exec(db, "begin", NULL, info);
-    if (err == ERR_OK) err = db_exec(db, buf_text(&sql), NULL, info);
-    for (size_t i = 0; err == ERR_OK && i < sizeof(parts) / sizeof(parts[0]); i++) err = load_part(&l, &parts[i], info);
-    if (err == ERR_OK && strict && counts->bad) err = err_set(info, ERR_INVALID, "%lld bad lines: nothing was loaded", (long long)counts->bad);
-    if (err == ERR_OK) err = db_exec(db, "commit", NULL, info);
-    else if (db_exec(db, "rollback", NULL, &detail) != ERR_OK) report(arg, detail.text);
+    if (err == ERR_OK)
+        err = db_exec(db, "begin", NULL, info);
+    if (err == ERR_OK)
+        err = db_exec(db, buf_text(&sql), NULL, info);
+    for (size_t i = 0; err == ERR_OK && i < sizeof(parts) / sizeof(parts[0]); i++)
+        err = load_part(&l, &parts[i], info);
+    if (err == ERR_OK && strict && counts->bad)
+        err = err_set(info, ERR_INVALID, "%lld bad lines: nothing was loaded", (long long)counts->bad);
+    if (err == ERR_OK)
+        err = db_exec(db, "commit", NULL, info);
+    else if (db_exec(db, "rollback", NULL, &detail) != ERR_OK)
+        report(arg, detail.text);
     buf_free(&sql);
     arena_free(&l.arena);
     return err;

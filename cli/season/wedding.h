@@ -13,11 +13,12 @@ const char *wedding_vendor_kind(int n);
 struct wedding_script {
     const struct dice *dice;
     int tenants;
-    int32_t start;  /* days since 1970: the season's first day */
-    json_t *lines;  /* of events.jsonl, in any order until wedding_sort */
+    int32_t start; /* days since 1970: the season's first day */
+    json_t *lines; /* of events.jsonl, in any order until wedding_sort */
 };
 
-/* The n-th wedding, on that day. Returns its record when it exists before the season begins (new reference); otherwise NULL, and the script
+/* The n-th wedding, on that day. Returns its record when it exists before the season begins (new reference);
+ * otherwise NULL, and the script
  * creates it at its inquiry. */
 json_t *wedding_write(struct wedding_script *script, int n, int32_t day);
 

@@ -14,7 +14,8 @@ static json_t *offset_due(const struct offset *o)
 static void set_minute(json_t *due, const char *key, int32_t minute)
 {
     char text[16];
-    if (minute < 0) return;
+    if (minute < 0)
+        return;
     snprintf(text, sizeof(text), "%02d:%02d", (int)(minute / 60), (int)(minute % 60));
     json_object_set_new(due, key, json_string(text));
 }
@@ -22,7 +23,8 @@ static void set_minute(json_t *due, const char *key, int32_t minute)
 json_t *advance_due(const struct step *step)
 {
     json_t *due = NULL;
-    if (step->type != ACTION_WAIT) return NULL;
+    if (step->type != ACTION_WAIT)
+        return NULL;
     switch (step->wait.kind) {
     case WAIT_DURATION:
     case WAIT_EVENT: return offset_due(&step->wait.duration);

@@ -1,4 +1,5 @@
-/* advance: what follows a step, in the form in which the ledger takes it. Scheduler (first step of a run) and worker (next step)
+/* advance: what follows a step, in the form in which the ledger takes it. Scheduler (first step of a run) and worker
+ * (next step)
  * both plan through here. */
 #ifndef COMMON_CORE_ADVANCE_H
 #define COMMON_CORE_ADVANCE_H
@@ -8,8 +9,10 @@
 #include "common/base/id.h"
 #include "common/core/program.h"
 
-/* The specification from which SQL derives when a step is due (automation_priv.resolve_due): {"months","days","seconds"} from now,
- * {"time":"HH:MM"}, or {"milestone","months","days","seconds","at"}; for a wait for an event its timeout. NULL when the step is
+/* The specification from which SQL derives when a step is due (automation_priv.resolve_due):
+ * {"months","days","seconds"} from now,
+ * {"time":"HH:MM"}, or {"milestone","months","days","seconds","at"}; for a wait for an event its timeout. NULL when
+ * the step is
  * due at once. New reference. */
 json_t *advance_due(const struct step *step);
 

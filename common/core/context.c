@@ -9,7 +9,8 @@
 json_t *context_new(struct str facts)
 {
     json_t *context = facts.p ? json_loadb(facts.p, facts.n, 0, NULL) : NULL;
-    if (json_is_object(context)) return context;
+    if (json_is_object(context))
+        return context;
     json_decref(context);
     return json_object();
 }
@@ -17,28 +18,35 @@ json_t *context_new(struct str facts)
 void context_set_event(json_t *context, const json_t *payload, const char *type, const char *id)
 {
     json_t *event = json_is_object(payload) ? json_copy((json_t *)(uintptr_t)payload) : json_object();
-    if (type) json_object_set_new(event, "type", json_string(type));
-    if (id) json_object_set_new(event, "id", json_string(id));
+    if (type)
+        json_object_set_new(event, "type", json_string(type));
+    if (id)
+        json_object_set_new(event, "id", json_string(id));
     json_object_set_new(context, "event", event);
 }
 
 static uint16_t season_of(const json_t *context)
 {
-    const json_t *months = json_object_get(json_object_get(json_object_get(context, "tenant"), "settings"), "season_months");
+    const json_t *months =
+        json_object_get(json_object_get(json_object_get(context, "tenant"), "settings"), "season_months");
     uint16_t season = 0;
     json_t *month;
     size_t i;
     json_array_foreach(months, i, month)
     {
         json_int_t m = json_integer_value(month);
-        if (m >= 1 && m <= 12) season = (uint16_t)(season | 1u << m);
+        if (m >= 1 && m <= 12)
+            season = (uint16_t)(season | 1u << m);
     }
-    if (season) return season;
-    for (unsigned m = MAY; m <= OCTOBER; m++) season = (uint16_t)(season | 1u << m);
+    if (season)
+        return season;
+    for (unsigned m = MAY; m <= OCTOBER; m++)
+        season = (uint16_t)(season | 1u << m);
     return season;
 }
 
-void context_env(const json_t *context, int64_t now_us, struct logic_change changes[CONTEXT_CHANGES_MAX], struct logic_env *env)
+void context_env(const json_t *context, int64_t now_us, struct logic_change changes[CONTEXT_CHANGES_MAX],
+                 struct logic_env *env)
 {
     const json_t *event = json_object_get(context, "event");
     const json_t *old = json_object_get(event, "old");
@@ -46,11 +54,13 @@ void context_env(const json_t *context, int64_t now_us, struct logic_change chan
     json_t *path;
     size_t i;
     *env = (struct logic_env){.now_us = now_us, .season_months = season_of(context), .changes = changes};
-    if (today && civil_parse_date(str_of(today), &env->today) != ERR_OK) env->today = (struct civil){0};
+    if (today && civil_parse_date(str_of(today), &env->today) != ERR_OK)
+        env->today = (struct civil){0};
     json_array_foreach(json_object_get(event, "changed"), i, path)
     {
         const char *text = json_string_value(path);
-        if (!text || env->n_changes == CONTEXT_CHANGES_MAX) continue;
+        if (!text || env->n_changes == CONTEXT_CHANGES_MAX)
+            continue;
         changes[env->n_changes++] = (struct logic_change){text, json_object_get(old, text)};
     }
 }

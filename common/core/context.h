@@ -1,5 +1,7 @@
-/* context: the JSON that conditions and templates see: a wedding's facts as PostgreSQL gives them (automation_priv.facts), plus the event, the
- * results of earlier steps and the rule. Scheduler and workers build it here, so that a condition means the same to both. */
+/* context: the JSON that conditions and templates see: a wedding's facts as PostgreSQL gives them
+ * (automation_priv.facts), plus the event, the
+ * results of earlier steps and the rule. Scheduler and workers build it here, so that a condition means the same to
+ * both. */
 #ifndef COMMON_CORE_CONTEXT_H
 #define COMMON_CORE_CONTEXT_H
 
@@ -19,8 +21,10 @@ json_t *context_new(struct str facts);
 /* Sets context.event = payload + {"type", "id"}; payload may be NULL. */
 void context_set_event(json_t *context, const json_t *payload, const char *type, const char *id);
 
-/* The surroundings of evaluation: now, today (facts.today), the peak season (tenant.settings.season_months, else May to October), and
+/* The surroundings of evaluation: now, today (facts.today), the peak season (tenant.settings.season_months, else May
+ * to October), and
  * changes from event.changed / event.old. `changes` is the caller's memory; both are borrowed while `env` is in use. */
-void context_env(const json_t *context, int64_t now_us, struct logic_change changes[CONTEXT_CHANGES_MAX], struct logic_env *env);
+void context_env(const json_t *context, int64_t now_us, struct logic_change changes[CONTEXT_CHANGES_MAX],
+                 struct logic_env *env);
 
 #endif

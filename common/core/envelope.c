@@ -9,17 +9,20 @@
 
 static bool kind_ok(struct str s)
 {
-    if (s.n < 1 || s.n > 64 || s.p[0] < 'a' || s.p[0] > 'z') return false;
+    if (s.n < 1 || s.n > 64 || s.p[0] < 'a' || s.p[0] > 'z')
+        return false;
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-')) return false;
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-'))
+            return false;
     }
     return true;
 }
 
 static enum err bad(struct err_info *info, const char *field, struct str found, const char *expected)
 {
-    return err_set(info, ERR_MALFORMED, "field %s: \"%.*s\": expected %s", field, (int)(found.n > 40 ? 40 : found.n), found.p, expected);
+    return err_set(info, ERR_MALFORMED, "field %s: \"%.*s\": expected %s", field, (int)(found.n > 40 ? 40 : found.n),
+                   found.p, expected);
 }
 
 static enum err parse_id(struct str value, const char *field, struct id *out, struct err_info *info)
@@ -34,13 +37,15 @@ static enum err parse_instant(struct str value, const char *field, int64_t *out,
         *out = ms * 1000;
         return ERR_OK;
     }
-    if (str_to_time(value, out) == ERR_OK && *out > 0) return ERR_OK;
+    if (str_to_time(value, out) == ERR_OK && *out > 0)
+        return ERR_OK;
     return bad(info, field, value, "an RFC 3339 time or milliseconds since 1970");
 }
 
 static enum err parse_number(struct str value, const char *field, int64_t max, int64_t *out, struct err_info *info)
 {
-    if (str_to_i64(value, out) == ERR_OK && *out >= 1 && *out <= max) return ERR_OK;
+    if (str_to_i64(value, out) == ERR_OK && *out >= 1 && *out <= max)
+        return ERR_OK;
     return err_set(info, ERR_MALFORMED, "field %s: \"%.*s\": expected a number from 1 to %lld", field,
                    (int)(value.n > 40 ? 40 : value.n), value.p, (long long)max);
 }
@@ -49,10 +54,14 @@ static enum err parse_payload(struct str value, struct envelope *out, struct err
 {
     out->payload = value;
     if (value.n > PACK_PAYLOAD_MAX_BYTES)
-        return err_set(info, ERR_LIMIT, "field payload: %zu bytes: at most %zu are allowed", value.n, PACK_PAYLOAD_MAX_BYTES);
-    if (value.n && value.p[0] != '{') return pack_check(value, info);
-    if (value.n == 0) return bad(info, "payload", value, "a JSON object or a MessagePack map");
-    if (!str_is_utf8(value)) return err_set(info, ERR_MALFORMED, "field payload: JSON that is no UTF-8 text");
+        return err_set(info, ERR_LIMIT, "field payload: %zu bytes: at most %zu are allowed", value.n,
+                       PACK_PAYLOAD_MAX_BYTES);
+    if (value.n && value.p[0] != '{')
+        return pack_check(value, info);
+    if (value.n == 0)
+        return bad(info, "payload", value, "a JSON object or a MessagePack map");
+    if (!str_is_utf8(value))
+        return err_set(info, ERR_MALFORMED, "field payload: JSON that is no UTF-8 text");
     return ERR_OK;
 }
 
@@ -60,22 +69,26 @@ static enum err parse_field(struct str name, struct str value, struct envelope *
 {
     enum err err = ERR_OK;
     int64_t number = 0;
-    if (str_is(name, "payload")) return parse_payload(value, out, info);
+    if (str_is(name, "payload"))
+        return parse_payload(value, out, info);
     if (value.n > ENVELOPE_FIELD_MAX_BYTES || name.n > ENVELOPE_FIELD_MAX_BYTES)
-        return err_set(info, ERR_LIMIT, "field %.*s: %zu bytes: at most %d are allowed", (int)(name.n > 40 ? 40 : name.n), name.p, value.n,
-                       ENVELOPE_FIELD_MAX_BYTES);
+        return err_set(info, ERR_LIMIT, "field %.*s: %zu bytes: at most %d are allowed",
+                       (int)(name.n > 40 ? 40 : name.n), name.p, value.n, ENVELOPE_FIELD_MAX_BYTES);
     if (str_is(name, "kind")) {
         out->kind = value;
-        if (!kind_ok(value)) return bad(info, "kind", value, "1 to 64 of a-z 0-9 _ . - beginning with a letter");
+        if (!kind_ok(value))
+            return bad(info, "kind", value, "1 to 64 of a-z 0-9 _ . - beginning with a letter");
     } else if (str_is(name, "v")) {
-        if (!str_is(value, "1")) return bad(info, "v", value, "1");
+        if (!str_is(value, "1"))
+            return bad(info, "v", value, "1");
     } else if (str_is(name, "tenant")) {
         err = parse_id(value, "tenant", &out->tenant, info);
     } else if (str_is(name, "wedding")) {
         err = parse_id(value, "wedding", &out->wedding, info);
     } else if (str_is(name, "key")) {
         out->key = value;
-        if (value.n == 0 || value.n > ENVELOPE_KEY_MAX_BYTES || !str_is_utf8(value)) return bad(info, "key", value, "1 to 200 bytes of UTF-8 text");
+        if (value.n == 0 || value.n > ENVELOPE_KEY_MAX_BYTES || !str_is_utf8(value))
+            return bad(info, "key", value, "1 to 200 bytes of UTF-8 text");
     } else if (str_is(name, "at")) {
         err = parse_instant(value, "at", &out->at_us, info);
     } else if (str_is(name, "deadline")) {
@@ -86,7 +99,8 @@ static enum err parse_field(struct str name, struct str value, struct envelope *
     } else if (str_is(name, "timeout")) {
         err = parse_number(value, "timeout", MAX_TIMEOUT_MS, &out->timeout_ms, info);
     } else if (str_is(name, "traceparent")) {
-        if (str_is_utf8(value)) out->traceparent = value;
+        if (str_is_utf8(value))
+            out->traceparent = value;
     }
     return err;
 }
@@ -98,10 +112,13 @@ enum err envelope_parse(const struct str *fields, size_t n, struct envelope *out
         return err_set(info, ERR_LIMIT, "entry of %zu fields: at most %d are allowed", n / 2, ENVELOPE_FIELDS_MAX);
     for (size_t i = 0; i + 1 < n; i += 2) {
         enum err err = parse_field(fields[i], fields[i + 1], out, info);
-        if (err != ERR_OK) return err;
+        if (err != ERR_OK)
+            return err;
     }
-    if (!out->kind.p) return err_set(info, ERR_MALFORMED, "field kind is missing");
-    if (!out->payload.p) return err_set(info, ERR_MALFORMED, "field payload is missing");
+    if (!out->kind.p)
+        return err_set(info, ERR_MALFORMED, "field kind is missing");
+    if (!out->payload.p)
+        return err_set(info, ERR_MALFORMED, "field payload is missing");
     return ERR_OK;
 }
 
@@ -111,6 +128,7 @@ void envelope_log_id(struct str stream, struct str entry_id, const struct str *f
     size_t count = 0;
     parts[count++] = stream;
     parts[count++] = entry_id;
-    for (size_t i = 0; i < n && count < sizeof(parts) / sizeof(parts[0]); i++) parts[count++] = fields[i];
+    for (size_t i = 0; i < n && count < sizeof(parts) / sizeof(parts[0]); i++)
+        parts[count++] = fields[i];
     key_derive(out, "entry", parts, count);
 }

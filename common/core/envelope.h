@@ -31,11 +31,13 @@ struct envelope {
     struct str traceparent; /* n == 0: none */
 };
 
-/* `fields` alternates names and values, n of them. ERR_MALFORMED or ERR_LIMIT with the field, what was found and what is expected.
+/* `fields` alternates names and values, n of them. ERR_MALFORMED or ERR_LIMIT with the field, what was found and what
+ * is expected.
  * Unknown fields and h.* are ignored. `at` and `deadline` are RFC 3339 or milliseconds since 1970. */
 enum err envelope_parse(const struct str *fields, size_t n, struct envelope *out, struct err_info *info) MUST_USE;
 
-/* The log key's id: a pure function of stream, entry id and the entry's bytes, so that ids that come again after a loss of Redis
+/* The log key's id: a pure function of stream, entry id and the entry's bytes, so that ids that come again after a
+ * loss of Redis
  * are other entries. */
 void envelope_log_id(struct str stream, struct str entry_id, const struct str *fields, size_t n, struct id *out);
 

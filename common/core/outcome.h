@@ -1,4 +1,5 @@
-/* outcome: how attempts and jobs end. One table: PROTOCOL.md's, the codes in execution_logs.outcome, the words in SQL and the labels of metrics
+/* outcome: how attempts and jobs end. One table: PROTOCOL.md's, the codes in execution_logs.outcome, the words in SQL
+ * and the labels of metrics
  * are made from it or checked against it. */
 #ifndef COMMON_CORE_OUTCOME_H
 #define COMMON_CORE_OUTCOME_H

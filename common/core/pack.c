@@ -26,26 +26,51 @@ static bool is_map(uint8_t first)
 static bool shape_of(uint8_t b, struct shape *s)
 {
     static const struct shape table[32] = {
-        [0x00] = {0},                                            /* nil */
-        [0x02] = {0}, [0x03] = {0},                              /* false true */
-        [0x04] = {1, 0, true, 0, 0}, [0x05] = {2, 0, true, 0, 0}, [0x06] = {4, 0, true, 0, 0}, /* bin */
-        [0x07] = {1, 1, true, 0, 0}, [0x08] = {2, 1, true, 0, 0}, [0x09] = {4, 1, true, 0, 0}, /* ext */
-        [0x0a] = {0, 4, false, 0, 0}, [0x0b] = {0, 8, false, 0, 0}, /* float */
-        [0x0c] = {0, 1, false, 0, 0}, [0x0d] = {0, 2, false, 0, 0}, [0x0e] = {0, 4, false, 0, 0}, [0x0f] = {0, 8, false, 0, 0},
-        [0x10] = {0, 1, false, 0, 0}, [0x11] = {0, 2, false, 0, 0}, [0x12] = {0, 4, false, 0, 0}, [0x13] = {0, 8, false, 0, 0},
-        [0x14] = {0, 2, false, 0, 0}, [0x15] = {0, 3, false, 0, 0}, [0x16] = {0, 5, false, 0, 0}, [0x17] = {0, 9, false, 0, 0},
-        [0x18] = {0, 17, false, 0, 0},                           /* fixext */
-        [0x19] = {1, 0, true, 0, 0}, [0x1a] = {2, 0, true, 0, 0}, [0x1b] = {4, 0, true, 0, 0}, /* str */
-        [0x1c] = {2, 0, false, 0, 1}, [0x1d] = {4, 0, false, 0, 1}, /* array */
-        [0x1e] = {2, 0, false, 0, 2}, [0x1f] = {4, 0, false, 0, 2}, /* map */
+        [0x00] = {0}, /* nil */
+        [0x02] = {0},
+        [0x03] = {0}, /* false true */
+        [0x04] = {1, 0, true, 0, 0},
+        [0x05] = {2, 0, true, 0, 0},
+        [0x06] = {4, 0, true, 0, 0}, /* bin */
+        [0x07] = {1, 1, true, 0, 0},
+        [0x08] = {2, 1, true, 0, 0},
+        [0x09] = {4, 1, true, 0, 0}, /* ext */
+        [0x0a] = {0, 4, false, 0, 0},
+        [0x0b] = {0, 8, false, 0, 0}, /* float */
+        [0x0c] = {0, 1, false, 0, 0},
+        [0x0d] = {0, 2, false, 0, 0},
+        [0x0e] = {0, 4, false, 0, 0},
+        [0x0f] = {0, 8, false, 0, 0},
+        [0x10] = {0, 1, false, 0, 0},
+        [0x11] = {0, 2, false, 0, 0},
+        [0x12] = {0, 4, false, 0, 0},
+        [0x13] = {0, 8, false, 0, 0},
+        [0x14] = {0, 2, false, 0, 0},
+        [0x15] = {0, 3, false, 0, 0},
+        [0x16] = {0, 5, false, 0, 0},
+        [0x17] = {0, 9, false, 0, 0},
+        [0x18] = {0, 17, false, 0, 0}, /* fixext */
+        [0x19] = {1, 0, true, 0, 0},
+        [0x1a] = {2, 0, true, 0, 0},
+        [0x1b] = {4, 0, true, 0, 0}, /* str */
+        [0x1c] = {2, 0, false, 0, 1},
+        [0x1d] = {4, 0, false, 0, 1}, /* array */
+        [0x1e] = {2, 0, false, 0, 2},
+        [0x1f] = {4, 0, false, 0, 2}, /* map */
     };
     *s = (struct shape){0};
-    if (b < 0x80 || b >= 0xe0) return true; /* fixint */
-    if (b < 0x90) s->values = 2u * (b & 0x0fu);
-    else if (b < 0xa0) s->values = b & 0x0fu;
-    else if (b < 0xc0) s->fixed = b & 0x1fu;
-    else if (b == 0xc1) return false; /* never used */
-    else *s = table[b - 0xc0];
+    if (b < 0x80 || b >= 0xe0)
+        return true; /* fixint */
+    if (b < 0x90)
+        s->values = 2u * (b & 0x0fu);
+    else if (b < 0xa0)
+        s->values = b & 0x0fu;
+    else if (b < 0xc0)
+        s->fixed = b & 0x1fu;
+    else if (b == 0xc1)
+        return false; /* never used */
+    else
+        *s = table[b - 0xc0];
     return true;
 }
 
@@ -53,13 +78,18 @@ static bool shape_of(uint8_t b, struct shape *s)
 static enum err read_head(struct str bytes, size_t *at, uint64_t *values)
 {
     struct shape s;
-    if (*at >= bytes.n) return ERR_MALFORMED;
-    if (!shape_of((uint8_t)bytes.p[(*at)++], &s)) return ERR_MALFORMED;
+    if (*at >= bytes.n)
+        return ERR_MALFORMED;
+    if (!shape_of((uint8_t)bytes.p[(*at)++], &s))
+        return ERR_MALFORMED;
     uint64_t length = 0;
-    if (bytes.n - *at < s.length_bytes) return ERR_MALFORMED;
-    for (unsigned i = 0; i < s.length_bytes; i++) length = length << 8 | (uint8_t)bytes.p[(*at)++];
+    if (bytes.n - *at < s.length_bytes)
+        return ERR_MALFORMED;
+    for (unsigned i = 0; i < s.length_bytes; i++)
+        length = length << 8 | (uint8_t)bytes.p[(*at)++];
     uint64_t skip = s.fixed + (s.counted ? length : 0);
-    if (bytes.n - *at < skip) return ERR_MALFORMED;
+    if (bytes.n - *at < skip)
+        return ERR_MALFORMED;
     *at += skip;
     *values = s.values + length * s.per_item;
     /* Each value takes at least one byte: a count beyond what is left is a lie. */
@@ -78,14 +108,16 @@ enum err pack_check(struct str bytes, struct err_info *info)
     do {
         uint64_t values;
         if (read_head(bytes, &at, &values) != ERR_OK)
-            return err_set(info, ERR_MALFORMED, "payload: MessagePack ends or goes wrong at byte %zu of %zu", at, bytes.n);
+            return err_set(info, ERR_MALFORMED, "payload: MessagePack ends or goes wrong at byte %zu of %zu", at,
+                           bytes.n);
         if (values) {
             if (depth == PACK_DEPTH_MAX)
                 return err_set(info, ERR_LIMIT, "payload: MessagePack nested deeper than %d", PACK_DEPTH_MAX);
             left[depth++] = values;
             continue;
         }
-        while (depth && --left[depth - 1] == 0) depth--;
+        while (depth && --left[depth - 1] == 0)
+            depth--;
     } while (depth);
     if (at != bytes.n)
         return err_set(info, ERR_MALFORMED, "payload: %zu bytes behind the MessagePack map", bytes.n - at);
@@ -108,7 +140,8 @@ static json_t *map_json(const msgpack_object_map *m)
         char *name = key->type == MSGPACK_OBJECT_STR ? mem_strndup(key->via.str.ptr, key->via.str.size) : NULL;
         json_t *value = object_json(&m->ptr[i].val);
         /* jansson refuses names that are no UTF-8: such members are left out */
-        if (!name || json_object_set(object, name, value)) { /* member dropped */ }
+        if (!name || json_object_set(object, name, value)) { /* member dropped */
+        }
         json_decref(value);
         mem_free(name);
     }
@@ -118,7 +151,8 @@ static json_t *map_json(const msgpack_object_map *m)
 static json_t *array_json(const msgpack_object_array *a)
 {
     json_t *array = json_array();
-    for (uint32_t i = 0; i < a->size; i++) json_array_append_new(array, object_json(&a->ptr[i]));
+    for (uint32_t i = 0; i < a->size; i++)
+        json_array_append_new(array, object_json(&a->ptr[i]));
     return array;
 }
 
@@ -149,10 +183,13 @@ static json_t *packed_json(struct str payload, struct err_info *info)
     msgpack_unpacked unpacked;
     size_t at = 0;
     json_t *out = NULL;
-    if (pack_check(payload, info) != ERR_OK) return NULL;
+    if (pack_check(payload, info) != ERR_OK)
+        return NULL;
     msgpack_unpacked_init(&unpacked);
-    if (msgpack_unpack_next(&unpacked, payload.p, payload.n, &at) == MSGPACK_UNPACK_SUCCESS) out = object_json(&unpacked.data);
-    else err_set(info, ERR_MALFORMED, "payload: MessagePack refused");
+    if (msgpack_unpack_next(&unpacked, payload.p, payload.n, &at) == MSGPACK_UNPACK_SUCCESS)
+        out = object_json(&unpacked.data);
+    else
+        err_set(info, ERR_MALFORMED, "payload: MessagePack refused");
     msgpack_unpacked_destroy(&unpacked);
     return out;
 }
@@ -160,13 +197,15 @@ static json_t *packed_json(struct str payload, struct err_info *info)
 json_t *pack_to_json(struct str payload, struct err_info *info)
 {
     json_error_t why;
-    if (payload.n == 0 || payload.p[0] != '{') return packed_json(payload, info);
+    if (payload.n == 0 || payload.p[0] != '{')
+        return packed_json(payload, info);
     if (payload.n > PACK_PAYLOAD_MAX_BYTES) {
         err_set(info, ERR_LIMIT, "payload of %zu bytes: at most %zu are allowed", payload.n, PACK_PAYLOAD_MAX_BYTES);
         return NULL;
     }
     json_t *out = json_loadb(payload.p, payload.n, JSON_REJECT_DUPLICATES, &why);
-    if (!out) err_set(info, ERR_MALFORMED, "payload: JSON, line %d column %d: %s", why.line, why.column, why.text);
+    if (!out)
+        err_set(info, ERR_MALFORMED, "payload: JSON, line %d column %d: %s", why.line, why.column, why.text);
     return out;
 }
 

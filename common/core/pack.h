@@ -1,4 +1,5 @@
-/* pack: MessagePack payloads. pack_check walks the bytes without allocating, so that declared sizes (an array of four billion in
+/* pack: MessagePack payloads. pack_check walks the bytes without allocating, so that declared sizes (an array of four
+ * billion in
  * five bytes) and deep nesting are refused before msgpack-c, which trusts them, sees the payload. */
 #ifndef COMMON_CORE_PACK_H
 #define COMMON_CORE_PACK_H
@@ -15,7 +16,8 @@
 /* ERR_MALFORMED unless `bytes` is exactly one MessagePack map; ERR_LIMIT for size or depth. */
 enum err pack_check(struct str bytes, struct err_info *info) MUST_USE;
 
-/* Either form of a payload (JSON when it begins with '{', else MessagePack) as JSON, a new reference; NULL with `info` set on
+/* Either form of a payload (JSON when it begins with '{', else MessagePack) as JSON, a new reference; NULL with
+ * `info` set on
  * malformed input. Binary values become text when they are UTF-8 and null otherwise; extension types become null. */
 json_t *pack_to_json(struct str payload, struct err_info *info) MUST_USE;
 

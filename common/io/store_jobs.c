@@ -1,7 +1,8 @@
 /* store_jobs: see store_jobs.h. */
 #include "common/io/store_jobs.h"
 
-void store_worker_register(struct db_conn *c, const struct id *worker, const char *name, const char *queues, db_cb cb, void *arg)
+void store_worker_register(struct db_conn *c, const struct id *worker, const char *name, const char *queues, db_cb cb,
+                           void *arg)
 {
     static const struct db_stmt stmt = {"worker_register", "select automation_priv.worker_register($1, $2, $3)"};
     struct arena arena = {0};
@@ -39,8 +40,9 @@ void store_worker_leave(struct db_conn *c, const struct id *worker, db_cb cb, vo
 void store_kinds(struct db_conn *c, db_cb cb, void *arg)
 {
     static const struct db_stmt stmt = {
-        "kinds", "select kind, url, queue, handler, timeout_ms, retry_base_ms, retry_cap_ms, max_attempts, class = 'rule', "
-                 "on_unknown = 'ask' from automation.kinds order by kind"};
+        "kinds",
+        "select kind, url, queue, handler, timeout_ms, retry_base_ms, retry_cap_ms, max_attempts, class = 'rule', "
+        "on_unknown = 'ask' from automation.kinds order by kind"};
     struct arena arena = {0};
     struct db_args a;
     db_args_init(&a, &arena);
@@ -64,14 +66,15 @@ void store_kind(const struct db_result *r, int row, struct store_kind *out)
     };
 }
 
-void store_claim(struct db_conn *c, const struct id *owner, const struct id *ids, size_t n, const struct id *held, size_t n_held, bool wait,
-                 db_cb cb, void *arg)
+void store_claim(struct db_conn *c, const struct id *owner, const struct id *ids, size_t n, const struct id *held,
+                 size_t n_held, bool wait, db_cb cb, void *arg)
 {
-    static const struct db_stmt stmt = {
-        "claim_jobs",
-        "select job_id, tenant_id, run_id, wedding_id, rule_id, effect_key, bare_id, claimed_at, due_at, deadline, bare_at, "
-        "rule_revision, timeout_ms, claim_no, step, attempt, max_attempts, crashes, generation, kind, queue, payload, verdict, wake, definition, "
-        "context, facts from automation_priv.claim_jobs($1, $2, $3, $4)"};
+    static const struct db_stmt stmt = {"claim_jobs",
+                                        "select job_id, tenant_id, run_id, wedding_id, rule_id, effect_key, bare_id, "
+                                        "claimed_at, due_at, deadline, bare_at, "
+                                        "rule_revision, timeout_ms, claim_no, step, attempt, max_attempts, crashes, "
+                                        "generation, kind, queue, payload, verdict, wake, definition, "
+                                        "context, facts from automation_priv.claim_jobs($1, $2, $3, $4)"};
     struct arena arena = {0};
     struct db_args a;
     db_args_init(&a, &arena);
@@ -116,9 +119,11 @@ void store_claimed(const struct db_result *r, int row, struct store_claimed *out
     };
 }
 
-void store_recheck(struct db_conn *c, const struct id *owner, const struct id *ids, const int32_t *claims, size_t n, bool acting, db_cb cb, void *arg)
+void store_recheck(struct db_conn *c, const struct id *owner, const struct id *ids, const int32_t *claims, size_t n,
+                   bool acting, db_cb cb, void *arg)
 {
-    static const struct db_stmt stmt = {"recheck_jobs", "select job_id, verdict from automation_priv.recheck_jobs($1, $2, $3, $4)"};
+    static const struct db_stmt stmt = {"recheck_jobs",
+                                        "select job_id, verdict from automation_priv.recheck_jobs($1, $2, $3, $4)"};
     struct arena arena = {0};
     struct db_args a;
     db_args_init(&a, &arena);
@@ -132,7 +137,8 @@ void store_recheck(struct db_conn *c, const struct id *owner, const struct id *i
 
 void store_settle(struct db_conn *c, const struct id *owner, struct str batch, db_cb cb, void *arg)
 {
-    static const struct db_stmt stmt = {"settle_jobs", "select job_id, result from automation_priv.settle_jobs($1, $2)"};
+    static const struct db_stmt stmt = {"settle_jobs",
+                                        "select job_id, result from automation_priv.settle_jobs($1, $2)"};
     struct arena arena = {0};
     struct db_args a;
     db_args_init(&a, &arena);
@@ -144,7 +150,8 @@ void store_settle(struct db_conn *c, const struct id *owner, struct str batch, d
 
 void store_adopt(struct db_conn *c, struct str entries, db_cb cb, void *arg)
 {
-    static const struct db_stmt stmt = {"adopt_entries", "select id, adopted, claimed_at from automation_priv.adopt_entries($1)"};
+    static const struct db_stmt stmt = {"adopt_entries",
+                                        "select id, adopted, claimed_at from automation_priv.adopt_entries($1)"};
     struct arena arena = {0};
     struct db_args a;
     db_args_init(&a, &arena);

@@ -1,4 +1,5 @@
-/* store_jobs: the workers' statements: beats, claim, second look, settling, adoption, and rows of the execution log. Each runs one SQL
+/* store_jobs: the workers' statements: beats, claim, second look, settling, adoption, and rows of the execution log.
+ * Each runs one SQL
  * function of migrations/031 on a connection of the loop; callbacks as in db.h. */
 #ifndef COMMON_IO_STORE_JOBS_H
 #define COMMON_IO_STORE_JOBS_H
@@ -13,7 +14,8 @@
 #include "common/core/outcome.h"
 #include "common/io/db.h"
 
-void store_worker_register(struct db_conn *c, const struct id *worker, const char *name, const char *queues, db_cb cb, void *arg);
+void store_worker_register(struct db_conn *c, const struct id *worker, const char *name, const char *queues, db_cb cb,
+                           void *arg);
 /* One row, one bool: false when the worker's row is gone. */
 void store_worker_beat(struct db_conn *c, const struct id *worker, db_cb cb, void *arg);
 /* Removes the worker's row if it owns nothing. */
@@ -35,31 +37,36 @@ struct store_kind {
 };
 void store_kind(const struct db_result *r, int row, struct store_kind *out);
 
-/* Claims what may be claimed of `ids` (in any order). `held`: those of them that the caller has in memory. `wait`: the repeated question after a
+/* Claims what may be claimed of `ids` (in any order). `held`: those of them that the caller has in memory. `wait`:
+ * the repeated question after a
  * claim whose COMMIT was not answered. */
-void store_claim(struct db_conn *c, const struct id *owner, const struct id *ids, size_t n, const struct id *held, size_t n_held, bool wait,
-                 db_cb cb, void *arg);
+void store_claim(struct db_conn *c, const struct id *owner, const struct id *ids, size_t n, const struct id *held,
+                 size_t n_held, bool wait, db_cb cb, void *arg);
 struct store_claimed {
     struct id job_id, tenant_id, run_id, wedding_id, rule_id, effect_key, bare_id; /* zero: none */
-    int64_t claimed_at_us, due_at_us, deadline_us, bare_at_us; /* DB_NULL_TIME: none; domain time */
+    int64_t claimed_at_us, due_at_us, deadline_us, bare_at_us;                     /* DB_NULL_TIME: none; domain time */
     int64_t rule_revision;
     int64_t timeout_ms;
     int claim_no, step, attempt, max_attempts, crashes, generation;
     struct str kind, queue, payload, verdict;
     struct str wake, definition, context, facts; /* JSON; p == NULL: none */
 };
-void store_claimed(const struct db_result *r, int row, struct store_claimed *out); /* texts are borrowed from the result */
+/* texts are borrowed from the result */
+void store_claimed(const struct db_result *r, int row, struct store_claimed *out);
 
 /* The second look before acting: rows of (job id, verdict). With `acting` the rows are also marked. */
-void store_recheck(struct db_conn *c, const struct id *owner, const struct id *ids, const int32_t *claims, size_t n, bool acting, db_cb cb, void *arg);
+void store_recheck(struct db_conn *c, const struct id *owner, const struct id *ids, const int32_t *claims, size_t n,
+                   bool acting, db_cb cb, void *arg);
 
 /* Inside a transaction. `batch` is the JSON array of automation_priv.settle_jobs / adopt_entries. */
-void store_settle(struct db_conn *c, const struct id *owner, struct str batch, db_cb cb, void *arg); /* rows of (job id, result) */
+void store_settle(struct db_conn *c, const struct id *owner, struct str batch, db_cb cb,
+                  void *arg);                                                 /* rows of (job id, result) */
 void store_adopt(struct db_conn *c, struct str entries, db_cb cb, void *arg); /* rows of (id, adopted, claimed_at) */
 
 /* ---- the execution log ---- */
 struct store_log {
-    struct id tenant_id, execution_id, job_id, run_id, rule_id, wedding_id, worker_id; /* zero: NULL, but for tenant, execution and job */
+    struct id tenant_id, execution_id, job_id, run_id, rule_id, wedding_id,
+        worker_id;                                  /* zero: NULL, but for tenant, execution and job */
     int64_t queued_at_us, due_at_us, started_at_us; /* DB_NULL_TIME: NULL, but for queued_at */
     int64_t rule_revision;                          /* 0: NULL */
     int64_t duration_us;
@@ -70,10 +77,12 @@ struct store_log {
     struct str detail;                         /* JSON; p == NULL: NULL */
 };
 #define STORE_LOG_ERROR_MAX_BYTES 1024
-/* db_copy_begin, then this for each row, then db_copy_end. Texts that PostgreSQL would refuse (no UTF-8, NUL) are made storable. With `batch` the row is for
+/* db_copy_begin, then this for each row, then db_copy_end. Texts that PostgreSQL would refuse (no UTF-8, NUL) are
+ * made storable. With `batch` the row is for
  * the staging table. */
 void store_log_row(struct buf *copy, const struct store_log *row, const struct id *batch);
-/* COPY into the log; fails whole on a repeated key (ERR_DB_UNIQUE), a missing partition (ERR_DB_DATA), or without BYPASSRLS (ERR_DB_FEATURE). */
+/* COPY into the log; fails whole on a repeated key (ERR_DB_UNIQUE), a missing partition (ERR_DB_DATA), or without
+ * BYPASSRLS (ERR_DB_FEATURE). */
 void store_log_copy(struct db_conn *c, const struct buf *copy, db_cb cb, void *arg);
 /* The way that takes any of these: staging table, then merge. */
 void store_log_stage(struct db_conn *c, const struct buf *copy, db_cb cb, void *arg);

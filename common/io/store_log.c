@@ -22,12 +22,14 @@ static void put_text(struct buf *copy, const char *text)
         return;
     }
     size_t n = strnlen(text, STORE_LOG_ERROR_MAX_BYTES);
-    while (n && ((unsigned char)text[n] & 0xc0) == 0x80) n--;
+    while (n && ((unsigned char)text[n] & 0xc0) == 0x80)
+        n--;
     memcpy(clean, text, n);
     clean[n] = '\0';
     if (!str_is_utf8((struct str){clean, n})) {
         for (size_t i = 0; i < n; i++)
-            if ((unsigned char)clean[i] >= 0x80 || clean[i] == '\0') clean[i] = '?';
+            if ((unsigned char)clean[i] >= 0x80 || clean[i] == '\0')
+                clean[i] = '?';
     }
     db_copy_text(copy, (struct str){clean, n});
 }
@@ -35,7 +37,8 @@ static void put_text(struct buf *copy, const char *text)
 void store_log_row(struct buf *copy, const struct store_log *row, const struct id *batch)
 {
     db_copy_row(copy, LOG_COLUMN_COUNT + (batch ? 1 : 0));
-    if (batch) db_copy_id(copy, batch);
+    if (batch)
+        db_copy_id(copy, batch);
     db_copy_id(copy, &row->tenant_id);
     db_copy_time(copy, row->queued_at_us);
     db_copy_id(copy, &row->execution_id);
@@ -44,21 +47,27 @@ void store_log_row(struct buf *copy, const struct store_log *row, const struct i
     put_optional_id(copy, &row->rule_id);
     put_optional_id(copy, &row->wedding_id);
     put_optional_id(copy, &row->worker_id);
-    if (row->rule_revision) db_copy_i64(copy, row->rule_revision);
-    else db_copy_null(copy);
+    if (row->rule_revision)
+        db_copy_i64(copy, row->rule_revision);
+    else
+        db_copy_null(copy);
     db_copy_time(copy, row->due_at_us);
     db_copy_time(copy, row->started_at_us);
     db_copy_i64(copy, row->duration_us);
-    if (row->step >= 0) db_copy_i16(copy, (int16_t)row->step);
-    else db_copy_null(copy);
+    if (row->step >= 0)
+        db_copy_i16(copy, (int16_t)row->step);
+    else
+        db_copy_null(copy);
     db_copy_i16(copy, (int16_t)row->attempt);
     db_copy_i16(copy, (int16_t)row->outcome);
     put_text(copy, row->kind);
     put_text(copy, row->queue);
     put_text(copy, row->reason);
     put_text(copy, row->error);
-    if (row->detail.p) db_copy_jsonb(copy, row->detail);
-    else db_copy_null(copy);
+    if (row->detail.p)
+        db_copy_jsonb(copy, row->detail);
+    else
+        db_copy_null(copy);
 }
 
 void store_log_copy(struct db_conn *c, const struct buf *copy, db_cb cb, void *arg)
@@ -68,7 +77,8 @@ void store_log_copy(struct db_conn *c, const struct buf *copy, db_cb cb, void *a
 
 void store_log_stage(struct db_conn *c, const struct buf *copy, db_cb cb, void *arg)
 {
-    db_conn_copy_in(c, "copy automation_priv.log_stage (batch_id, " LOG_COLUMNS ") from stdin (format binary)", copy, cb, arg);
+    db_conn_copy_in(c, "copy automation_priv.log_stage (batch_id, " LOG_COLUMNS ") from stdin (format binary)", copy,
+                    cb, arg);
 }
 
 void store_log_merge(struct db_conn *c, const struct id *batch, db_cb cb, void *arg)
@@ -84,9 +94,11 @@ void store_log_merge(struct db_conn *c, const struct id *batch, db_cb cb, void *
 
 void store_log_quarantine(struct db_conn *c, const struct store_log *row, const char *reason, db_cb cb, void *arg)
 {
-    static const struct db_stmt stmt = {"log_quarantine", "insert into automation_priv.log_quarantine (tenant_id, job_id, reason, row_data) "
-                                                          "values ($1, $2, $3, jsonb_build_object('queued_at', $4::timestamptz, 'execution_id', $5::uuid, "
-                                                          "'outcome', $6::int4, 'attempt', $7::int4, 'kind', $8::text))"};
+    static const struct db_stmt stmt = {
+        "log_quarantine",
+        "insert into automation_priv.log_quarantine (tenant_id, job_id, reason, row_data) "
+        "values ($1, $2, $3, jsonb_build_object('queued_at', $4::timestamptz, 'execution_id', $5::uuid, "
+        "'outcome', $6::int4, 'attempt', $7::int4, 'kind', $8::text))"};
     struct arena arena = {0};
     struct db_args a;
     db_args_init(&a, &arena);
@@ -105,7 +117,9 @@ void store_log_quarantine(struct db_conn *c, const struct store_log *row, const 
 int store_log_cmp(const struct store_log *a, const struct store_log *b)
 {
     int order = id_cmp(&a->tenant_id, &b->tenant_id);
-    if (order) return order;
-    if (a->queued_at_us != b->queued_at_us) return a->queued_at_us < b->queued_at_us ? -1 : 1;
+    if (order)
+        return order;
+    if (a->queued_at_us != b->queued_at_us)
+        return a->queued_at_us < b->queued_at_us ? -1 : 1;
     return id_cmp(&a->execution_id, &b->execution_id);
 }

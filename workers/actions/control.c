@@ -4,13 +4,15 @@
 #include "workers/exec.h"
 #include "workers/rules.h"
 
-/* A wait's row becomes due when the wait is over: at its instant or time-out, or sooner when the leader matched an event (job->wake). */
+/* A wait's row becomes due when the wait is over: at its instant or time-out, or sooner when the leader matched an
+ * event (job->wake). */
 static void start_wait(struct job *job)
 {
     json_t *output = json_object();
     if (job->step->wait.kind == WAIT_EVENT) {
         json_object_set_new(output, "timed_out", json_boolean(!job->wake));
-        if (job->wake) json_object_set(output, "event", job->wake);
+        if (job->wake)
+            json_object_set(output, "event", job->wake);
     }
     exec_success(job, output, job->step->next);
 }
@@ -27,7 +29,8 @@ static void start_branch(struct job *job)
     logic_reason_text(&reason, why);
     logic_facts_set(job->rule->facts, NULL, NULL);
     json_t *output = json_pack("{s:b}", "taken", truth == LOGIC_TRUE);
-    if (truth == LOGIC_UNKNOWN) json_object_set_new(output, "unknown", json_string(why));
+    if (truth == LOGIC_UNKNOWN)
+        json_object_set_new(output, "unknown", json_string(why));
     exec_success(job, output, program_next(job->step, truth));
 }
 

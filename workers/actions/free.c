@@ -1,4 +1,5 @@
-/* free: handlers of free kinds: noop, http (forwards the payload to the kind's URL), drill (development: behaves as the payload says). */
+/* free: handlers of free kinds: noop, http (forwards the payload to the kind's URL), drill (development: behaves as
+ * the payload says). */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,11 +27,12 @@ static void start_http(struct job *job)
     char id[ID_TEXT_SIZE], key[ID_TEXT_SIZE], attempt[16];
     bool json = job->payload.n && job->payload.p[0] == '{';
     snprintf(attempt, sizeof(attempt), "%d", job->attempt);
-    struct outbound_header headers[5 + SIGN_HEADERS] = {{"Content-Type", json ? "application/json" : "application/msgpack"},
-                                        {"Usher-Job-Id", id_format(&job->job_id, id)},
-                                        {"Usher-Kind", job->kind_name},
-                                        {"Usher-Attempt", attempt},
-                                        {"Idempotency-Key", id_format(&job->effect_key, key)}};
+    struct outbound_header headers[5 + SIGN_HEADERS] = {{"Content-Type",
+                                                         json ? "application/json" : "application/msgpack"},
+                                                        {"Usher-Job-Id", id_format(&job->job_id, id)},
+                                                        {"Usher-Kind", job->kind_name},
+                                                        {"Usher-Attempt", attempt},
+                                                        {"Idempotency-Key", id_format(&job->effect_key, key)}};
     struct outbound_request request = {.method = "POST",
                                        .url = job->kind->url,
                                        .headers = headers,
@@ -41,7 +43,8 @@ static void start_http(struct job *job)
     job->handle = outbound_send_http(job->worker->outbound, &request, on_answer, job);
 }
 
-/* ---- drill: {"take_ms": 50, "fail": 2, "dead": true, "abort": true} ----------------------------------------------------------- */
+/* ---- drill: {"take_ms": 50, "fail": 2, "dead": true, "abort": true}
+ * ----------------------------------------------------------- */
 
 static void drill_over(struct job *job)
 {
@@ -49,9 +52,12 @@ static void drill_over(struct job *job)
     json_int_t fail = json_integer_value(json_object_get(say, "fail"));
     bool dead = json_is_true(json_object_get(say, "dead"));
     json_decref(say);
-    if (job->attempt <= fail) exec_retry(job, "drill", "failed as it was told to", 0);
-    else if (dead) exec_dead(job, "drill", "refused as it was told to");
-    else exec_success(job, NULL, PROGRAM_END);
+    if (job->attempt <= fail)
+        exec_retry(job, "drill", "failed as it was told to", 0);
+    else if (dead)
+        exec_dead(job, "drill", "refused as it was told to");
+    else
+        exec_success(job, NULL, PROGRAM_END);
 }
 
 struct drill {
@@ -78,7 +84,8 @@ static void start_drill(struct job *job)
     json_int_t take_ms = json_integer_value(json_object_get(say, "take_ms"));
     bool die = json_is_true(json_object_get(say, "abort"));
     json_decref(say);
-    if (die) abort();
+    if (die)
+        abort();
     if (take_ms <= 0) {
         drill_over(job);
         return;

@@ -1,4 +1,5 @@
-/* record: steps that write to the tenant's own tables. They only describe the effect; the settling transaction applies it, so it happens
+/* record: steps that write to the tenant's own tables. They only describe the effect; the settling transaction
+ * applies it, so it happens
  * exactly once (automation_priv.apply_effect). */
 #include <string.h>
 
@@ -29,7 +30,8 @@ static void succeed(struct job *job, json_t *effect)
 static void start_plain(struct job *job)
 {
     json_t *effect = effect_of(job);
-    if (effect) succeed(job, effect);
+    if (effect)
+        succeed(job, effect);
 }
 
 /* "due": "P2D" becomes the specification that SQL resolves in the wedding's zone. */
@@ -37,7 +39,8 @@ static void start_task(struct job *job)
 {
     json_t *effect = effect_of(job);
     struct offset offset;
-    if (!effect) return;
+    if (!effect)
+        return;
     const char *due = json_string_value(json_object_get(effect, "due"));
     if (due) {
         struct err_info info;
@@ -46,7 +49,9 @@ static void start_task(struct job *job)
             exec_dead(job, "bad_duration", info.text);
             return;
         }
-        json_object_set_new(effect, "due", json_pack("{s:i,s:i,s:I}", "months", (int)offset.months, "days", (int)offset.days, "seconds", (json_int_t)offset.seconds));
+        json_object_set_new(effect, "due",
+                            json_pack("{s:i,s:i,s:I}", "months", (int)offset.months, "days", (int)offset.days,
+                                      "seconds", (json_int_t)offset.seconds));
     }
     succeed(job, effect);
 }
@@ -54,19 +59,23 @@ static void start_task(struct job *job)
 static void start_note(struct job *job)
 {
     json_t *effect = effect_of(job);
-    if (!effect) return;
+    if (!effect)
+        return;
     json_object_set(effect, "body", json_object_get(effect, "text"));
     succeed(job, effect);
 }
 
-/* "wedding.guest_count" names a column, "wedding.attributes.x" a key of the attributes: SQL allows what is in its list. */
+/* "wedding.guest_count" names a column, "wedding.attributes.x" a key of the attributes: SQL allows what is in its
+ * list. */
 static void start_field(struct job *job)
 {
     static const char prefix[] = "wedding.";
     json_t *effect = effect_of(job);
-    if (!effect) return;
+    if (!effect)
+        return;
     const char *path = json_string_value(json_object_get(effect, "path"));
-    if (path && strncmp(path, prefix, sizeof(prefix) - 1) == 0) path += sizeof(prefix) - 1;
+    if (path && strncmp(path, prefix, sizeof(prefix) - 1) == 0)
+        path += sizeof(prefix) - 1;
     json_object_set_new(effect, "field", json_string(path ? path : ""));
     succeed(job, effect);
 }

@@ -1,4 +1,5 @@
-/* webhook: call_webhook: a POST signed after Standard Webhooks to a URL that a tenant wrote: untrusted, so the egress deny-list applies. */
+/* webhook: call_webhook: a POST signed after Standard Webhooks to a URL that a tenant wrote: untrusted, so the egress
+ * deny-list applies. */
 #include <stdlib.h>
 
 #include "common/core/template_tree.h"
@@ -26,7 +27,8 @@ static const char *body_of(struct job *job)
         exec_dead(job, "template", info.text);
         return NULL;
     }
-    if (!data) data = json_pack("{s:O?}", "wedding", json_object_get(job->context, "wedding"));
+    if (!data)
+        data = json_pack("{s:O?}", "wedding", json_object_get(job->context, "wedding"));
     str_from_time(at, job->now_us);
     json_t *body = json_pack("{s:s,s:s,s:o}", "type", event ? event : "rule.action", "timestamp", at, "data", data);
     char *text = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS);
@@ -41,7 +43,8 @@ static void start_webhook(struct job *job)
     struct outbound_header headers[1 + SIGN_HEADERS] = {{"Content-Type", "application/json"}};
     const char *url = action_render(job, json_string_value(json_object_get(job->step->params, "url")), false);
     const char *body = url ? body_of(job) : NULL;
-    if (!body) return;
+    if (!body)
+        return;
     struct outbound_request request = {.method = "POST",
                                        .url = url,
                                        .headers = headers,
