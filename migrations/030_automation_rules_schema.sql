@@ -247,7 +247,7 @@ begin
         end if;
         new.updated_at := automation.now();
     end if;
-    if new.status = 'active' and new.validated_revision is not null and new.activated_at is null then
+    if new.status = 'active' and new.activated_at is null then
         new.activated_at := automation.now();
     end if;
     return new;

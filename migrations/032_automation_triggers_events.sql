@@ -476,6 +476,8 @@ begin
         due timestamptz, state text, reason text, bound boolean, wedding_revision bigint, wedding_status text, hops smallint, context jsonb,
         single boolean, max_runs integer, priority smallint, kind text, step smallint, spec jsonb, event text)
     loop
+        -- What happened before a rule went live never starts it, however late it is dispatched.
+        continue when p.type = 'event' and exists (select from automation.rules u where u.tenant_id = p.tenant and u.rule_id = p.rule and u.activated_at > p.due);
         v_state := p.state;
         v_reason := p.reason;
         if v_state = 'running' and p.single and exists (select from automation.runs r where r.tenant_id = p.tenant and r.rule_id = p.rule
