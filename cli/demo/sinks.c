@@ -110,7 +110,8 @@ static int by_text(const void *a, const void *b)
 static void finish_count(struct accepted *a, struct sinks_count *n)
 {
     struct str *parts = mem_alloc((a->n + 1) * sizeof(*parts));
-    qsort(a->ids, a->n, sizeof(*a->ids), by_text);
+    if (a->n)
+        qsort(a->ids, a->n, sizeof(*a->ids), by_text);
     for (size_t i = 0; i < a->n; i++)
         parts[i] = str_of(a->ids[i]);
     key_derive(&n->digest, "digest", parts, a->n);

@@ -21,10 +21,10 @@ static void parts_of(const struct dice *d, const char *name, int n, struct texts
 
 int dice_roll(const struct dice *d, const char *name, int n, int sides)
 {
-    struct texts t;
+    struct texts t = {{0}, {0}};
     struct str parts[3];
     parts_of(d, name, n, &t, parts);
-    return (int)(key_hash64("season", parts, 3) % (uint64_t)sides);
+    return sides > 0 ? (int)(key_hash64("season", parts, 3) % (uint64_t)sides) : 0;
 }
 
 bool dice_chance(const struct dice *d, const char *name, int n, int percent)
@@ -48,7 +48,7 @@ int dice_weighted(const struct dice *d, const char *name, int n, const int *weig
 
 void dice_id(const struct dice *d, const char *name, int n, char out[ID_TEXT_SIZE])
 {
-    struct texts t;
+    struct texts t = {{0}, {0}};
     struct str parts[3];
     struct id id;
     parts_of(d, name, n, &t, parts);

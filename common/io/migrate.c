@@ -296,10 +296,12 @@ enum err migrate_up(const struct migrate_config *config, struct err_info *info)
 /* Merges the two sorted lists. */
 static void list_entries(const struct run *r, void (*row)(void *arg, const struct migrate_entry *entry), void *arg)
 {
-    for (int f = 0, l = 0; f < r->dir.n || l < r->ledger.n;) {
+    for (int f = 0, l = 0;;) {
         const struct migrate_file *file = f < r->dir.n ? &r->dir.files[f] : NULL;
         const struct migrate_row *known = l < r->ledger.n ? &r->ledger.rows[l] : NULL;
         struct migrate_entry entry = {.finished_at_us = DB_NULL_TIME};
+        if (!file && !known)
+            break;
         if (file && known && file->version > known->version)
             file = NULL;
         else if (file && known && file->version < known->version)

@@ -288,7 +288,9 @@ static void put_bodies(struct buf *out, const struct outbound_mail *mail)
 
 static enum err check_body(const char *what, const char *s, struct err_info *info)
 {
-    size_t n = strlen(s);
+    size_t n = s ? strlen(s) : 0;
+    if (s == NULL)
+        return err_set(info, ERR_INVALID, "%s: missing", what);
     if (n > OUTBOUND_PART_MAX_BYTES)
         return err_set(info, ERR_LIMIT, "%s: longer than %u bytes", what, OUTBOUND_PART_MAX_BYTES);
     return str_is_utf8((struct str){s, n}) ? ERR_OK : err_set(info, ERR_INVALID, "%s: not UTF-8", what);

@@ -1,0 +1,297 @@
+#!/bin/bash
+# cli.sh [CASE…]: the operator's commands on a real system, which `usher dev` starts around this script. USHER_TEST_BIN names the
+# folder of the programs (default build/debug). Every wait is for a condition with a limit; the last line says "N passed, N failed".
+set -u
+
+cd "$(dirname "$0")/../.." || exit 1
+bin=${USHER_TEST_BIN:-$PWD/build/debug}
+usher=$bin/usher
+[ -x "$usher" ] || { echo "cli.sh: $usher is not there; build first"; exit 1; }
+
+if [ -z "${CLI_BASE:-}" ]; then
+    unset DATABASE_URL REDIS_URL USHER_CONFIG
+    CLI_BASE=$(mktemp -d /tmp/usher-cli.XXXXXX) || exit 1
+    export CLI_BASE
+    chmod 711 "$CLI_BASE"
+    trap 'rm -rf "$CLI_BASE"' EXIT
+    "$usher" dev --data "$CLI_BASE/data" --children -- "$0" "$@" 2>"$CLI_BASE/log"
+    status=$?
+    [ $status = 0 ] || sed 's/^/#   /' "$CLI_BASE/log" | tail -5
+    exit $status
+fi
+
+passed=0
+failed=0
+case_name=
+case_ok=
+code=0
+out=
+
+fail() {
+    echo "not ok - $case_name: $*"
+    case_ok=no
+}
+expect() { # WHAT EXPECTED FOUND
+    [ "$2" = "$3" ] || fail "$1: expected \"$2\", found \"$3\""
+}
+contains() { # WHAT TEXT FOUND
+    [[ $3 == *"$2"* ]] || fail "$1: \"$2\" is not in \"$3\""
+}
+run() { # CODE ARGUMENT…: the command's output is in $out, both streams
+    local expected=$1
+    shift
+    out=$("$usher" "$@" 2>&1)
+    code=$?
+    expect "exit code of usher $*" "$expected" "$code"
+}
+field() { # PYTHON-EXPRESSION over `d`, the JSON in $out
+    python3 -c 'import json, sys; d = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1" <<<"$out" 2>&1
+}
+wait_for() { # SECONDS WHAT COMMAND…
+    local end=$((SECONDS + $1)) what=$2
+    shift 2
+    until "$@"; do
+        if [ $SECONDS -gt "$end" ]; then
+            fail "timed out: $what"
+            return 1
+        fi
+        sleep 0.05
+    done
+}
+sql() {
+    psql -XAtq -d "$DATABASE_URL" -c "$1"
+}
+redis() {
+    redis-cli -s "${REDIS_URL#unix://}" "$@"
+}
+state_is() { # ID STATE
+    out=$("$usher" job show "$1" --json 2>/dev/null) && [ "$(field 'd["state"]')" = "$2" ]
+}
+dead_with() { # SQL condition
+    [ "$(sql "select count(*) from automation.dead_letters where $1")" -ge 1 ]
+}
+
+# ---- cases -----------------------------------------------------------------------------------------------------------------------
+
+case_enqueue_by_sql_is_executed() {
+    run 0 enqueue noop '{"a":[1,2]}' --json
+    expect created True "$(field 'd["created"]')"
+    local id
+    id=$(field 'd["id"]')
+    wait_for 20 "job $id done" state_is "$id" done || return
+    expect attempts 1 "$(field 'len(d["attempts"])')"
+    expect outcome done "$(field 'd["attempts"][0]["outcome"]')"
+    run 0 job show "$id"
+    contains "table" "state:        done" "$out"
+}
+
+case_enqueue_a_held_key_gives_the_job_that_holds_it() {
+    run 0 enqueue noop --key once --at 1h --json
+    local id
+    id=$(field 'd["id"]')
+    run 0 enqueue noop --key once --json
+    expect "second id" "$id" "$(field 'd["id"]')"
+    expect "created" False "$(field 'd["created"]')"
+    run 0 job show "$id" --json
+    expect state scheduled "$(field 'd["state"]')"
+    expect "unique key" once "$(field 'd["unique_key"]')"
+    expect "attempts" 0 "$(field 'len(d["attempts"])')"
+}
+
+case_enqueue_takes_every_option() {
+    run 0 enqueue drill @/dev/stdin --queue bulk --at 2027-05-02T09:00:00+02:00 --deadline 2027-05-03T09:00:00Z --priority 7 \
+        --max-attempts 3 --tenant 00000000-0000-0000-0000-000000000000 --json <<<'{"n":1}'
+    local id
+    id=$(field 'd["id"]')
+    expect row "bulk|2027-05-02 07:00:00+00|2027-05-03 09:00:00+00|7|3|{\"n\": 1}" "$(PGTZ=UTC sql "select queue, due_at, deadline, priority,
+        max_attempts, convert_from(payload, 'UTF8') from automation_priv.ledger where job_id = '$id'")"
+    run 0 job show "$id" --json
+    expect payload 1 "$(field 'd["payload"]["n"]')"
+}
+
+case_enqueue_direct_is_logged_under_the_printed_id() {
+    run 0 enqueue noop '{"text":"h\u00e9"}' --direct --json
+    local id entry
+    id=$(field 'd["id"]')
+    entry=$(field 'd["entry"]')
+    expect stream "usher:{0}:in:default" "$(field 'd["stream"]')"
+    wait_for 20 "bare job $id done" state_is "$id" done || return
+    expect "log row's time" "${entry%-*}" "$(sql "select (extract(epoch from queued_at) * 1000)::int8 from automation.execution_logs
+        where execution_id = '$id'")"
+    expect "ledger row" 0 "$(sql "select count(*) from automation_priv.ledger where job_id = '$id'")"
+}
+
+case_enqueue_direct_sends_messagepack() {
+    # A queue that nobody serves, so that the entry stays.
+    run 0 enqueue noop '{"a":1}' --direct --queue nobody --key k --json
+    expect fields "$(printf 'kind\nnoop\npayload\n\\x81\\xa1a\\x01\nkey\nk')" \
+        "$(redis --no-raw xrange 'usher:{0}:in:nobody' - + | sed -E 's/^ *([0-9]+\) *)*//; s/^"(.*)"$/\1/' | tail -n +2)"
+    redis del 'usher:{0}:in:nobody' >/dev/null
+}
+
+case_enqueue_refuses_bad_input() {
+    run 1 enqueue nobody.knows
+    contains reason "unknown kind 'nobody.knows'" "$out"
+    run 1 enqueue send_email
+    contains reason "step of rules" "$out"
+    run 1 enqueue noop --tenant 11111111-2222-4333-8444-555555555555
+    contains reason "unknown tenant" "$out"
+    run 2 enqueue noop '{"a":'
+    contains reason "payload, line 1, column" "$out"
+    run 2 enqueue noop '[1]'
+    contains reason "expected a JSON object" "$out"
+    run 2 enqueue noop '{"a":1,"a":2}'
+    run 2 enqueue noop @/nowhere/at-all
+    run 2 enqueue noop --at tomorrow --tenant x
+    contains "every error at once" "--at" "$out"
+    contains "every error at once" "--tenant" "$out"
+    run 2 enqueue noop --priority 1001
+    run 2 enqueue noop --direct --priority 5
+    run 2 enqueue noop --queue 'A B'
+    out=$(head -c 300000 /dev/zero | tr '\0' ' ' | "$usher" enqueue noop - 2>&1)
+    expect "exit code of a payload too large" 2 $?
+    contains reason "more than 262144 bytes" "$out"
+}
+
+case_queue_list_counts_streams_and_ledger() {
+    run 0 enqueue noop --queue still --at 2099-01-01T00:00:00Z
+    run 0 enqueue noop --queue still
+    run 0 enqueue noop --queue still
+    run 0 enqueue noop --direct --queue still
+    run 0 queue list --json
+    expect "still" "1 1 0 0 2 1 0" "$(field '" ".join(str(r[k]) for r in d if r["queue"] == "still"
+        for k in ("waiting", "bare", "pending", "in_flight", "held", "scheduled", "parked"))')"
+    expect "oldest is due" True "$(field '[r for r in d if r["queue"] == "still"][0]["oldest_due_ms"] >= 0')"
+    expect "queues of workers" True "$(field '{"critical", "default", "bulk"} <= {r["queue"] for r in d}')"
+    run 0 queue list
+    contains headings "OLDEST DUE MS" "$out"
+    redis del 'usher:{0}:in:still' >/dev/null
+}
+
+case_dead_list_filters_and_pages() {
+    local i ids
+    for i in 1 2 3; do
+        redis xadd 'usher:{0}:in:default' '*' kind "odd$i" >/dev/null
+    done
+    redis xadd 'usher:{0}:in:bulk' '*' kind send_email payload '{}' >/dev/null
+    wait_for 20 "three malformed" dead_with "kind = 'odd1'" && wait_for 20 "odd2" dead_with "kind = 'odd2'" &&
+        wait_for 20 "odd3" dead_with "kind = 'odd3'" && wait_for 20 "forged" dead_with "reason = 'forged'" || return
+    run 0 dead list --reason forged --json
+    expect "forged" "send_email bulk dead" "$(field '" ".join((d[0]["kind"], d[0]["queue"], d[0]["state"]))')"
+    run 0 dead list --json
+    expect "all" 4 "$(field 'len(d)')"
+    ids=$(field '" ".join(r["job_id"] for r in d)')
+    run 0 dead list --limit 3
+    contains "hint" "the next page: --after" "$out"
+    local paged= after=() page
+    while :; do
+        run 0 dead list --limit 1 --json "${after[@]}"
+        page=$(field '" ".join(r["job_id"] for r in d)')
+        [ -n "$page" ] || break
+        paged+="${paged:+ }$page"
+        after=(--after "$page")
+    done
+    expect "pages" "$ids" "$paged"
+    run 0 dead list --kind odd2 --since 1h --json
+    expect "by kind" odd2 "$(field '",".join(r["kind"] for r in d)')"
+    run 0 dead list --since 2099-01-01T00:00:00Z --json
+    expect "since later" 0 "$(field 'len(d)')"
+    run 0 job show "${ids%% *}" --json
+    expect "dead job" dead "$(field 'd["state"]')"
+    expect "its reason" "$(field 'd["reason"]')" "$(field 'd["attempts"][0]["reason"]')"
+    run 2 dead list --tenant no-uuid
+}
+
+case_run_show_tells_steps_and_context() {
+    sql "insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000001', 'Studio');
+         insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, client_name)
+         values ('10000000-0000-4000-8000-000000000001', '20000000-0000-4000-8000-000000000001', 'A & B', 'booked', 'Europe/Lisbon', 'Ana');
+         insert into automation.rules (tenant_id, rule_id, name, status, definition)
+         values ('10000000-0000-4000-8000-000000000001', '30000000-0000-4000-8000-000000000001', 'Note a payment', 'active',
+            '{\"schema_version\": 1, \"name\": \"Note a payment\", \"trigger\": {\"type\": \"event\", \"event\": \"payment.received\"},
+              \"conditions\": {\">=\": [{\"var\": \"event.amount\"}, 100]},
+              \"actions\": [{\"id\": \"note\", \"type\": \"create_task\", \"params\": {\"title\": \"Thank {{client.name}}\"}},
+                            {\"id\": \"later\", \"type\": \"wait\", \"params\": {\"for\": \"P9D\"}},
+                            {\"id\": \"end\", \"type\": \"create_task\", \"params\": {\"title\": \"Call\"}}]}')"
+    wait_for 20 "rule checked" rule_checked || return
+    expect rejection '' "$(sql "select rejection from automation.rules where rejection is not null")"
+    sql "select automation.publish_event('10000000-0000-4000-8000-000000000001', 'payment.received',
+         '20000000-0000-4000-8000-000000000001', '{\"amount\": 250}')" >/dev/null
+    wait_for 20 "second step" second_step || return
+    local id
+    id=$(sql "select run_id from automation.runs where rule_id = '30000000-0000-4000-8000-000000000001'")
+    run 0 run show "$id" --json
+    expect run "running Note a payment event" "$(field '" ".join((d["state"], d["rule"], d["trigger_type"]))')"
+    expect steps "[('create_task', 'done'), ('wait', 'scheduled')]" "$(field '[(s["kind"], s["outcome"]) for s in d["steps"]]')"
+    expect "event in the context" 250 "$(field 'd["context"]["event"]["amount"]')"
+    run 0 run show "$id"
+    contains table "create_task" "$out"
+    run 3 run show 8d03ae6f-055f-823e-b840-51066c04214b
+    run 2 run show 17
+}
+rule_checked() {
+    [ "$(sql "select count(*) from automation.rules where validated_revision = revision or rejected_revision = revision")" = 1 ]
+}
+second_step() {
+    [ "$(sql "select count(*) from automation_priv.ledger where kind = 'wait'")" = 1 ]
+}
+
+case_job_show_says_what_is_not_there() {
+    run 3 job show 8d03ae6f-055f-823e-b840-51066c04214b
+    run 2 job show nothing
+    run 2 job show
+}
+
+case_worker_list_shows_the_living() {
+    wait_for 20 "two workers" two_workers || return
+    expect alive "True True" "$(field '" ".join(str(r["alive"]) for r in d)')"
+    expect queues critical,default,bulk "$(field 'd[0]["queues"]')"
+}
+two_workers() {
+    out=$("$usher" worker list --json) && [ "$(field 'len(d)')" = 2 ]
+}
+
+case_audit_balances_and_says_when_not() {
+    run 0 audit --json
+    expect balanced True "$(field 'd["balanced"]')"
+    expect "the rows' sum" "$(field 'd["total"]["accepted"]')" "$(field 'sum(r["accepted"] for r in d["rows"])')"
+    sql "insert into automation_priv.job_deltas values ('00000000-0000-0000-0000-000000000000', '2020-01-01', 'accepted', 2),
+         ('00000000-0000-0000-0000-000000000000', '2020-01-02', 'done', 2)"
+    run 1 audit --json --limit 1 2>/dev/null
+    contains message "4 jobs are not accounted for" "$out"
+    out=$("$usher" audit --json --limit 1 2>/dev/null)
+    expect "unbalanced first" 2020-01-02 "$(field 'd["rows"][0]["day"]')"
+    expect "they cancel out in the total, and are counted" "0 False" "$(field 'str(d["total"]["unaccounted"]) + " " + str(d["balanced"])')"
+    run 1 audit --limit 1
+    contains "more rows" "rows; --limit shows more" "$out"
+    run 0 audit --tenant 10000000-0000-4000-8000-00000000000f --json
+    expect "no rows" 0 "$(field 'len(d["rows"])')"
+    sql "delete from automation.job_counts where day < '2021-01-01'; delete from automation_priv.job_deltas where day < '2021-01-01'"
+}
+
+case_stores_that_are_away_are_named() {
+    out=$(DATABASE_URL=postgresql:///nothing?host=/nonexistent "$usher" dead list 2>&1)
+    expect "exit code without PostgreSQL" 69 $?
+    contains message PostgreSQL "$out"
+    out=$(REDIS_URL=unix:///nonexistent "$usher" queue list 2>&1)
+    expect "exit code without Redis" 69 $?
+    contains message Redis "$out"
+}
+
+# ---- running them ------------------------------------------------------------------------------------------------------------
+
+cases=("$@")
+[ $# -gt 0 ] || mapfile -t cases < <(declare -F | sed -n 's/^declare -f case_/case_/p')
+for case_name in "${cases[@]}"; do
+    case_name=case_${case_name#case_}
+    case_ok=yes
+    "$case_name"
+    if [ $case_ok = yes ]; then
+        passed=$((passed + 1))
+        echo "ok - $case_name"
+    else
+        failed=$((failed + 1))
+    fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

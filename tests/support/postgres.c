@@ -1,0 +1,138 @@
+#include "tests/support/postgres.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/io/db.h"
+
+#define START_MS 60000 /* initdb's and a recovery's share of a loaded machine */
+#define TRY_EVERY_MS 50
+
+static void die(const char *what, const char *why)
+{
+    fprintf(stderr, "test PostgreSQL: %s: %s\n", what, why);
+    abort();
+}
+
+/* PostgreSQL refuses to run as root. */
+static void drop_privileges(void)
+{
+    const struct passwd *nobody = geteuid() == 0 ? getpwnam("nobody") : NULL;
+
+    if (nobody != NULL && (setgroups(0, NULL) != 0 || setgid(nobody->pw_gid) != 0 || setuid(nobody->pw_uid) != 0))
+        _exit(1);
+}
+
+static pid_t run(const struct postgres *p, const char *program, const char *const *args)
+{
+    const char *bindir = getenv("PG_BINDIR");
+    const pid_t parent = getpid();
+    char path[256];
+    pid_t pid;
+
+    snprintf(path, sizeof(path), "%s/%s", bindir != NULL ? bindir : "/usr/lib/postgresql/15/bin", program);
+    pid = fork();
+    if (pid < 0)
+        die("fork", strerror(errno));
+    if (pid > 0)
+        return pid;
+    drop_privileges();
+    prctl(PR_SET_PDEATHSIG, SIGQUIT); /* after the change of the user, which clears it */
+    if (getppid() != parent || chdir(p->dir) != 0 || freopen("log", "a", stdout) == NULL || dup2(1, 2) < 0)
+        _exit(1);
+    execv(path, (char **)(uintptr_t)args);
+    _exit(1);
+}
+
+static void init(const struct postgres *p)
+{
+    static const char *const args[] = {"initdb", "-D", "pg", "-U", "postgres", "-A", "trust", "-E", "UTF8",
+                                       "--locale=C.UTF-8", "--no-sync", "--no-instructions", NULL};
+    int status = 0;
+    const pid_t pid = run(p, "initdb", args);
+
+    if (waitpid(pid, &status, 0) != pid || status != 0)
+        die(p->dir, "initdb failed; see its log");
+}
+
+static bool answers(const struct postgres *p)
+{
+    const struct db_session_config config = {.url = p->url, .name = "test"};
+    struct db_session *s = NULL;
+    const bool up = db_open(&config, &s, NULL) == ERR_OK;
+
+    db_close(s);
+    return up;
+}
+
+static void launch(struct postgres *p)
+{
+    const char *const args[] = {"postgres", "-D", "pg", "-k", p->dir, "-c", "listen_addresses=", "-c", "max_connections=50",
+                                "-c", "shared_buffers=32MB", "-c", "log_min_messages=warning", NULL};
+    const int64_t deadline = clock_mono_ms() + START_MS;
+
+    p->pid = run(p, "postgres", args);
+    while (!answers(p)) {
+        if (waitpid(p->pid, NULL, WNOHANG) != 0 || clock_mono_ms() > deadline)
+            die(p->dir, "the server did not start; see its log");
+        (void)poll(NULL, 0, TRY_EVERY_MS);
+    }
+}
+
+void postgres_start(struct postgres *p)
+{
+    const struct passwd *nobody = geteuid() == 0 ? getpwnam("nobody") : NULL;
+
+    *p = (struct postgres){0};
+    snprintf(p->dir, sizeof(p->dir), "/tmp/usher-postgres.XXXXXX");
+    if (mkdtemp(p->dir) == NULL || (nobody != NULL && chown(p->dir, nobody->pw_uid, nobody->pw_gid) != 0))
+        die(p->dir, strerror(errno));
+    snprintf(p->url, sizeof(p->url), "postgresql:///postgres?host=%s&user=postgres", p->dir);
+    init(p);
+    launch(p);
+    setenv("USHER_TEST_DATABASE_URL", p->url, 1);
+}
+
+void postgres_halt(struct postgres *p)
+{
+    if (p->pid == 0)
+        return;
+    if (kill(p->pid, SIGQUIT) != 0)
+        die("kill", strerror(errno));
+    waitpid(p->pid, NULL, 0);
+    p->pid = 0;
+}
+
+void postgres_restart(struct postgres *p)
+{
+    postgres_halt(p);
+    launch(p);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+void postgres_stop(struct postgres *p)
+{
+    postgres_halt(p);
+    if (p->dir[0] != '\0')
+        nftw(p->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    p->dir[0] = '\0';
+}

@@ -1,0 +1,21 @@
+/* postgres: a private PostgreSQL server for tests that stop, kill or restart it. It dies with this process. Failures here are none of
+ * the code under test: they print and abort. */
+#ifndef TESTS_SUPPORT_POSTGRES_H
+#define TESTS_SUPPORT_POSTGRES_H
+
+#include <sys/types.h>
+
+struct postgres {
+    pid_t pid; /* 0: not running */
+    char dir[64];
+    char url[256]; /* of the database `postgres`, as a superuser */
+};
+
+/* A fresh cluster on a unix socket in a folder of its own, fsync on. As root it runs as nobody. Returns when it answers; from then on
+ * tests/support/pg.h makes its databases there (USHER_TEST_DATABASE_URL is set in this process). */
+void postgres_start(struct postgres *p);
+void postgres_halt(struct postgres *p);    /* immediate shutdown, as a crash of the server: sessions end, the next start recovers */
+void postgres_restart(struct postgres *p); /* halts it if need be; returns when it answers */
+void postgres_stop(struct postgres *p);    /* and removes the folder; {0} is fine */
+
+#endif
