@@ -49,6 +49,8 @@ static int put_named(const struct cmd_run *run, struct buf *out)
         usage_put_exit_codes(out);
     } else if (run->n_operands == 1 && strcmp(word, "settings") == 0) {
         usage_put_settings(out);
+    } else if (run->n_operands == 1 && strcmp(word, "settings-table") == 0) {
+        usage_put_settings_table(out);
     } else if (run->n_operands == 1 && usage_is_noun(run->table, word)) {
         usage_put_list(run->table, word, out);
     } else {
@@ -76,7 +78,7 @@ static int run_help(struct cmd_run *run)
 const struct cmd cmd_help = {
     .flags = CMD_NO_SETTINGS,
     .path = "help",
-    .summary = "explain a command or a topic (exit-codes, settings)",
+    .summary = "explain a command or a topic (exit-codes, settings, settings-table)",
     .operands = "[COMMAND|TOPIC]",
     .max_operands = 4,
     .examples = "usher help\nusher help migrate up\nusher help exit-codes\n",

@@ -159,6 +159,34 @@ void usage_put_settings(struct buf *out)
     }
 }
 
+static bool is_common(const struct conf_key *key)
+{
+    for (const struct conf_key *k = settings_common_keys; k->name != NULL; k++) {
+        if (strcmp(k->name, key->name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void put_table(const char *title, const struct conf_key *keys, bool common, struct buf *out)
+{
+    buf_printf(out, "\n### %s\n\n| flag | variable | allowed | default | |\n|---|---|---|---|---|\n", title);
+    for (; keys->name != NULL; keys++) {
+        struct conf_key one[] = {*keys, {.name = NULL}};
+        bool is_setting = strcmp(keys->name, "help") != 0 && strcmp(keys->name, "version") != 0 &&
+                          strcmp(keys->name, "check-config") != 0;
+        if (is_setting && is_common(keys) == common)
+            conf_markdown(one, out);
+    }
+}
+
+void usage_put_settings_table(struct buf *out)
+{
+    put_table("All programs", settings_common_keys, true, out);
+    put_table(settings_scheduler.name, settings_scheduler.keys, false, out);
+    put_table(settings_worker.name, settings_worker.keys, false, out);
+}
+
 static size_t min3(size_t a, size_t b, size_t c)
 {
     size_t m = a < b ? a : b;

@@ -22,6 +22,9 @@ void usage_put_exit_codes(struct buf *out);
 /* Appends the settings of the daemons: flag, variable, default. */
 void usage_put_settings(struct buf *out);
 
+/* Appends the same as Markdown: a table of what all programs share, then one of what each has besides. OPERATIONS.md holds it. */
+void usage_put_settings_table(struct buf *out);
+
 /* True when some command's path is longer than, and begins with, the word `noun`. */
 bool usage_is_noun(const struct cmd *const *table, const char *noun);
 

@@ -13,6 +13,9 @@
 
 /* How soon the server notices in the middle of a statement that our process is gone, and lets its locks go. */
 #define CHECK_INTERVAL_MS 1000
+/* A process that is frozen in the middle of a transaction keeps its connection, and would hold its rows for ever: less than a
+ * worker's lease, so that others can take them over in time. */
+#define IDLE_IN_TRANSACTION_MS 10000
 
 struct fallback {
     const char *key;
@@ -181,8 +184,8 @@ const char *db_conninfo_setup(struct pg_conn *pg, struct arena *arena, int64_t s
     const char *sql =
         arena_printf(arena,
                      "SET TimeZone='UTC'; SET DateStyle='ISO, MDY'; SET client_connection_check_interval=%d; "
-                     "SET statement_timeout=%" PRId64,
-                     CHECK_INTERVAL_MS, statement_ms);
+                     "SET idle_in_transaction_session_timeout=%d; SET statement_timeout=%" PRId64,
+                     CHECK_INTERVAL_MS, IDLE_IN_TRANSACTION_MS, statement_ms);
     if (!role || !role[0])
         return sql;
     char *quoted = PQescapeIdentifier(pg, role, strlen(role));

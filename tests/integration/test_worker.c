@@ -97,16 +97,19 @@ Test(worker, an_unknown_kind_waits_in_the_ledger_for_a_worker_that_knows_it)
 {
     if (!system_open(false))
         return;
-    system_worker(NULL);
+    int old = system_worker(NULL);
     system_scheduler(NULL);
     entry("thumbnail.render", "{\"id\":7}");
     system_until("select count(*) from automation_priv.ledger where snoozes = 1 and owner is null and attempt = 1");
     cr_expect_geq(system_i64("select extract(epoch from due_at - now())::bigint from automation_priv.ledger"), 300);
     cr_expect_eq(system_i64("select count(*) from automation.execution_logs"), 0);
-    system_sql("insert into automation.kinds (kind, class, handler) values ('thumbnail.render', 'free', 'noop');"
-               "update automation_priv.ledger set due_at = now()");
+    system_signal(old, SIGTERM);
+    cr_expect_eq(system_wait(old), 0);
+    system_sql("insert into automation.kinds (kind, class, handler) values ('thumbnail.render', 'free', 'noop')");
+    system_worker(NULL);
+    system_sql("update automation_priv.ledger set due_at = now()");
     system_until_done();
-    cr_expect_geq(system_outcomes("done"), 1);
+    cr_expect_eq(system_outcomes("done"), 1);
     system_judge();
 }
 
@@ -235,7 +238,7 @@ Test(worker, a_slow_entry_is_adopted_by_its_executor_and_settles_once)
                  id_format(&key, id));
     system_until_done();
     cr_expect_eq(system_i64("select count(*) from automation.execution_logs where execution_id = '%s' and outcome = 0"
-                            " and duration_us >= 9500000",
+                            " and duration_us >= 9000000",
                             id_format(&key, id)),
                  1);
     cr_expect_eq(system_i64("select count(*) from automation.execution_logs"), 1);

@@ -376,7 +376,7 @@ static enum err ask(const char *sql, int64_t *out, struct err_info *info)
     if (err == ERR_OK)
         err = db_query(s, &stmt, NULL, &r, info);
     if (err == ERR_OK)
-        *out = db_rows(r) > 0 ? db_i64(r, 0, 0) : 0;
+        *out = db_rows(r) == 0 ? 0 : db_text(r, 0, 0).n == 1 ? db_bool(r, 0, 0) : db_i64(r, 0, 0);
     db_result_free(r);
     db_close(s);
     return err;
@@ -497,10 +497,17 @@ int64_t system_backlog(const char *key)
 {
     struct rsession *s = redis_session(sys.redis.url);
     struct queue_info q;
-    const bool known = queue_admin_info(s, key, &q, NULL) == ERR_OK && q.group.exists && q.group.lag >= 0;
+    struct err_info info = {0};
+    char length[64];
+    int64_t n = -1;
 
+    snprintf(length, sizeof(length), "XLEN %s", key);
+    if (queue_admin_info(s, key, &q, &info) == ERR_OK && q.group.exists && q.group.lag >= 0)
+        n = q.group.pending + q.group.lag;
+    else if (redis_run(s, length)->i == 0)
+        n = 0;
     rsession_close(s);
-    return known ? q.group.pending + q.group.lag : -1;
+    return n;
 }
 
 static bool all_done(void *arg)
@@ -511,12 +518,28 @@ static bool all_done(void *arg)
     return ask("select (select count(*) from automation_priv.ledger) + (select count(*) from automation_priv.outbox)"
                " + (select count(*) from automation.runs where state = 'running')",
                &left, NULL) == ERR_OK &&
-           left == 0 && system_backlog(SYSTEM_Q) <= 0 && system_backlog(SYSTEM_IN) <= 0;
+           left == 0 && system_backlog(SYSTEM_Q) == 0 && system_backlog(SYSTEM_IN) == 0;
 }
 
 void system_until_done(void)
 {
     until(all_done, NULL, "everything is done");
+}
+
+static bool ended_or_done(void *arg)
+{
+    const int *process = arg;
+    int status = 0;
+
+    if (sys.processes[*process].pid != 0 && waitpid(sys.processes[*process].pid, &status, WNOHANG) > 0)
+        sys.processes[*process].pid = 0;
+    return sys.processes[*process].pid == 0 || all_done(NULL);
+}
+
+bool system_until_done_or_ended(int process)
+{
+    until(ended_or_done, &process, "everything is done, or the process has ended");
+    return sys.processes[process].pid == 0;
 }
 
 int64_t system_outcomes(const char *word)

@@ -87,10 +87,11 @@ void system_until(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void system_until_logged(int process, const char *holding);
 /* A Redis command as text; its integer. */
 int64_t system_redis(const char *command);
-/* Pending and not yet delivered entries of a stream; -1 while it has no group. */
+/* Pending and not yet delivered entries of a stream; -1: it has entries, and no group yet. */
 int64_t system_backlog(const char *key);
 /* Until outbox, ledger and both streams are empty and no run is running. */
 void system_until_done(void);
+bool system_until_done_or_ended(int process); /* true: the process has ended first */
 int64_t system_outcomes(const char *word); /* log rows of an outcome */
 int64_t system_dead(const char *reason);
 

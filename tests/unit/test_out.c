@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/out.h"
+#include "common/base/mem.h"
 
 static const struct out_column columns[] = {
     {"queue", OUT_TEXT}, {"backlog", OUT_INT}, {"paused", OUT_BOOL}, {"last_error", OUT_TEXT}, {"data", OUT_JSON},
@@ -99,4 +100,20 @@ Test(out, one_record_as_lines_with_ids_and_times)
                    "ended:  -\n");
     out_free(o);
     out_free(NULL);
+}
+
+Test(out, json_in_memory_is_the_value_of_another_cell)
+{
+    struct out *o = out_new(columns, N_COLUMNS);
+    char *json = out_json(o);
+
+    cr_expect_str_eq(json, "[]");
+    mem_free(json);
+    add(o, "bulk", 7, false, NULL, "[1]");
+    add(o, "q", -1, true, "\"", NULL);
+    json = out_json(o);
+    cr_expect_str_eq(json, "[{\"queue\":\"bulk\",\"backlog\":7,\"paused\":false,\"last_error\":null,\"data\":[1]},\n"
+                           "{\"queue\":\"q\",\"backlog\":-1,\"paused\":true,\"last_error\":\"\\\"\",\"data\":null}]");
+    mem_free(json);
+    out_free(o);
 }

@@ -3,6 +3,8 @@
  * recognised as the same message; the Date is domain time. */
 #include <string.h>
 
+#include "common/base/buf.h"
+#include "common/core/recipient.h"
 #include "common/io/outbound.h"
 #include "workers/action.h"
 #include "workers/exec.h"
@@ -53,59 +55,19 @@ static void send(struct job *job, const char *to)
     job->handle = outbound_send_mail(w->outbound, &mail, on_sent, job);
 }
 
-static const char *vendor_address(const struct job *job, const char *role)
+static void start_mail(struct job *job)
 {
-    json_t *vendor;
-    size_t i;
-    json_array_foreach(json_object_get(job->context, "vendors"), i, vendor)
-    {
-        const char *is = json_string_value(json_object_get(vendor, "role"));
-        const char *email = json_string_value(json_object_get(vendor, "email"));
-        if (is && email && strcmp(is, role) == 0)
-            return email;
-    }
-    return NULL;
-}
-
-static const char *address_at(const struct job *job, const char *object)
-{
-    return json_string_value(json_object_get(json_object_get(job->context, object), "email"));
-}
-
-static void send_to(struct job *job, const char *to, const char *who)
-{
-    if (to && *to)
-        send(job, to);
+    struct buf to = {0};
+    struct err_info info = {0};
+    const char *reason;
+    enum err err = recipient_find(job->step->type, job->step->params, job->context, &to, &reason, &info);
+    if (err == ERR_OK)
+        send(job, arena_strndup(&job->arena, buf_text(&to), to.len));
     else
-        exec_dead(job, "no_recipient", arena_printf(&job->arena, "%s has no mail address", who));
+        exec_dead(job, reason, info.text);
+    buf_free(&to);
 }
 
-static void start_email(struct job *job)
-{
-    static const char vendor[] = "vendor:";
-    const char *to = param(job, "to");
-    if (!to || strcmp(to, "client") == 0)
-        send_to(job, address_at(job, "client"), "the client");
-    else if (strcmp(to, "team") == 0)
-        send_to(job, address_at(job, "tenant"), "the team");
-    else if (strncmp(to, vendor, sizeof(vendor) - 1) == 0)
-        send_to(job, vendor_address(job, to + sizeof(vendor) - 1), to);
-    else if ((to = action_render(job, to, false)))
-        send_to(job, to, "the recipient");
-}
-
-static void start_team(struct job *job)
-{
-    send_to(job, address_at(job, "tenant"), "the team");
-}
-
-static void start_vendor(struct job *job)
-{
-    const char *role = param(job, "role");
-    send_to(job, role ? vendor_address(job, role) : NULL,
-            role ? arena_printf(&job->arena, "vendor %s", role) : "the vendor");
-}
-
-const struct action action_send_email = {"send_email", start_email};
-const struct action action_notify_team = {"notify_team", start_team};
-const struct action action_notify_vendor = {"notify_vendor", start_vendor};
+const struct action action_send_email = {"send_email", start_mail};
+const struct action action_notify_team = {"notify_team", start_mail};
+const struct action action_notify_vendor = {"notify_vendor", start_mail};

@@ -1,0 +1,38 @@
+-- Logins of a production system, once per cluster, as a superuser (or, without `bypassrls`, any role that may create roles):
+--
+--     MIGRATOR_PASSWORD=… SCHEDULER_PASSWORD=… WORKER_PASSWORD=… psql -d DATABASE -f deploy/postgres/logins.sql
+--
+-- Running it again sets the passwords anew. The migrations then run as usher_migrator, the programs as the other two.
+\set ON_ERROR_STOP on
+\getenv migrator_password MIGRATOR_PASSWORD
+\getenv scheduler_password SCHEDULER_PASSWORD
+\getenv worker_password WORKER_PASSWORD
+
+begin;
+do $$
+declare r text;
+begin
+    foreach r in array array['automation_owner', 'automation_worker', 'automation_scheduler', 'automation_maint', 'automation_monitor'] loop
+        if not exists (select from pg_catalog.pg_roles where rolname = r) then
+            execute format('create role %I nologin', r);
+        end if;
+    end loop;
+    foreach r in array array['usher_migrator', 'usher_scheduler', 'usher_worker'] loop
+        if not exists (select from pg_catalog.pg_roles where rolname = r) then
+            execute format('create role %I login', r);
+        end if;
+    end loop;
+    -- The schemas are made for automation_owner by the migrator.
+    execute format('grant create on database %I to automation_owner, usher_migrator', current_database());
+end $$;
+
+grant automation_owner to usher_migrator;
+grant automation_scheduler to usher_scheduler;
+grant automation_worker to usher_worker;
+alter role usher_migrator password :'migrator_password';
+alter role usher_scheduler password :'scheduler_password';
+alter role usher_worker password :'worker_password';
+-- COPY into the partitioned log needs it; without it log batches go through the staging table, which is slower.
+alter role usher_worker bypassrls;
+alter role usher_scheduler bypassrls;
+commit;
