@@ -477,7 +477,7 @@ begin
         single boolean, max_runs integer, priority smallint, kind text, step smallint, spec jsonb, event text)
     loop
         -- What happened before a rule went live never starts it, however late it is dispatched.
-        continue when p.type = 'event' and exists (select from automation.rules u where u.tenant_id = p.tenant and u.rule_id = p.rule and u.activated_at > p.due);
+        continue when p.type = 'event' and exists (select from automation.rules u where u.tenant_id = p.tenant and u.rule_id = p.rule and date_trunc('milliseconds', u.activated_at) > p.due); -- p.due came in milliseconds
         v_state := p.state;
         v_reason := p.reason;
         if v_state = 'running' and p.single and exists (select from automation.runs r where r.tenant_id = p.tenant and r.rule_id = p.rule
