@@ -51,7 +51,8 @@ UNIT_SRC := $(wildcard tests/unit/*.c)
 INTEGRATION_SRC := $(wildcard tests/integration/*.c)
 SUPPORT_SRC := $(wildcard tests/support/*.c)
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c))
+BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_$(or $(BENCH),*).c))
+BENCH_SRC := $(filter-out $(wildcard tests/bench/bench_*.c),$(wildcard tests/bench/*.c)) # shared by the benchmarks
 LUA := $(wildcard common/io/*.lua)
 ALL_SRC := $(LIB_SRC) $(foreach p,$(PROGRAMS) $(CONFORMANCE),$(SRC_$(p))) $(UNIT_SRC) $(INTEGRATION_SRC) $(SUPPORT_SRC) \
     $(wildcard tests/fuzz/*.c tests/bench/*.c)
@@ -60,7 +61,7 @@ LIB := $(B)/libusher.a
 PARTS := $(patsubst %,$(B)/%.a,$(PROGRAMS)) # the programs without their main.c: tests link what they need of them
 
 .DELETE_ON_ERROR:
-.PHONY: help all run demo test unit integration conformance sql check bench fuzz fuzz-run cov fmt install clean deps tests FORCE
+.PHONY: help all run demo test unit integration conformance node sql check bench fuzz fuzz-run cov fmt install clean deps tests FORCE
 all: $(addprefix $(B)/,$(PROGRAMS)) $(LIB) ## build the programs into build/$(BUILD)/ (the default)
 
 help: ## list the targets
@@ -110,7 +111,8 @@ $(B)/tests/unit: $(call objects,$(UNIT_SRC)) $(B)/support.a $(PARTS) $(LIB) ; $(
 $(B)/tests/integration: $(call objects,$(INTEGRATION_SRC)) $(B)/support.a $(PARTS) $(LIB) ; $(call link,$(TEST_LIBS))
 $(B)/replay/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(PARTS) $(LIB) ; $(call link)
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(PARTS) $(LIB) ; $(call link,-fsanitize=fuzzer)
-$(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/support.a $(PARTS) $(LIB) ; $(call link)
+$(B)/bench.a: $(call objects,$(BENCH_SRC)) $(B)/sources ; $(archive)
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/bench.a $(B)/support.a $(PARTS) $(LIB) ; $(call link)
 .SECONDARY:
 
 # ---- tests and checks ------------------------------------------------------------------------------------------------------------
@@ -126,8 +128,8 @@ parts = @failed=; for part in $(1); do printf '\n== %s\n' "$$part"; \
     $(MAKE) --no-print-directory -j$(JOBS) $$part || failed="$$failed $$part"; done; \
     if [ -n "$$failed" ]; then echo "make $@: FAILED:$$failed"; exit 1; fi; echo "make $@: passed ($(1))"
 
-test: deps ## install what is missing, then all tests: unit, integration, conformance, sql
-	$(call parts,unit integration conformance sql)
+test: deps ## install what is missing, then all tests: unit, integration, conformance, node, sql
+	$(call parts,unit integration conformance node sql)
 unit: $(B)/tests/unit $(addprefix $(B)/replay/,$(FUZZERS)) ## unit tests, and the fuzzers' corpora once
 	$(call run_tests,$(B)/tests/unit --timeout 120 $(ARGS))
 	$(call run_tests,for f in $(FUZZERS); do $(B)/replay/$$f tests/fuzz/corpus/$${f#fuzz_} || rc=1; done)
@@ -135,13 +137,16 @@ integration: all $(if $(INTEGRATION_SRC),$(B)/tests/integration) ## tests on rea
 	$(Q)$(if $(INTEGRATION_SRC),USHER_TEST_BIN=$(CURDIR)/$(B) tests/support/with-servers.sh $(B)/tests/integration $(ARGS),echo 'integration: no tests')
 conformance: $(addprefix $(B)/,$(CONFORMANCE)) ## the official JsonLogic suite
 	$(Q)$(if $(CONFORMANCE),$(B)/usher-conformance $(ARGS),echo 'conformance: no tests')
+node: all $(addprefix $(B)/,$(CONFORMANCE)) ## rules against JSON Schema, react-querybuilder and json-logic-js, from npm
+	$(Q)tests/node/run.sh $(B)
 sql: all ## pgTAP tests of the schema
 	$(Q)tests/tools/sql.sh $(B) $(ARGS)
 
-CHECKS := format layers style compose cppcheck tidy compilers sanitizers
-check: ## format, layers, style, cppcheck, clang-tidy, both compilers, unit tests under sanitizers
+CHECKS := format layers style compose docs cppcheck tidy compilers sanitizers
+check: ## format, layers, style, documents, cppcheck, clang-tidy, both compilers, unit tests under sanitizers
 	$(call parts,$(addprefix check-,$(CHECKS)))
 check-%: FORCE ; $(Q)tests/tools/check-$*.sh
+check-docs: FORCE all ; $(Q)tests/tools/check-docs.sh $(B)
 check-tidy: FORCE $(B)/gen/common/io/lua.h ; $(Q)JOBS=$(JOBS) tests/tools/check-tidy.sh -std=gnu11 $(CPP)
 check-cppcheck: FORCE $(B)/gen/common/io/lua.h ; $(Q)JOBS=$(JOBS) tests/tools/check-cppcheck.sh -I. -I$(B)/gen
 check-compilers: FORCE
@@ -155,7 +160,7 @@ fuzz-run: $(addprefix $(B)/fuzz/,$(FUZZERS))
 	$(Q)for f in $(FUZZERS); do mkdir -p build/fuzz/found/$$f tests/fuzz/corpus/$${f#fuzz_}; echo "== $$f"; \
 	    $(B)/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -artifact_prefix=build/fuzz/found/ \
 	    build/fuzz/found/$$f tests/fuzz/corpus/$${f#fuzz_} || exit 1; done
-bench: ## build for release and run the benchmarks
+bench: ## build for release and run the benchmarks, or one: BENCH=rules
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=release all $(patsubst %,build/release/bench/%,$(BENCHES))
 	$(Q)for b in $(BENCHES); do build/release/bench/$$b $(ARGS) || exit 1; done
 cov: ## line coverage of the unit and integration tests

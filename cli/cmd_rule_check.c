@@ -1,4 +1,4 @@
-/* usher rule check: the full validator on files, with every error's place. */
+/* usher rule check: the full validator on files, with the place of every error and warning. */
 #include <stdio.h>
 
 #include "cli/cmd.h"
@@ -21,7 +21,17 @@ static enum err read_all(const char *path, struct buf *out)
     return err;
 }
 
-/* Adds a row per error; false when the rule is not valid. */
+static void add_rows(struct out *rows, const char *path, const char *level, const struct rule_error *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        out_text(rows, path);
+        out_text(rows, level);
+        out_text(rows, items[i].pointer);
+        out_text(rows, items[i].message);
+    }
+}
+
+/* Adds a row per error and warning; false when the rule is not valid. */
 static bool check_file(const char *path, struct out *rows)
 {
     struct buf text = {0};
@@ -32,11 +42,8 @@ static bool check_file(const char *path, struct out *rows)
         rule_errors_add(&errors, "", "the file can not be read");
     else
         rule = rule_parse_text((struct str){buf_text(&text), text.len}, fields, &errors);
-    for (size_t i = 0; i < errors.n; i++) {
-        out_text(rows, path);
-        out_text(rows, errors.items[i].pointer);
-        out_text(rows, errors.items[i].message);
-    }
+    add_rows(rows, path, "error", errors.items, errors.n);
+    add_rows(rows, path, "warning", errors.warnings, errors.n_warnings);
     bool good = rule != NULL;
     rule_free(rule);
     logic_fields_free(fields);
@@ -47,8 +54,9 @@ static bool check_file(const char *path, struct out *rows)
 
 static int run_check(struct cmd_run *run)
 {
-    static const struct out_column columns[] = {{"file", OUT_TEXT}, {"pointer", OUT_TEXT}, {"message", OUT_TEXT}};
-    struct out *rows = out_new(columns, 3);
+    static const struct out_column columns[] = {
+        {"file", OUT_TEXT}, {"level", OUT_TEXT}, {"pointer", OUT_TEXT}, {"message", OUT_TEXT}};
+    struct out *rows = out_new(columns, 4);
     int bad = 0;
     for (int i = 0; i < run->n_operands; i++)
         if (!check_file(run->operands[i], rows))
@@ -68,7 +76,8 @@ const struct cmd cmd_rule_check = {
     .min_operands = 1,
     .max_operands = -1,
     .details =
-        "Every error is shown with its JSON pointer. \"-\" is standard input. Exit code 1 when a rule is not valid.",
+        "Every error and warning is shown with its JSON pointer. \"-\" is standard input. Exit code 1 when a rule is\n"
+        "not valid; warnings are what is likely a mistake and change nothing.",
     .examples = "usher rule check examples/season/rules/*.json\n",
     .run = run_check,
 };

@@ -15,6 +15,8 @@
     X(cmd_worker_list)                                                                                                 \
     X(cmd_audit)                                                                                                       \
     X(cmd_rule_check)                                                                                                  \
+    X(cmd_rule_preview)                                                                                                \
+    X(cmd_rule_explain)                                                                                                \
     X(cmd_season_generate)                                                                                             \
     X(cmd_season_load)                                                                                                 \
     X(cmd_health)                                                                                                      \

@@ -229,11 +229,29 @@ create table automation.rule_versions (
 );
 
 -- One number per tenant that every change of its active rules raises: part of the cache key, so a stale set is never asked for.
+-- It begins at the present millisecond, so that a tenant which is removed and made again does not count the same numbers twice.
 create table automation.ruleset_state (
     tenant_id uuid primary key references automation.tenants on delete cascade,
-    version bigint not null default 1,
+    version bigint not null default (extract(epoch from clock_timestamp()) * 1000)::bigint,
     updated_at timestamptz not null default automation.now()
 );
+
+-- The other part of that key: a restored database counts versions again that have been given to other rules before.
+create table automation_priv.epoch (
+    one boolean primary key default true check (one),
+    epoch uuid not null default gen_random_uuid(),
+    since timestamptz not null default clock_timestamp()
+);
+insert into automation_priv.epoch default values;
+
+-- After every restore, before anything is dispatched.
+create function automation_priv.new_epoch() returns uuid
+language plpgsql security definer set search_path = '' as $$
+declare v uuid;
+begin
+    update automation_priv.epoch e set epoch = gen_random_uuid(), since = clock_timestamp() returning e.epoch into strict v;
+    return v;
+end $$;
 
 create function automation_priv.rules_before() returns trigger
 language plpgsql security definer set search_path = '' as $$

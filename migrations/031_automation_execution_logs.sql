@@ -3,6 +3,14 @@
 --
 -- Machine time (clock_timestamp()) measures leases and beats; domain time (automation.now()) decides what is due.
 
+-- The sweep ends what frozen workers' connections hold (end_backends). Where the migrator may not grant this, they hold it until they go on.
+do $$
+begin
+    grant pg_signal_backend, pg_read_all_stats to automation_owner;
+exception when insufficient_privilege then
+    raise notice 'not granted to automation_owner: pg_signal_backend, pg_read_all_stats';
+end $$;
+
 set local role automation_owner;
 
 -- ---- kinds --------------------------------------------------------------------------------------------------------------------
@@ -38,6 +46,10 @@ insert into automation.kinds (kind, class, queue, handler, timeout_ms, max_attem
     ('branch', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
     ('wait', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
     ('stop', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000);
+
+-- No tenant's data, but no door either: only the programs read it directly.
+alter table automation.kinds enable row level security;
+create policy kinds_programs on automation.kinds for select to automation_worker, automation_scheduler, automation_monitor using (true);
 
 -- ---- runs ---------------------------------------------------------------------------------------------------------------------
 create table automation.runs (
@@ -468,7 +480,8 @@ end $$;
 
 -- ---- claim ------------------------------------------------------------------------------------------------------------------------------
 -- One statement for a read batch. p_held: jobs that the caller holds in memory. p_wait: lock instead of skipping locked rows (the repeated
--- question after a claim whose COMMIT was not answered). A row at the crash limit is left to the sweep.
+-- question after a claim whose COMMIT was not answered). A row at the crash limit is left to the sweep. Of the rows whose claims crashed twice one
+-- is taken: whoever dies with it charges no other such row, so that only the guilty reach the limit. The worker asks for the others again.
 create function automation_priv.claim_jobs(p_owner uuid, p_ids uuid[], p_held uuid[], p_wait boolean)
 returns table (job_id uuid, tenant_id uuid, run_id uuid, wedding_id uuid, claim_no integer, claimed_at timestamptz, due_at timestamptz,
     deadline timestamptz, timeout_ms integer, step smallint, attempt smallint, max_attempts smallint, crashes smallint, snoozes smallint,
@@ -483,14 +496,19 @@ begin
         perform from automation_priv.ledger l where l.job_id = any (p_ids) order by l.job_id for update;
     end if;
     return query
-    with taken as (
+    with open as (
+        select x.job_id, x.crashes + (x.owner is not null and x.owner <> p_owner)::integer >= 2 as suspect from automation_priv.ledger x
+        where x.job_id = any (p_ids) and x.due_at <= v_now
+          and (x.owner is null or (x.owner = p_owner and not x.job_id = any (p_held))
+               or (x.owner <> p_owner and x.crashes < automation_priv.crash_limit() and automation_priv.dead_owner(x.owner)))
+        order by x.job_id for update skip locked),
+    chosen as (
+        select o.job_id from open o where not o.suspect
+        union all (select o.job_id from open o where o.suspect order by o.job_id limit 1)),
+    taken as (
         update automation_priv.ledger l set owner = p_owner, claim_no = l.claim_no + 1, claimed_at = v_now, acting = null,
             crashes = (l.crashes + (l.owner is not null and l.owner <> p_owner)::integer)::smallint
-        from (select x.job_id from automation_priv.ledger x
-              where x.job_id = any (p_ids) and x.due_at <= v_now
-                and (x.owner is null or (x.owner = p_owner and not x.job_id = any (p_held))
-                     or (x.owner <> p_owner and x.crashes < automation_priv.crash_limit() and automation_priv.dead_owner(x.owner)))
-              order by x.job_id for update skip locked) c
+        from chosen c
         where l.job_id = c.job_id
         returning l.*)
     select t.job_id, t.tenant_id, t.run_id, t.wedding_id, t.claim_no, t.claimed_at, t.due_at, t.deadline, t.timeout_ms, t.step, t.attempt,
@@ -702,9 +720,12 @@ declare
 begin
     return query
     with asked as materialized (
-        select x.*, row_number() over (partition by x.id order by x.entry) as copy from jsonb_to_recordset(p_entries) as x(at timestamptz, id uuid, entry text, tenant uuid, kind text, queue text, payload text, wedding uuid,
-            deadline timestamptz, due timestamptz, max smallint, timeout integer, key text, traceparent text, attempt smallint, owner uuid, in_ms bigint,
-            dead text, error text, raw text)),
+        select x.*, row_number() over (partition by x.id order by x.nr) as copy
+        from rows from (jsonb_to_recordset(p_entries) as (at timestamptz, id uuid, entry text, tenant uuid, kind text, queue text, payload text,
+            wedding uuid, deadline timestamptz, due timestamptz, max smallint, timeout integer, key text, traceparent text, attempt smallint, owner uuid,
+            in_ms bigint, dead text, error text, raw text)) with ordinality
+            as x(at, id, entry, tenant, kind, queue, payload, wedding, deadline, due, max, timeout, key, traceparent, attempt, owner, in_ms, dead, error,
+                 raw, nr)),
     fresh as materialized (
         select a.*, k.timeout_ms, k.max_attempts from asked a left join automation.kinds k on k.kind = a.kind
         where a.copy = 1
@@ -713,7 +734,7 @@ begin
           and not exists (select from automation.dead_letters d where d.tenant_id = a.tenant and d.job_id = a.id)),
     keyed as (
         insert into automation_priv.unique_keys as u (tenant_id, kind, key, job_id)
-        select distinct on (tenant, kind, key) tenant, kind, key, id from fresh where key is not null and dead is null order by tenant, kind, key, id
+        select distinct on (tenant, kind, key) tenant, kind, key, id from fresh where key is not null and dead is null order by tenant, kind, key, nr
         on conflict (tenant_id, kind, key) do update set job_id = excluded.job_id, held_until = null where u.held_until <= v_now
         returning u.job_id),
     taken as materialized (select f.* from fresh f where f.key is null or f.dead is not null or f.id in (select k.job_id from keyed k)),
@@ -808,6 +829,15 @@ begin
     join automation_priv.ledger l on l.job_id = a.id and l.claim_no = a.claim and l.owner is null and l.due_at <= automation.now();
 end $$;
 
+-- A process that is frozen (SIGSTOP, a paused container) keeps its connections. Where its backend waits for it within a transaction it holds
+-- locks that others need, and while it waits for COPY's data no timeout of the server's ends it.
+create function automation_priv.end_backends(p_worker_name text) returns integer
+language sql security definer set search_path = '' as $$
+    select count(pg_catalog.pg_terminate_backend(a.pid))::integer from pg_catalog.pg_stat_activity a
+    where a.datname = pg_catalog.current_database() and pg_catalog.starts_with(a.application_name, left(p_worker_name || ' settle', 63))
+      and a.wait_event_type = 'Client' and a.xact_start < clock_timestamp() - interval '5 seconds'
+$$;
+
 -- Frees the rows of workers that are dead, charging each claim once; rows beyond the crash limit end as poison; rows that were acting with a kind
 -- whose unknown outcome asks a person are parked. Returns the dead workers and what became of their rows; their rows in `workers` go when nothing is
 -- left that they own, and the caller then removes their consumers.
@@ -829,6 +859,7 @@ begin
     loop
         worker_id := w.id;
         name := w.name;
+        perform automation_priv.end_backends(w.name);
         with picked as (
             select l.job_id from automation_priv.ledger l where l.owner = w.id order by l.job_id limit p_limit for update skip locked),
         swept as (

@@ -86,6 +86,8 @@ void lead_init(struct lead *l, const struct scheduler_settings *settings, struct
     l->term = term;
     l->singles = CAREFUL_EVENTS;
     l->rules = rulesets_new(RULESETS_BYTES);
+    l->cache = cache_new(&(struct cache_config){.url = settings->common.redis_url});
+    rulesets_use_cache(l->rules, l->cache);
     admit_init(&l->admit);
 }
 
@@ -111,6 +113,8 @@ void lead_fini(struct lead *l)
     admit_fini(&l->admit);
     rulesets_free(l->rules);
     l->rules = NULL;
+    cache_free(l->cache);
+    l->cache = NULL;
 }
 
 void lead_stop(struct lead *l)
@@ -194,6 +198,8 @@ enum err lead_connect(struct lead *l, struct err_info *info)
         close_redis(l);
     if (l->redis == NULL && l->settings->common.redis_url != NULL && now_ms >= l->redis_retry_ms)
         open_redis(l);
+    if (l->redis != NULL)
+        cache_connect(l->cache);
     if (l->db != NULL)
         return ERR_OK;
     if (now_ms < l->db_retry_ms)
@@ -286,6 +292,8 @@ static enum err look(struct lead *l, struct store_work *work)
         log_error("duty.failed", L_STR("duty", "look"), L_ERR(err), L_STR("reason", info.text));
     l->db_failed = err;
     l->wake_due_us = work->next_us;
+    if (err == ERR_OK)
+        cache_epoch(l->cache, &work->epoch);
     return err;
 }
 
@@ -295,6 +303,7 @@ enum err lead_round(struct lead *l, bool *more)
     enum err err = ERR_OK;
 
     *more = false;
+    rulesets_report(l->rules, clock_mono_ms());
     if (look(l, &work) != ERR_OK)
         return ERR_OK;
     for (size_t i = 0; i < N_DUTIES && err == ERR_OK && !atomic_load(&l->stop); i++) {

@@ -45,6 +45,7 @@ struct lead {
     bool in_transaction;
     struct lead_duty duties[LEAD_DUTIES_MAX];
 
+    struct cache *cache; /* second level of `rules` */
     struct rulesets *rules;
     struct plan plan;
     struct admit admit;

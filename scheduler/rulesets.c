@@ -1,6 +1,8 @@
 /* rulesets: see rulesets.h.
  *
- * A rule set is loaded in the transaction that matches with it, so its version is at least the one that came with the event.
+ * Version and rules are loaded in one statement, and what was loaded is kept, here and in the second level, under the version that it
+ * came with. That is the one asked for or, when rules were changed in between, a newer one; never is a newer set filed under an older
+ * number. A set is loaded in the transaction that matches with it. One thread, so there is one load at a time (single flight).
  * When a set's table of fields is full (rules that came and went leave their paths behind) the set is compiled anew from empty. */
 #include "scheduler/rulesets.h"
 
@@ -14,6 +16,7 @@
 
 /* A set whose table of fields has grown this far is compiled anew. */
 #define FIELDS_FULL (LOGIC_FIELDS_MAX / 2)
+#define REPORT_MS 60000
 
 /* The key of a rule set is the tenant alone (rule and revision zero). */
 struct key {
@@ -38,6 +41,9 @@ struct rulesets {
     struct list lru; /* the most recently used first */
     size_t bytes;
     size_t max_bytes;
+    struct cache *second; /* NULL: none */
+    struct cache_stats stats;
+    int64_t report_ms; /* when the counters are logged next; 0: one interval from now */
 };
 
 struct rulesets *rulesets_new(size_t max_bytes)
@@ -47,6 +53,11 @@ struct rulesets *rulesets_new(size_t max_bytes)
     list_init(&c->lru);
     c->max_bytes = max_bytes;
     return c;
+}
+
+void rulesets_use_cache(struct rulesets *c, struct cache *second)
+{
+    c->second = second;
 }
 
 static void drop(struct rulesets *c, struct entry *e)
@@ -134,19 +145,16 @@ static void put_rule(struct match *m, const struct id *tenant, const struct stor
 }
 
 /* Puts what is new or changed, and notes in `listed` what the set consists of. */
-static void put_rules(struct entry *e, const struct db_result *r, struct map *listed)
+static void put_rules(struct entry *e, const struct store_rule *rules, size_t n, struct map *listed)
 {
-    for (int i = 0; i < db_rows(r); i++) {
-        struct store_rule row;
+    for (const struct store_rule *row = rules; row < rules + n; row++) {
         int64_t revision = -1;
-        if (!store_lead_ruleset_rule(r, i, &row))
-            continue;
-        (void)map_put(listed, &row.rule_id, sizeof(row.rule_id), e);
-        if (match_get(e->match, &row.rule_id, &revision) != NULL && revision == row.revision)
+        (void)map_put(listed, &row->rule_id, sizeof(row->rule_id), e);
+        if (match_get(e->match, &row->rule_id, &revision) != NULL && revision == row->revision)
             continue;
         (void)match_remove(e->match,
-                           &row.rule_id); /* also when the new revision does not compile: the old one has ended */
-        put_rule(e->match, &e->key.tenant, &row);
+                           &row->rule_id); /* also when the new revision does not compile: the old one has ended */
+        put_rule(e->match, &e->key.tenant, row);
     }
 }
 
@@ -164,27 +172,55 @@ static void remove_unlisted(struct entry *e, const struct map *listed)
     }
 }
 
-static enum err bring_up_to_date(struct entry *e, struct db_session *s, struct err_info *info)
+static void bring_up_to_date(struct entry *e, int64_t version, const struct store_rule *rules, size_t n)
 {
-    struct db_result *r = NULL;
     struct map listed = {0};
-    int64_t version = 0;
-    enum err err = store_lead_ruleset(s, &e->key.tenant, &version, &r, info);
 
-    if (err != ERR_OK)
-        return err;
     if (e->match != NULL && logic_fields_count(match_fields(e->match)) > FIELDS_FULL) {
         match_free(e->match);
         e->match = NULL;
     }
     if (e->match == NULL)
         e->match = match_new();
-    put_rules(e, r, &listed);
+    put_rules(e, rules, n, &listed);
     remove_unlisted(e, &listed);
     map_free(&e->listed);
     e->listed = listed;
     e->version = version;
+}
+
+/* Version 0 is of a tenant that never had a rule: nothing that could be told from a later state, so it is not kept in Redis. */
+static enum err load_from_db(struct rulesets *c, struct entry *e, struct db_session *s, struct err_info *info)
+{
+    struct db_result *r = NULL;
+    struct store_rule *rules = NULL;
+    size_t n = 0;
+    int64_t version = 0;
+    enum err err = store_lead_ruleset(s, &e->key.tenant, &version, &r, info);
+
+    if (err != ERR_OK) {
+        c->stats.l3_failed++;
+        return err;
+    }
+    c->stats.l3_loads++;
+    rules = mem_alloc(((size_t)db_rows(r) + 1) * sizeof(*rules));
+    for (int i = 0; i < db_rows(r); i++)
+        n += store_lead_ruleset_rule(r, i, &rules[n]);
+    bring_up_to_date(e, version, rules, n);
+    if (c->second != NULL && version > 0)
+        cache_put(c->second, &e->key.tenant, version, rules, n);
+    mem_free(rules);
     db_result_free(r);
+    return ERR_OK;
+}
+
+static enum err load(struct rulesets *c, struct entry *e, int64_t version, struct db_session *s, struct err_info *info)
+{
+    struct cache_set set;
+
+    if (c->second == NULL || version == 0 || !cache_get(c->second, &e->key.tenant, version, &set))
+        return load_from_db(c, e, s, info);
+    bring_up_to_date(e, version, set.rules, set.n);
     return ERR_OK;
 }
 
@@ -200,8 +236,12 @@ enum err rulesets_get(struct rulesets *c, struct db_session *s, const struct id 
         e = add(c, &key);
         e->version = -1;
     }
-    if (e->version < version || e->match == NULL)
-        err = bring_up_to_date(e, s, info);
+    if (e->version < version || e->match == NULL) {
+        c->stats.l1_misses++;
+        err = load(c, e, version, s, info);
+    } else {
+        c->stats.l1_hits++;
+    }
     if (err != ERR_OK) {
         drop(c, e);
         return err;
@@ -234,4 +274,30 @@ const struct rulesets_pinned *rulesets_pinned(struct rulesets *c, const struct i
     }
     rule_errors_free(&errors);
     return e != NULL ? &e->pinned : NULL;
+}
+
+struct cache_stats rulesets_stats(const struct rulesets *c)
+{
+    struct cache_stats all = c->second != NULL ? *cache_stats(c->second) : (struct cache_stats){0};
+
+    all.l1_hits = c->stats.l1_hits;
+    all.l1_misses = c->stats.l1_misses;
+    all.l3_loads = c->stats.l3_loads;
+    all.l3_failed = c->stats.l3_failed;
+    return all;
+}
+
+void rulesets_report(struct rulesets *c, int64_t now_ms)
+{
+    const struct cache_stats s = rulesets_stats(c);
+
+    if (c->report_ms > now_ms)
+        return;
+    if (c->report_ms != 0)
+        log_info("rules.cache", L_INT("l1_hits", s.l1_hits), L_INT("l1_misses", s.l1_misses),
+                 L_INT("l2_hits", s.l2_hits), L_INT("l2_misses", s.l2_misses), L_INT("l2_skipped", s.l2_skipped),
+                 L_INT("l2_refused", s.l2_refused), L_INT("l2_failed", s.l2_failed), L_INT("l2_stored", s.l2_stored),
+                 L_INT("l2_too_large", s.l2_too_large), L_INT("l3_loads", s.l3_loads), L_INT("l3_failed", s.l3_failed),
+                 L_INT("l1_sets", rulesets_count(c)), L_INT("l1_bytes", c->bytes));
+    c->report_ms = now_ms + REPORT_MS;
 }

@@ -1,6 +1,7 @@
-/* rulesets: compiled rules in memory. A tenant's active rules are one rule set, kept under the tenant's rule set version: a set that is
- * older than the version asked for is brought up to date, recompiling only what changed. Revisions that runs are pinned to are kept
- * one by one, for the `where` of event waits. Both are dropped, least recently used first, above a number of bytes. One thread. */
+/* rulesets: compiled rules in memory, the first level of the rule cache; below it are Redis (common/io/cache.h) and PostgreSQL. A
+ * tenant's active rules are one rule set, kept under the tenant's rule set version: a set that is older than the version asked for is
+ * brought up to date, recompiling only what changed. Revisions that runs are pinned to are kept one by one, for the `where` of event
+ * waits. Both are dropped, least recently used first, above a number of bytes. One thread. */
 #ifndef SCHEDULER_RULESETS_H
 #define SCHEDULER_RULESETS_H
 
@@ -11,6 +12,7 @@
 #include "common/base/id.h"
 #include "common/base/str.h"
 #include "common/core/match.h"
+#include "common/io/cache.h"
 #include "common/io/db.h"
 
 #define RULESETS_BYTES ((size_t)256 * 1024 * 1024)
@@ -18,8 +20,12 @@
 struct rulesets;
 struct rulesets *rulesets_new(size_t max_bytes);
 void rulesets_free(struct rulesets *c); /* NULL is fine */
+/* The second level, borrowed; NULL: none. */
+void rulesets_use_cache(struct rulesets *c, struct cache *second);
 
-/* Borrowed until the next call on the cache. A revision that this program can not compile is logged and left out. */
+/* The rules at `version` or, when they have changed since, at a newer one. Borrowed until the next call on the cache. A revision that
+ * this program can not compile is logged and left out. Not in a transaction that has itself changed the tenant's rules: what is loaded
+ * is kept, also when that transaction rolls back. */
 enum err rulesets_get(struct rulesets *c, struct db_session *s, const struct id *tenant, int64_t version,
                       struct match **out, struct err_info *info) MUST_USE;
 
@@ -34,5 +40,8 @@ const struct rulesets_pinned *rulesets_pinned(struct rulesets *c, const struct i
 
 size_t rulesets_bytes(const struct rulesets *c);
 size_t rulesets_count(const struct rulesets *c); /* sets and pinned revisions */
+struct cache_stats rulesets_stats(const struct rulesets *c);
+/* Logs the counters as `rules.cache`, once a minute. */
+void rulesets_report(struct rulesets *c, int64_t now_ms);
 
 #endif

@@ -12,6 +12,7 @@
 #include "workers/exec.h"
 #include "workers/worker.h"
 
+#define ADOPT_MAX 64                    /* slow entries of one statement */
 #define SLOW_MS 8000                    /* design: adopted before 10 s have passed */
 #define AHEAD_MS 60000                  /* an id further ahead was not made by this Redis's clock */
 #define OLD_MS (INT64_C(27) * 86400000) /* the log has the month before this one for sure */
@@ -282,40 +283,78 @@ void bare_strip(struct job *job)
  * ----------------------------------------------------------------------------------------------------------------------------
  * */
 
-static void on_slow_adopted(void *arg, enum err err, const struct db_result *res, const struct err_info *info)
+/* The row is claimed by us now. Where it is not ours (logged or adopted by another meanwhile), settling hits no row and nothing of
+ * this execution applies. */
+static void become_claimed(struct job *job)
 {
-    struct job *job = arg;
     struct worker *w = job->worker;
     job->adopting = false;
-    if (err != ERR_OK) {
-        log_warn("bare.adopt", L_STR("entry", job->entry_id), L_ERR(err), L_STR("detail", info ? info->text : NULL));
-    } else {
-        struct job *one[] = {job};
-        bool mine = db_rows(res) == 1 && db_bool(res, 0, 1);
-        bare_acknowledge(w, one, 1);
-        job->bare = false;
-        job->claim_no = 1;
-        /* Not ours: logged or adopted meanwhile. Settling then hits no row, and nothing of this execution applies. */
-        if (mine)
-            job->queued_at_us = db_time(res, 0, 2);
-        map_put(&w->held, &job->job_id, sizeof(job->job_id), job);
+    job->bare = false;
+    job->claim_no = 1;
+    map_put(&w->held, &job->job_id, sizeof(job->job_id), job);
+}
+
+/* Those that may be adopted, whatever they do by now; at most `size`. */
+static size_t slow_jobs(const struct worker *w, struct job **jobs, size_t size)
+{
+    static const enum job_state states[] = {JOB_RUNNING, JOB_EXECUTED};
+    int64_t now_ms = clock_mono_ms();
+    size_t n = 0;
+    for (size_t s = 0; s < 2; s++) {
+        LIST_FOR (node, &w->jobs[states[s]]) {
+            struct job *job = LIST_OWNER(node, struct job, node);
+            bool slow = states[s] == JOB_RUNNING && now_ms - job->claimed_ms >= SLOW_MS;
+            if (job->bare && (job->adopting || slow) && n < size)
+                jobs[n++] = job;
+        }
     }
+    return n;
+}
+
+static void on_slow_adopted(void *arg, enum err err, const struct db_result *res, const struct err_info *info)
+{
+    struct worker *w = arg;
+    struct job *jobs[ADOPT_MAX];
+    size_t n = 0;
+    w->adopting = false;
+    if (err != ERR_OK) {
+        /* It may have happened: they are asked for again, and not settled before the answer. */
+        if (err != ERR_CANCELED)
+            log_warn("bare.adopt", L_ERR(err), L_STR("detail", info ? info->text : NULL));
+        return;
+    }
+    for (int row = 0; row < db_rows(res); row++) {
+        struct id id = db_id(res, row, 0);
+        struct job *job = map_get(&w->slow, &id, sizeof(id));
+        if (!job)
+            continue;
+        if (db_bool(res, row, 1))
+            job->queued_at_us = db_time(res, row, 2);
+        map_remove(&w->slow, &id, sizeof(id));
+        become_claimed(job);
+        jobs[n++] = job;
+    }
+    bare_acknowledge(w, jobs, n);
     worker_kick(w);
 }
 
 void bare_watch(struct worker *w)
 {
-    int64_t now_ms = clock_mono_ms();
-    LIST_FOR (node, &w->jobs[JOB_RUNNING]) {
-        struct job *job = LIST_OWNER(node, struct job, node);
-        if (!job->bare || job->adopting || now_ms - job->claimed_ms < SLOW_MS || !db_conn_up(w->control))
-            continue;
-        struct buf json = {0};
-        job->adopting = true;
-        buf_put_char(&json, '[');
-        put_entry(&json, job, true);
-        buf_put_char(&json, ']');
-        store_adopt(w->control, (struct str){json.data, json.len}, on_slow_adopted, job);
-        buf_free(&json);
+    struct job *jobs[ADOPT_MAX];
+    struct buf json = {0};
+    if (w->adopting || !db_conn_up(w->control))
+        return;
+    size_t n = slow_jobs(w, jobs, ADOPT_MAX);
+    for (size_t i = 0; i < n; i++) {
+        buf_put_char(&json, i ? ',' : '[');
+        put_entry(&json, jobs[i], true);
+        jobs[i]->adopting = true;
+        map_put(&w->slow, &jobs[i]->bare_id, sizeof(jobs[i]->bare_id), jobs[i]);
     }
+    if (n) {
+        w->adopting = true;
+        buf_put_char(&json, ']');
+        store_adopt(w->control, (struct str){json.data, json.len}, on_slow_adopted, w);
+    }
+    buf_free(&json);
 }

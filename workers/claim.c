@@ -19,6 +19,7 @@ struct entry {
     size_t stream;
     struct queue_id id;
     bool unreadable; /* only acknowledged */
+    bool over;       /* answered: to be acknowledged */
 };
 
 struct claimer {
@@ -26,7 +27,8 @@ struct claimer {
     struct entry *entries; /* the first n_batch are being asked for */
     size_t n, cap, n_batch;
     bool busy;
-    bool again; /* the last question was not answered */
+    bool again;      /* the last question was not answered */
+    struct id owner; /* under which it was asked */
     struct timer *timer;
 };
 
@@ -55,6 +57,11 @@ size_t claim_waiting(const struct claimer *c)
     return c->n;
 }
 
+bool claim_busy(const struct claimer *c)
+{
+    return c->n_batch > 0;
+}
+
 static const char *keep(struct job *job, struct str s)
 {
     return s.p ? arena_strndup(&job->arena, s.p, s.n) : NULL;
@@ -76,7 +83,7 @@ static json_t *load_json(struct str s)
     return s.p ? json_loadb(s.p, s.n, JSON_DECODE_ANY, NULL) : NULL;
 }
 
-static void make_job(struct worker *w, const struct store_claimed *row)
+static struct job *make_job(struct worker *w, const struct id *owner, const struct store_claimed *row)
 {
     struct job *job = job_new(w);
     job->job_id = row->job_id;
@@ -85,13 +92,16 @@ static void make_job(struct worker *w, const struct store_claimed *row)
     job->wedding = row->wedding_id;
     job->rule_id = row->rule_id;
     job->effect_key = row->effect_key;
-    job->owner = w->id;
+    job->owner = *owner;
     job->rule_revision = row->rule_revision;
     job->claim_no = row->claim_no;
     job->generation = row->generation;
     job->attempt = row->attempt;
     job->max_attempts = row->max_attempts;
     job->crashes = row->crashes;
+    job->snoozes = row->snoozes;
+    if (job->crashes >= JOB_SUSPECT_CRASHES)
+        w->suspects++;
     job->step_no = row->step;
     job->kind = kinds_find(&w->kinds, row->kind);
     job->kind_name = keep(job, row->kind);
@@ -113,6 +123,7 @@ static void make_job(struct worker *w, const struct store_claimed *row)
         json_decref(run);
     }
     map_put(&w->held, &job->job_id, sizeof(job->job_id), job);
+    return job;
 }
 
 static void on_acked(void *arg, enum err err, int64_t count, const struct err_info *info)
@@ -129,7 +140,7 @@ static void acknowledge(struct claimer *c)
     for (size_t stream = 0; stream < w->n_keys; stream += 2) { /* q: streams stand at the even places */
         size_t n = 0;
         for (size_t i = 0; i < c->n_batch; i++)
-            if (c->entries[i].stream == stream)
+            if (c->entries[i].stream == stream && c->entries[i].over)
                 ids[n++] = c->entries[i].id;
         /* A lost XACK leaves the entry pending; it comes back idle and is then stale. */
         if (n)
@@ -138,11 +149,20 @@ static void acknowledge(struct claimer *c)
     mem_free(ids);
 }
 
+/* With a suspect claimed, what is not held was perhaps left out for its sake, and stays to be asked for again. */
 static void finish_batch(struct claimer *c)
 {
+    const struct worker *w = c->w;
+    size_t kept = 0;
+    for (size_t i = 0; i < c->n_batch; i++) {
+        struct entry *e = &c->entries[i];
+        e->over = e->unreadable || !w->suspects || map_get(&w->held, &e->job, sizeof(e->job));
+    }
     acknowledge(c);
-    memmove(c->entries, c->entries + c->n_batch, (c->n - c->n_batch) * sizeof(*c->entries));
-    c->n -= c->n_batch;
+    for (size_t i = 0; i < c->n; i++)
+        if (i >= c->n_batch || !c->entries[i].over)
+            c->entries[kept++] = c->entries[i];
+    c->n = kept;
     c->n_batch = 0;
     c->again = false;
 }
@@ -163,7 +183,10 @@ static void on_claimed(void *arg, enum err err, const struct db_result *res, con
     for (int i = 0; i < db_rows(res); i++) {
         struct store_claimed row;
         store_claimed(res, i, &row);
-        make_job(c->w, &row);
+        struct job *job = make_job(c->w, &c->owner, &row);
+        /* Fenced meanwhile: nobody beats for that owner any more. */
+        if (!id_eq(&c->owner, &c->w->id))
+            exec_release(job);
     }
     finish_batch(c);
     worker_kick(c->w);
@@ -184,6 +207,7 @@ static void ask(struct claimer *c)
     }
     if (n) {
         c->busy = true;
+        c->owner = w->id;
         die_at("before_claim_commit");
         store_claim(w->control, &w->id, ids, n, held, n_held, c->again, on_claimed, c);
     } else {
@@ -196,7 +220,7 @@ void claim_kick(struct claimer *c)
 {
     struct worker *w = c->w;
     bool allowed = worker_reads(w) || (c->again && w->phase == WORKER_DRAINING);
-    if (c->busy || c->n == 0 || timer_active(c->timer) || !allowed)
+    if (c->busy || c->n == 0 || timer_active(c->timer) || !allowed || (w->suspects && !c->again))
         return;
     if (!db_conn_up(w->control)) {
         timer_start(c->timer, AGAIN_MS, 0);
@@ -206,6 +230,16 @@ void claim_kick(struct claimer *c)
     if (c->n_batch == 0)
         c->n_batch = c->n < (size_t)w->settings->batch ? c->n : (size_t)w->settings->batch;
     ask(c);
+}
+
+void claim_give_up(struct claimer *c)
+{
+    size_t asked = c->n_batch;
+    for (size_t i = asked; i < c->n; i++)
+        c->entries[i].over = true;
+    c->n_batch = c->n;
+    acknowledge(c);
+    c->n = c->n_batch = asked;
 }
 
 static void on_timer(void *arg)

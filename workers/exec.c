@@ -15,6 +15,7 @@
 #include "workers/action.h"
 #include "workers/worker.h"
 
+#define LOOKS_MAX 32             /* a connection takes 64 statements at most, and claims and beats need room */
 #define SECOND_LOOK_MS 2000      /* design, invariant 5 */
 #define UNKNOWN_SNOOZE_MS 600000 /* a kind that a newer release knows: rolling deploys take minutes */
 #define UNKNOWN_PATIENCE_MS 86400000
@@ -51,7 +52,7 @@ static void finish(struct job *job, struct job_result result)
     if (job->result.output != result.output)
         json_decref(job->result.output);
     job->result = result;
-    if (job->crashes >= 2)
+    if (job->crashes >= JOB_SUSPECT_CRASHES)
         w->alone = false;
     job_move(job, JOB_EXECUTED);
     worker_kick(w);
@@ -222,6 +223,7 @@ static void end_by(struct job *job, const char *verdict)
 static void on_recheck(void *arg, enum err err, const struct db_result *res, const struct err_info *info)
 {
     struct job *job = arg;
+    job->worker->looks--;
     if (err != ERR_OK || db_rows(res) != 1) {
         log_info("job.recheck", L_ID("job", &job->job_id), L_ERR(err), L_STR("detail", info ? info->text : NULL));
         exec_release(job); /* nothing was done: another claim looks again */
@@ -251,17 +253,29 @@ static bool exit_wanted(struct job *job)
 
 static void unknown_kind(struct job *job)
 {
-    if ((job->now_us - job->due_at_us) / 1000 > UNKNOWN_PATIENCE_MS)
+    /* due_at moves with every snooze: their number tells how long this has gone on. */
+    if ((int64_t)job->snoozes * UNKNOWN_SNOOZE_MS >= UNKNOWN_PATIENCE_MS)
         exec_dead(job, "unknown_kind", "no worker knew this kind for a day");
     else
         exec_snooze(job, UNKNOWN_SNOOZE_MS, "unknown_kind");
+}
+
+static bool needs_look(const struct job *job)
+{
+    bool late = clock_mono_ms() - job->claimed_ms > SECOND_LOOK_MS;
+    return !job->bare && job->kind && (late || job->kind->ask_unknown);
+}
+
+bool exec_may_start(const struct job *job)
+{
+    return job->worker->looks < LOOKS_MAX || !needs_look(job);
 }
 
 void exec_start(struct job *job)
 {
     struct worker *w = job->worker;
     job_move(job, JOB_RUNNING);
-    if (job->crashes >= 2)
+    if (job->crashes >= JOB_SUSPECT_CRASHES)
         w->alone = true;
     if (strcmp(job->verdict, "run") != 0) {
         end_by(job, job->verdict);
@@ -273,9 +287,9 @@ void exec_start(struct job *job)
         exec_end(job, OUTCOME_CANCELLED, "exit_when");
     } else {
         job->started_us = clock_mono_us();
-        bool late = clock_mono_ms() - job->claimed_ms > SECOND_LOOK_MS;
-        if (!job->bare && (late || job->kind->ask_unknown)) {
+        if (needs_look(job)) {
             int32_t claim = job->claim_no;
+            w->looks++;
             store_recheck(w->control, &job->owner, &job->job_id, &claim, 1, job->kind->ask_unknown, on_recheck, job);
         } else {
             act(job);

@@ -10,6 +10,7 @@
 #ifndef WORKERS_EXEC_H
 #define WORKERS_EXEC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/err.h"
@@ -20,6 +21,8 @@ struct outbound_result;
 /* Builds what conditions and templates see: facts, the run's event, earlier steps' outputs, rule and run. */
 void exec_context(struct job *job, struct str facts, const json_t *run);
 
+/* False while too many second looks are under way: the job stays READY. */
+bool exec_may_start(const struct job *job);
 /* Starts a READY job; it may be EXECUTED when this returns. */
 void exec_start(struct job *job);
 

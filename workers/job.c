@@ -38,6 +38,8 @@ void job_free(struct job *job)
     w->n_jobs[job->state]--;
     if (map_get(&w->held, &job->job_id, sizeof(job->job_id)) == job)
         map_remove(&w->held, &job->job_id, sizeof(job->job_id));
+    if (job->crashes >= JOB_SUSPECT_CRASHES)
+        w->suspects--;
     timer_free(job->timer);
     rules_put(job->rule);
     json_decref(job->context);

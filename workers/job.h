@@ -25,6 +25,9 @@ struct envelope;
 struct kind;
 struct rule_ref;
 
+/* A job whose claims crashed so often may be what kills workers: it runs by itself. */
+#define JOB_SUSPECT_CRASHES 2
+
 enum job_state { JOB_READY, JOB_RUNNING, JOB_EXECUTED, JOB_SETTLING, JOB_STATES };
 
 /* What the settling transaction does to the row. */
@@ -68,7 +71,7 @@ struct job {
     struct id job_id, tenant, run, wedding, rule_id, effect_key;
     struct id owner; /* the worker id it was claimed under */
     int64_t rule_revision;
-    int claim_no, generation, attempt, max_attempts, crashes;
+    int claim_no, generation, attempt, max_attempts, crashes, snoozes;
     int step_no;
     const struct kind *kind; /* NULL: unknown here */
     const char *kind_name;

@@ -138,8 +138,10 @@ static void finish_job(struct lane *l, struct job *job)
 static void finish_batch(struct lane *l)
 {
     size_t n = l->n;
-    if (l->class == CLASS_BARE || l->class == CLASS_ADOPT)
+    if (l->class == CLASS_BARE || l->class == CLASS_ADOPT) {
+        die_at("before_ack");
         bare_acknowledge(l->w, l->jobs, n);
+    }
     l->n = 0;
     for (size_t i = 0; i < n; i++)
         finish_job(l, l->jobs[i]);

@@ -137,7 +137,8 @@ void settle_results(struct job *const *jobs, size_t n, const struct db_result *r
     for (int row = 0; row < db_rows(rows); row++) {
         struct id id = db_id(rows, row, 0);
         struct job *job = map_get(&jobs[0]->worker->held, &id, sizeof(id));
-        if (job && job->state == JOB_SETTLING)
+        /* After a fence this process may hold the same job again, under its new id. */
+        if (job && job->state == JOB_SETTLING && id_eq(&job->owner, &jobs[0]->owner))
             take_result(job, db_text(rows, row, 1));
     }
 }

@@ -225,7 +225,8 @@ static void drain_step(struct worker *w)
             exec_release(job);
     }
     bool late = clock_mono_ms() >= w->drain_until_ms;
-    bool done = w->n_jobs[JOB_RUNNING] + w->n_jobs[JOB_EXECUTED] + w->n_jobs[JOB_SETTLING] == 0 && lanes_idle(w);
+    bool done = w->n_jobs[JOB_RUNNING] + w->n_jobs[JOB_EXECUTED] + w->n_jobs[JOB_SETTLING] == 0 && lanes_idle(w) &&
+                !claim_busy(w->claimer);
     if (done || late)
         leave(w);
 }
@@ -237,6 +238,7 @@ void worker_drain(struct worker *w)
     log_info("worker.draining", L_STR("worker", w->id_text), L_INT("ready", w->n_jobs[JOB_READY]),
              L_INT("running", w->n_jobs[JOB_RUNNING]));
     w->phase = WORKER_DRAINING;
+    claim_give_up(w->claimer);
     w->drain_until_ms = clock_mono_ms() + w->settings->drain_timeout_ms;
     worker_kick(w);
 }
@@ -259,8 +261,11 @@ static void start_jobs(struct worker *w)
         struct job *job = node ? LIST_OWNER(node, struct job, node) : NULL;
         if (!job || w->n_jobs[JOB_EXECUTED] + w->n_jobs[JOB_SETTLING] >= WORKER_UNSETTLED_MAX)
             return;
-        /* A job whose last two claims crashed runs by itself: so only the guilty reach the crash limit. */
-        if (job->crashes >= 2 && w->n_jobs[JOB_RUNNING])
+        /* Nothing is charged with a suspect's crash but what is claimed and not settled. */
+        if (job->crashes >= JOB_SUSPECT_CRASHES &&
+            w->n_jobs[JOB_RUNNING] + w->n_jobs[JOB_EXECUTED] + w->n_jobs[JOB_SETTLING])
+            return;
+        if (!exec_may_start(job))
             return;
         exec_start(job);
     }
@@ -393,5 +398,6 @@ void worker_free(struct worker *w)
     rules_free(&w->rules);
     kinds_free(&w->kinds);
     map_free(&w->held);
+    map_free(&w->slow);
     mem_free(w);
 }

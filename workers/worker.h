@@ -65,7 +65,11 @@ struct worker {
     struct list jobs[JOB_STATES];
     size_t n_jobs[JOB_STATES];
     struct map held; /* job id → struct job, for claimed ones */
-    bool alone;      /* a job that may have crashed others runs by itself */
+    size_t suspects; /* claimed jobs that may have crashed others: at most one, and nothing else is claimed meanwhile */
+    bool alone;      /* it runs, by itself */
+    size_t looks;    /* second looks under way */
+    bool adopting;   /* an adoption of slow entries is under way */
+    struct map slow; /* bare id → struct job, for those in it */
     double mean_ms;  /* of recent executions: sizes the reads */
 
     char keys[WORKER_STREAMS_MAX][QUEUE_KEY_SIZE]; /* q: and in: of each queue, in turn */

@@ -40,12 +40,11 @@ static void on_node(void *ctx, const struct logic_trace *node)
     for (size_t i = 0; i < node->n_operands; i++)
         json_array_append_new(operands, kept(node->operands[i]));
     snprintf(pointer, sizeof(pointer), "%s%s", nodes->at, node->pointer);
-    json_t *item =
-        json_pack("{s:s,s:s,s:i,s:b,s:s?,s:s,s:s?,s:o,s:o}", "pointer", pointer, "op", node->op, "depth",
-                  (int)node->depth, "condition", node->is_condition, "truth",
-                  node->is_condition ? explain_truth_text(node->truth) : NULL, "reason",
-                  logic_reason_text(&node->reason, reason), "field", node->field, "value", kept(node->value), "operands",
-                  operands);
+    json_t *item = json_pack("{s:s,s:s,s:i,s:b,s:s?,s:s,s:s?,s:o,s:o}", "pointer", pointer, "op", node->op, "depth",
+                             (int)node->depth, "condition", node->is_condition, "truth",
+                             node->is_condition ? explain_truth_text(node->truth) : NULL, "reason",
+                             logic_reason_text(&node->reason, reason), "field", node->field, "value", kept(node->value),
+                             "operands", operands);
     json_array_append_new(nodes->list, item);
 }
 
@@ -137,7 +136,7 @@ static void put_branch(struct steps *s, const struct step *step, json_t *out)
     char at[LOGIC_POINTER_SIZE];
     enum logic_truth truth;
 
-    snprintf(at, sizeof(at), "%s/condition", step->pointer);
+    snprintf(at, sizeof(at), "%s/if", step->pointer);
     json_object_set_new(out, "condition", explained(step->condition, s->facts, at, &truth));
     bool decided = !asks_for(step->condition, s->fields, ROOT_STEPS);
     bool yes = program_next(step, truth) == step->next_true && truth == LOGIC_TRUE;

@@ -98,11 +98,17 @@ static void put_all(struct params *p, const struct step *step)
 
     json_object_foreach(step->params, key, value)
     {
-        if (step->type == ACTION_STOP)
-            json_object_set(p->out, key, value);
-        else
-            put_tree(p, key, value, key);
+        put_tree(p, key, value, key);
     }
+}
+
+/* A stop keeps its whole document, and its reason is no template. */
+static void put_stop(struct params *p, const struct step *step)
+{
+    json_t *reason = json_object_get(step->params, "reason");
+
+    if (reason != NULL)
+        json_object_set(p->out, "reason", reason);
 }
 
 json_t *explain_params(const struct step *step, const json_t *context)
@@ -113,6 +119,8 @@ json_t *explain_params(const struct step *step, const json_t *context)
         put_mail(&p, step);
     else if (step->type == ACTION_CALL_WEBHOOK)
         put_webhook(&p, step);
+    else if (step->type == ACTION_STOP)
+        put_stop(&p, step);
     else if (step->params != NULL)
         put_all(&p, step);
     return json_pack("{s:o,s:o}", "params", p.out, "errors", p.errors);

@@ -22,12 +22,15 @@ logic_fn *const logic_calls[2][LOGIC_OP_COUNT] = {
 
 void logic_run_init(struct logic_run *r, const struct logic *logic, struct logic_facts *facts)
 {
-    *r = (struct logic_run){.logic = logic,
-                            .nodes = logic->nodes,
-                            .calls = logic_calls[logic->mode],
-                            .facts = facts,
-                            .budget = logic->limits.budget_ops,
-                            .exact = logic->mode == LOGIC_STRICT};
+    /* By member: `failed` and `thrown` are set when something fails and read only then. */
+    r->logic = logic;
+    r->nodes = logic->nodes;
+    r->calls = logic_calls[logic->mode];
+    r->facts = facts;
+    r->scope = NULL;
+    r->budget = logic->limits.budget_ops;
+    r->trying = 0;
+    r->exact = logic->mode == LOGIC_STRICT;
 }
 
 static uint32_t index_of(const struct logic_run *r, const struct logic_node *n)

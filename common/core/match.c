@@ -234,12 +234,10 @@ static bool answer(struct match *m, const struct match_bucket *b, size_t i, cons
                    match_cb *cb, void *ctx, struct match_stats *stats)
 {
     struct logic_reason why = {.why = LOGIC_WHY_NONE};
-    enum logic_truth truth = LOGIC_TRUE;
+    enum logic_truth truth = logic_flat_eval(b->flat, i, m->facts, &why);
     char text[LOGIC_REASON_SIZE];
     struct match_hit hit;
 
-    if (b->conditions[i] != NULL)
-        truth = logic_eval(b->conditions[i], m->facts, &why);
     stats->evaluated++;
     stats->matched += truth == LOGIC_TRUE ? 1 : 0;
     stats->unknown += truth == LOGIC_UNKNOWN ? 1 : 0;
@@ -268,6 +266,7 @@ static enum err ask(struct match *m, struct match_bucket *b, const struct match_
     m->busy = true;
     match_bucket_prepare(b);
     logic_facts_set(m->facts, q->context, q->env);
+    logic_flat_begin(b->flat);
     match_bucket_mark(b, m->facts, q->all);
     stats->candidates = b->n;
     for (size_t i = match_bucket_next(b, 0); i < b->n; i = match_bucket_next(b, i + 1)) {

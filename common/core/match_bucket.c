@@ -87,6 +87,8 @@ static void free_lists(struct match_bucket *b)
     mem_free(b->marks);
     mem_free(b->always);
     mem_free(b->conditions);
+    logic_flat_free(b->flat);
+    b->flat = NULL;
     b->conditions = NULL;
     b->postings = NULL;
     b->groups = NULL;
@@ -108,7 +110,8 @@ void match_bucket_free(struct match_bucket *b)
 size_t match_bucket_bytes(const struct match_bucket *b)
 {
     return sizeof(*b) + b->cap * sizeof(struct match_entry *) + b->n * sizeof(*b->conditions) +
-           b->n_postings * sizeof(*b->postings) + b->n_groups * sizeof(*b->groups) + 2 * words(b) * sizeof(uint64_t);
+           (b->flat != NULL ? logic_flat_bytes(b->flat) : 0) + b->n_postings * sizeof(*b->postings) +
+           b->n_groups * sizeof(*b->groups) + 2 * words(b) * sizeof(uint64_t);
 }
 
 static int compare_entries(const void *x, const void *y)
@@ -280,6 +283,7 @@ void match_bucket_prepare(struct match_bucket *b)
     b->conditions = mem_alloc((b->n + 1) * sizeof(*b->conditions));
     for (size_t i = 0; i < b->n; i++)
         b->conditions[i] = b->entries[i]->rule->conditions;
+    b->flat = logic_flat_new(b->conditions, b->n);
     list_all(b);
     keep_chosen(b);
     make_groups(b);

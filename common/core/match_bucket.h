@@ -8,6 +8,7 @@
 
 #include "common/base/id.h"
 #include "common/core/logic.h"
+#include "common/core/logic_flat.h"
 #include "common/core/rule.h"
 
 struct match_entry {
@@ -25,6 +26,7 @@ struct match_bucket {
     struct match_entry **entries; /* borrowed; by (priority, id) unless dirty */
     /* Of the entries at the same places, or NULL: evaluating touches no entry that is not reported. */
     const struct logic **conditions;
+    struct logic_flat *flat; /* the conditions */
     size_t n;
     size_t cap;
     bool dirty; /* entries changed since the lists were made */

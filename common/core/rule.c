@@ -19,7 +19,7 @@ static void check_version(struct rule_check *c, const json_t *document)
 }
 
 /* `steps.<id>.…` must name a step: a reference to none would leave its condition unknown for ever, and so would one
- * before any step has run (`p` NULL). */
+ * where events are matched: before a rule starts, or for a wait (`p` NULL). */
 static void check_references(struct rule_check *c, const struct program *p, const struct logic *logic, const char *at)
 {
     static const char steps[] = "steps.";
@@ -38,7 +38,8 @@ static void check_references(struct rule_check *c, const struct program *p, cons
         id.p = path + sizeof(steps) - 1;
         id.n = strcspn(id.p, ".");
         if (p == NULL)
-            rule_check_error(c, at, NULL, "uses \"%.80s\", but no step has run when conditions are evaluated", path);
+            rule_check_error(c, at, NULL, "uses \"%.80s\", but results of steps are not known where events are matched",
+                             path);
         else if (program_find(p, id) == NULL)
             rule_check_error(c, at, NULL, "uses \"%.80s\", but no action has the id \"%.*s\"", path, (int)id.n, id.p);
     }
@@ -52,7 +53,7 @@ static void check_all_references(struct rule_check *c, const struct rule *r)
     check_references(c, p, r->settings.exit_when, "/settings/exit_when");
     for (int i = 0; i < p->n; i++) {
         check_references(c, p, p->steps[i].condition, p->steps[i].pointer);
-        check_references(c, p, p->steps[i].wait.where, p->steps[i].pointer);
+        check_references(c, NULL, p->steps[i].wait.where, p->steps[i].pointer);
     }
 }
 
@@ -84,6 +85,8 @@ static void read_document(struct rule_check *c, struct rule *r, const json_t *do
     rule_settings_read(c, settings, "/settings", &r->settings);
     if (c->errors->n == 0)
         check_all_references(c, r);
+    if (c->errors->n == 0)
+        rule_lint(c, r);
 }
 
 static bool size_is_good(const json_t *document, struct rule_errors *errors)

@@ -27,6 +27,7 @@
 #define RULE_NAME_MAX_BYTES 200
 #define RULE_STRING_MAX_BYTES ((size_t)4 * 1024) /* short strings; message bodies have the template's limit */
 #define RULE_ERRORS_MAX 50
+#define RULE_WARNINGS_MAX 20
 #define RULE_PRIORITY_MAX 1000
 #define RULE_PRIORITY_DEFAULT 100
 #define RULE_MAX_RUNS_LIMIT 1000000
@@ -44,6 +45,8 @@ struct rule_errors {
     size_t n;    /* stored */
     size_t more; /* found beyond RULE_ERRORS_MAX and only counted */
     struct rule_error items[RULE_ERRORS_MAX];
+    size_t n_warnings; /* what is allowed and yet likely a mistake; beyond RULE_WARNINGS_MAX dropped */
+    struct rule_error warnings[RULE_WARNINGS_MAX];
 };
 
 struct rule_trigger {
@@ -89,7 +92,7 @@ struct rule {
 /* Checks `document` and compiles it against `fields`, which must outlive the rule and is shared by all rules that are matched
  * together. The rule keeps references to the parameters of its actions, which must not be changed afterwards; the rest of the
  * document is not held, since rules are many and JSON is large. Returns the rule, or NULL with at least one error in `errors`
- * (never NULL; reset first). */
+ * (never NULL; reset first). Warnings are looked for once all parts are good. */
 struct rule *rule_parse(json_t *document, struct logic_fields *fields, struct rule_errors *errors) MUST_USE;
 
 /* The same from text: refuses more than RULE_JSON_MAX_BYTES, invalid UTF-8, duplicate keys and anything after the
@@ -103,6 +106,7 @@ size_t rule_bytes(const struct rule *r);
 
 void rule_errors_free(struct rule_errors *e); /* back to {0} */
 void rule_errors_add(struct rule_errors *e, const char *pointer, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void rule_errors_warn(struct rule_errors *e, const char *pointer, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* [{"pointer": …, "message": …}, …], a new reference; what was only counted becomes a last entry with pointer "". */
 json_t *rule_errors_json(const struct rule_errors *e);
 

@@ -82,4 +82,15 @@ void rule_params_check(struct rule_check *c, enum action_type type, const json_t
 void rule_trigger_read(struct rule_check *c, const json_t *obj, const char *at, struct rule_trigger *out);
 void rule_settings_read(struct rule_check *c, const json_t *obj, const char *at, struct rule_settings *out);
 
+/* What can only be said about a whole rule without errors: rule_lint.c. Reports errors and warnings. */
+void rule_lint(struct rule_check *c, const struct rule *r);
+/* The same of the names in a step's templates: rule_lint_template.c. */
+void rule_lint_templates(struct rule_check *c, const struct rule *r, const struct step *s);
+
+/* For rule_lint*.c. True when `from` can have run before `to` does. */
+bool rule_lint_precedes(const struct program *p, const struct step *from, const struct step *to);
+/* Warns of a path that the facts of a wedding never have ("wedding.guest_cuont", "timeline.cermony"), or that the step it names
+ * never leaves ("steps.a.timed_out" of a mail). */
+void rule_lint_path(struct rule_check *c, const struct program *p, struct str path, const char *at);
+
 #endif

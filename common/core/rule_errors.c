@@ -18,9 +18,18 @@ static char *keep_utf8(char *s)
     return s;
 }
 
-void rule_errors_add(struct rule_errors *e, const char *pointer, const char *fmt, ...)
+static struct rule_error PRINTF_LIKE(3, 0) make(struct arena *arena, const char *pointer, const char *fmt, va_list args)
 {
     char message[MESSAGE_SIZE], place[POINTER_SIZE];
+
+    vsnprintf(message, sizeof(message), fmt, args);
+    snprintf(place, sizeof(place), "%s", pointer);
+    return (struct rule_error){.pointer = arena_strdup(arena, keep_utf8(place)),
+                               .message = arena_strdup(arena, keep_utf8(message))};
+}
+
+void rule_errors_add(struct rule_errors *e, const char *pointer, const char *fmt, ...)
+{
     va_list args;
 
     if (e->n == RULE_ERRORS_MAX) {
@@ -28,11 +37,19 @@ void rule_errors_add(struct rule_errors *e, const char *pointer, const char *fmt
         return;
     }
     va_start(args, fmt);
-    vsnprintf(message, sizeof(message), fmt, args);
+    e->items[e->n++] = make(&e->arena, pointer, fmt, args);
     va_end(args);
-    snprintf(place, sizeof(place), "%s", pointer);
-    e->items[e->n++] = (struct rule_error){.pointer = arena_strdup(&e->arena, keep_utf8(place)),
-                                           .message = arena_strdup(&e->arena, keep_utf8(message))};
+}
+
+void rule_errors_warn(struct rule_errors *e, const char *pointer, const char *fmt, ...)
+{
+    va_list args;
+
+    if (e->n_warnings == RULE_WARNINGS_MAX)
+        return;
+    va_start(args, fmt);
+    e->warnings[e->n_warnings++] = make(&e->arena, pointer, fmt, args);
+    va_end(args);
 }
 
 void rule_errors_free(struct rule_errors *e)

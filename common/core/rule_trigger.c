@@ -6,12 +6,11 @@ static void check_trigger_keys(struct rule_check *c, const json_t *obj, const ch
 {
     static const char *const milestone[] = {"type", "milestone", "offset", "at", "time_zone", "weekend"};
     static const char *const event[] = {"type", "event", "time_zone"};
-    static const char *const manual[] = {"type", "time_zone"};
 
     switch (type) {
     case TRIGGER_MILESTONE: rule_check_keys(c, obj, at, milestone, 6); break;
     case TRIGGER_EVENT: rule_check_keys(c, obj, at, event, 3); break;
-    case TRIGGER_MANUAL: rule_check_keys(c, obj, at, manual, 2); break;
+    case TRIGGER_MANUAL:
     case TRIGGER_SCHEDULE:
     case TRIGGER_WEBHOOK:
     case TRIGGER_COUNT: break;
@@ -32,6 +31,12 @@ static void read_zone(struct rule_check *c, const json_t *obj, const char *at, s
         rule_check_error(c, at, "time_zone",
                          "found %s; allowed: \"wedding\", \"tenant\" or an IANA name such as \"Europe/Berlin\"",
                          rule_check_show(v, shown));
+        return;
+    }
+    if (mode != ZONE_WEDDING && out->type != TRIGGER_MILESTONE) {
+        rule_check_error(c, at, "time_zone",
+                         "\"%s\" is not available with an event trigger in this version; available: \"wedding\"",
+                         json_string_value(v));
         return;
     }
     out->zone_mode = (enum zone_mode)mode;

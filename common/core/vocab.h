@@ -56,7 +56,7 @@ enum vocab_unknown {
     X(TRIGGER_EVENT, "event", true)                                                                                    \
     X(TRIGGER_SCHEDULE, "schedule", false)                                                                             \
     X(TRIGGER_WEBHOOK, "webhook", false)                                                                               \
-    X(TRIGGER_MANUAL, "manual", true)
+    X(TRIGGER_MANUAL, "manual", false)
 
 /* X(CODE, text, has a time of day: hour offsets may count from it) */
 #define MILESTONE_MAP(X)                                                                                               \
@@ -103,7 +103,7 @@ enum vocab_unknown {
 /* What an already planned run does when its wedding moves. */
 #define DATE_CHANGE_MAP(X)                                                                                             \
     X(DATE_CHANGE_RESCHEDULE_PENDING, "reschedule_pending", true)                                                      \
-    X(DATE_CHANGE_REFIRE, "refire", true)                                                                              \
+    X(DATE_CHANGE_REFIRE, "refire", false)                                                                             \
     X(DATE_CHANGE_KEEP, "keep", true)                                                                                  \
     X(DATE_CHANGE_ASK, "ask", false)
 

@@ -74,7 +74,7 @@ void store_claim(struct db_conn *c, const struct id *owner, const struct id *ids
                                         "claimed_at, due_at, deadline, bare_at, "
                                         "rule_revision, timeout_ms, claim_no, step, attempt, max_attempts, crashes, "
                                         "generation, kind, queue, payload, verdict, wake, definition, "
-                                        "context, facts from automation_priv.claim_jobs($1, $2, $3, $4)"};
+                                        "context, facts, snoozes from automation_priv.claim_jobs($1, $2, $3, $4)"};
     struct arena arena = {0};
     struct db_args a;
     db_args_init(&a, &arena);
@@ -116,6 +116,7 @@ void store_claimed(const struct db_result *r, int row, struct store_claimed *out
         .definition = db_text(r, row, 24),
         .context = db_text(r, row, 25),
         .facts = db_text(r, row, 26),
+        .snoozes = (int)db_i64(r, row, 27),
     };
 }
 

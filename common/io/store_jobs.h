@@ -47,7 +47,7 @@ struct store_claimed {
     int64_t claimed_at_us, due_at_us, deadline_us, bare_at_us;                     /* DB_NULL_TIME: none; domain time */
     int64_t rule_revision;
     int64_t timeout_ms;
-    int claim_no, step, attempt, max_attempts, crashes, generation;
+    int claim_no, step, attempt, max_attempts, crashes, snoozes, generation;
     struct str kind, queue, payload, verdict;
     struct str wake, definition, context, facts; /* JSON; p == NULL: none */
 };

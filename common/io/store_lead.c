@@ -139,7 +139,8 @@ enum err store_lead_work(struct db_session *s, struct store_work *out, struct er
                      " exists (select from automation.timings t where t.state = 'pending' and t.due_at <= n.t),"
                      " least((select min(o.available_at) from automation_priv.outbox o where o.available_at > n.t),"
                      " (select min(t.due_at) from automation.timings t where t.state = 'pending' and t.due_at > n.t),"
-                     " (select min(l.due_at) from automation_priv.ledger l where l.due_at > n.t)), n.t from n"};
+                     " (select min(l.due_at) from automation_priv.ledger l where l.due_at > n.t)), n.t,"
+                     " (select e.epoch from automation_priv.epoch e) from n"};
     struct db_result *r = NULL;
     enum err err = db_query(s, &stmt, NULL, &r, info);
 
@@ -152,6 +153,7 @@ enum err store_lead_work(struct db_session *s, struct store_work *out, struct er
         out->timings = db_bool(r, 0, 4);
         if (!db_null(r, 0, 5))
             out->next_us = db_time(r, 0, 5) - db_time(r, 0, 6);
+        out->epoch = db_id(r, 0, 7);
     }
     db_result_free(r);
     return err;

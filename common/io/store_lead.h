@@ -37,6 +37,7 @@ enum err store_lead_beat(struct db_session *s, int64_t term, bool *valid, struct
 struct store_work {
     bool rules, events, waits, weddings, timings;
     int64_t next_us; /* until the next timing, event or job is due, in domain time; INT64_MAX: nothing is */
+    struct id epoch; /* changes when the database is restored; zero: none */
 };
 enum err store_lead_work(struct db_session *s, struct store_work *out, struct err_info *info) MUST_USE;
 

@@ -26,6 +26,8 @@ begin
     execute format('grant create on database %I to automation_owner, usher_migrator', current_database());
 end $$;
 
+-- The sweep ends the connections of frozen workers.
+grant pg_signal_backend, pg_read_all_stats to automation_owner;
 grant automation_owner to usher_migrator;
 grant automation_scheduler to usher_scheduler;
 grant automation_worker to usher_worker;

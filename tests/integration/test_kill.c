@@ -22,7 +22,8 @@ static void judge_effects(void)
     cr_expect_eq(system_i64("select count(*) from automation.runs where state = 'succeeded'"), EVENTS);
     cr_expect_eq(system_i64("select count(*) from automation.tasks"), EVENTS);
     cr_expect_eq(system_i64("select count(*) from automation.notes"), EVENTS);
-    cr_expect_eq(system_i64("select count(*) from automation.execution_logs where run_id is not null and outcome = 0"), 2 * EVENTS);
+    cr_expect_eq(system_i64("select count(*) from automation.execution_logs where run_id is not null and outcome = 0"),
+                 2 * EVENTS);
     cr_expect_eq(system_i64("select count(*) from automation.execution_logs where outcome <> 0"), 0);
 }
 
@@ -226,7 +227,10 @@ Test(kill, a_worker_frozen_past_its_lease_settles_nothing)
     system_until_logged(frozen, "worker.fenced");
     system_enqueue("noop", "{}", 20);
     system_until_done();
-    cr_expect_eq(system_i64("select count(distinct worker_id) from automation.execution_logs where outcome = 0 and kind = 'drill'"), 1);
+    cr_expect_eq(
+        system_i64(
+            "select count(distinct worker_id) from automation.execution_logs where outcome = 0 and kind = 'drill'"),
+        1);
     cr_expect_eq(system_outcomes("done"), 23);
     system_judge();
 }

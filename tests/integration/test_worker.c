@@ -44,11 +44,12 @@ Test(worker, a_bare_entry_is_executed_logged_under_its_key_and_acknowledged)
     system_worker(NULL);
     struct id key = system_entry("*", fields);
     system_until("select count(*) from automation.execution_logs");
-    cr_expect_eq(system_i64("select count(*) from automation.execution_logs where execution_id = '%s' and job_id = execution_id"
-                            " and tenant_id = '" SYSTEM_TENANT "' and outcome = 0 and attempt = 1 and kind = 'noop'"
-                            " and queue = 'default' and abs(extract(epoch from queued_at - now())) < 60",
-                            id_format(&key, id)),
-                 1);
+    cr_expect_eq(
+        system_i64("select count(*) from automation.execution_logs where execution_id = '%s' and job_id = execution_id"
+                   " and tenant_id = '" SYSTEM_TENANT "' and outcome = 0 and attempt = 1 and kind = 'noop'"
+                   " and queue = 'default' and abs(extract(epoch from queued_at - now())) < 60",
+                   id_format(&key, id)),
+        1);
     system_until_done();
     cr_expect_eq(system_backlog(SYSTEM_IN), 0);
     cr_expect_eq(system_i64("select count(*) from automation_priv.job_deltas"), 0, "no ledger row was ever there");
@@ -113,9 +114,26 @@ Test(worker, an_unknown_kind_waits_in_the_ledger_for_a_worker_that_knows_it)
     system_judge();
 }
 
+Test(worker, an_unknown_kind_is_dead_after_a_day_of_snoozing)
+{
+    if (!system_open(false))
+        return;
+    system_worker(NULL);
+    system_scheduler(NULL);
+    entry("thumbnail.render", "{\"id\":7}");
+    system_until("select count(*) from automation_priv.ledger where snoozes = 1 and owner is null");
+    system_sql("update automation_priv.ledger set snoozes = 143, due_at = now()"); /* 144 times 10 minutes */
+    system_until("select count(*) from automation_priv.ledger where snoozes = 144 and owner is null");
+    system_sql("update automation_priv.ledger set due_at = now()");
+    system_until_done();
+    cr_expect_eq(system_dead("unknown_kind"), 1);
+    system_judge();
+}
+
 Test(worker, entries_with_ties_go_through_the_ledger_and_keep_their_log_key)
 {
-    const char *const wedding[] = {"kind", "noop", "payload", "{}", "tenant", SYSTEM_TENANT, "wedding", SYSTEM_WEDDING, NULL};
+    const char *const wedding[] = {"kind",        "noop",    "payload",      "{}", "tenant",
+                                   SYSTEM_TENANT, "wedding", SYSTEM_WEDDING, NULL};
     const char *const late[] = {"kind", "noop", "payload", "{}", "deadline", "2026-01-01T00:00:00Z", NULL};
     const char *const later[] = {"kind", "noop", "payload", "{}", "at", "2099-01-01T00:00:00Z", NULL};
     const char *const keyed[] = {"kind", "noop", "payload", "{}", "key", "k1", NULL};
@@ -131,19 +149,22 @@ Test(worker, entries_with_ties_go_through_the_ledger_and_keep_their_log_key)
     (void)system_entry("*", keyed);
     (void)system_redis("XADD " SYSTEM_IN " * kind noop payload {\"second\":1} key k1");
     system_until("select count(*) = 3 from automation.execution_logs");
-    system_until("select count(*) = 1 from automation_priv.ledger where job_id = '%s' and due_at = '2099-01-01T00:00:00Z'",
-                 id_format(&future, id));
-    cr_expect_eq(system_i64("select count(*) from automation.execution_logs where execution_id = '%s' and outcome = 0 and"
-                            " wedding_id is not null",
-                            id_format(&tied, id)),
-                 1);
+    system_until(
+        "select count(*) = 1 from automation_priv.ledger where job_id = '%s' and due_at = '2099-01-01T00:00:00Z'",
+        id_format(&future, id));
+    cr_expect_eq(
+        system_i64("select count(*) from automation.execution_logs where execution_id = '%s' and outcome = 0 and"
+                   " wedding_id is not null",
+                   id_format(&tied, id)),
+        1);
     cr_expect_eq(system_i64("select count(*) from automation.execution_logs where execution_id = '%s' and outcome = 5"
                             " and reason = 'expired'",
                             id_format(&expired, id)),
                  1);
     system_sql("update automation_priv.ledger set due_at = now()");
     system_until_done();
-    cr_expect_eq(system_i64("select sum(accepted)::bigint from automation_priv.audit()"), 4, "the second of a key was not accepted");
+    cr_expect_eq(system_i64("select sum(accepted)::bigint from automation_priv.audit()"), 4,
+                 "the second of a key was not accepted");
     cr_expect_eq(system_i64("select count(*) from automation_priv.unique_keys where held_until > now()"), 1);
     system_judge();
 }
@@ -155,7 +176,7 @@ Test(worker, entries_with_absurd_ids_are_adopted_and_their_log_rows_kept)
     if (!system_open(false))
         return;
     (void)system_entry("1-1", fields);
-    (void)system_entry("99999999999999-1", fields);     /* the year 5138 */
+    (void)system_entry("99999999999999-1", fields);       /* the year 5138 */
     (void)system_entry("18446744073709551600-1", fields); /* beyond every calendar */
     system_worker(NULL);
     system_scheduler(NULL);
@@ -234,8 +255,9 @@ Test(worker, a_slow_entry_is_adopted_by_its_executor_and_settles_once)
         return;
     system_worker(NULL);
     struct id key = system_entry("*", fields);
-    system_until("select count(*) from automation_priv.ledger where job_id = '%s' and owner is not null and claim_no = 1",
-                 id_format(&key, id));
+    system_until(
+        "select count(*) from automation_priv.ledger where job_id = '%s' and owner is not null and claim_no = 1",
+        id_format(&key, id));
     system_until_done();
     cr_expect_eq(system_i64("select count(*) from automation.execution_logs where execution_id = '%s' and outcome = 0"
                             " and duration_us >= 9000000",
@@ -243,6 +265,42 @@ Test(worker, a_slow_entry_is_adopted_by_its_executor_and_settles_once)
                  1);
     cr_expect_eq(system_i64("select count(*) from automation.execution_logs"), 1);
     cr_expect_eq(system_i64("select sum(accepted)::bigint from automation_priv.audit()"), 1);
+    system_judge();
+}
+
+/* More than a connection takes statements at a time. */
+Test(worker, many_late_jobs_are_looked_at_again_before_they_act)
+{
+    const char *const env[] = {"USHER_CONCURRENCY=100", NULL};
+
+    if (!system_open(false))
+        return;
+    int w = system_worker(env);
+    system_scheduler(NULL);
+    system_enqueue("drill", "{\"take_ms\":2200}", 220);
+    system_until_done();
+    cr_expect_eq(system_outcomes("done"), 220);
+    cr_expect_eq(system_i64("select count(distinct worker_id) from automation.execution_logs"), 1);
+    system_signal(w, SIGTERM);
+    cr_expect_eq(system_wait(w), 0);
+    system_judge();
+}
+
+Test(worker, many_slow_entries_are_adopted_together)
+{
+    const char *const env[] = {"USHER_CONCURRENCY=200", NULL};
+    const char *const fields[] = {"kind", "drill", "payload", "{\"take_ms\":8800}", NULL};
+
+    if (!system_open(false))
+        return;
+    int w = system_worker(env);
+    for (int i = 0; i < 150; i++)
+        (void)system_entry("*", fields);
+    system_until_done();
+    cr_expect_eq(system_outcomes("done"), 150);
+    cr_expect_eq(system_i64("select sum(accepted)::bigint from automation_priv.audit()"), 150);
+    system_signal(w, SIGTERM);
+    cr_expect_eq(system_wait(w), 0);
     system_judge();
 }
 
@@ -283,7 +341,8 @@ Test(worker, draining_finishes_what_runs_and_hands_the_rest_back_uncharged)
     system_signal(w, SIGTERM);
     cr_expect_eq(system_wait(w), 0);
     cr_expect_eq(system_i64("select count(*) from automation_priv.ledger where owner is not null"), 0, "all handed back");
-    cr_expect_eq(system_i64("select count(*) from automation_priv.ledger where attempt <> 1 or crashes <> 0 or snoozes <> 0"), 0);
+    cr_expect_eq(
+        system_i64("select count(*) from automation_priv.ledger where attempt <> 1 or crashes <> 0 or snoozes <> 0"), 0);
     cr_expect_gt(system_i64("select count(*) from automation_priv.ledger"), 0, "stopped under load");
     cr_expect_eq(system_i64("select count(*) from automation_priv.workers"), 0);
     system_idle_passes();
@@ -311,7 +370,7 @@ Test(worker, a_second_signal_ends_it_at_once)
 
 #define KEYED                                                                                                          \
     "select count(*) from automation.enqueue_job('noop', '{}', '" SYSTEM_TENANT "', p_unique_key => 'u',"              \
-    " p_job_id => '00000000-0000-0000-0000-0000000000%s') x where x.created = %s and"                                   \
+    " p_job_id => '00000000-0000-0000-0000-0000000000%s') x where x.created = %s and"                                  \
     " x.job_id = '00000000-0000-0000-0000-0000000000d1'"
 
 Test(worker, a_held_unique_key_returns_the_job_that_holds_it)
@@ -325,7 +384,8 @@ Test(worker, a_held_unique_key_returns_the_job_that_holds_it)
     system_until_done();
     cr_expect_eq(system_i64(KEYED, "d3", "false"), 1, "and a day after it was done");
     system_sql("update automation_priv.unique_keys set held_until = now()");
-    cr_expect_eq(system_i64("select count(*) from automation.enqueue_job('noop', '{}', '" SYSTEM_TENANT "', p_unique_key => 'u') x"
+    cr_expect_eq(system_i64("select count(*) from automation.enqueue_job('noop', '{}', '" SYSTEM_TENANT
+                            "', p_unique_key => 'u') x"
                             " where x.created"),
                  1);
     system_until_done();

@@ -58,8 +58,13 @@ static pid_t run(const struct postgres *p, const char *program, const char *cons
 
 static void init(const struct postgres *p)
 {
-    static const char *const args[] = {"initdb", "-D", "pg", "-U", "postgres", "-A", "trust", "-E", "UTF8",
-                                       "--locale=C.UTF-8", "--no-sync", "--no-instructions", NULL};
+    static const char *const args[] = {"initdb",    "-D",
+                                       "pg",        "-U",
+                                       "postgres",  "-A",
+                                       "trust",     "-E",
+                                       "UTF8",      "--locale=C.UTF-8",
+                                       "--no-sync", "--no-instructions",
+                                       NULL};
     int status = 0;
     const pid_t pid = run(p, "initdb", args);
 
@@ -79,8 +84,20 @@ static bool answers(const struct postgres *p)
 
 static void launch(struct postgres *p)
 {
-    const char *const args[] = {"postgres", "-D", "pg", "-k", p->dir, "-c", "listen_addresses=", "-c", "max_connections=50",
-                                "-c", "shared_buffers=32MB", "-c", "log_min_messages=warning", NULL};
+    const char *const args[] = {"postgres",
+                                "-D",
+                                "pg",
+                                "-k",
+                                p->dir,
+                                "-c",
+                                "listen_addresses=",
+                                "-c",
+                                "max_connections=50",
+                                "-c",
+                                "shared_buffers=32MB",
+                                "-c",
+                                "log_min_messages=warning",
+                                NULL};
     const int64_t deadline = clock_mono_ms() + START_MS;
 
     p->pid = run(p, "postgres", args);

@@ -48,8 +48,8 @@ static void make_logins(void)
     test_pg_run_server(logins);
     cr_assert_not_null(end, "the servers' URL names no user");
     for (int i = 0; i < 2; i++)
-        snprintf(sys.urls[i], sizeof(sys.urls[i]), "postgresql:///%s%.*s&user=%s", sys.pg.name, (int)(end - query), query,
-                 names[i]);
+        snprintf(sys.urls[i], sizeof(sys.urls[i]), "postgresql:///%s%.*s&user=%s", sys.pg.name, (int)(end - query),
+                 query, names[i]);
 }
 
 bool system_open(bool own_postgres)
@@ -70,7 +70,8 @@ bool system_open(bool own_postgres)
     snprintf(sys.dir, sizeof(sys.dir), "/tmp/usher-system.XXXXXX");
     cr_assert_not_null(mkdtemp(sys.dir));
     system_sql("insert into automation.tenants (tenant_id, name) values ('" SYSTEM_TENANT "', 'A');"
-               "insert into automation.weddings (tenant_id, wedding_id, title, status, ceremony_date, ceremony_time, time_zone)"
+               "insert into automation.weddings (tenant_id, wedding_id, title, status, ceremony_date, ceremony_time, "
+               "time_zone)"
                " values ('" SYSTEM_TENANT "', '" SYSTEM_WEDDING "', 'W', 'booked', current_date + 365, '15:00',"
                " 'Europe/Lisbon')");
     return true;
@@ -143,7 +144,8 @@ static void run_child(const char *program, int login, int process, const char *c
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     log_path(process, log);
-    if (getppid() != parent || freopen(log, "a", stderr) == NULL || dup2(2, 1) < 0 || freopen("/dev/null", "r", stdin) == NULL)
+    if (getppid() != parent || freopen(log, "a", stderr) == NULL || dup2(2, 1) < 0 ||
+        freopen("/dev/null", "r", stdin) == NULL)
         _exit(1);
     snprintf(path, sizeof(path), "%s/%s", getenv("USHER_TEST_BIN"), program);
     setenv("DATABASE_URL", sys.urls[login], 1);
@@ -326,9 +328,10 @@ void system_enqueue(const char *kind, const char *payload, int n)
 
     /* Ids in the order of their making, which is the order in which a batch runs. */
     snprintf(prefix, sizeof(prefix), "00000000-0000-4000-8%03x-", ++sys.n_enqueued);
-    system_sql("select automation.enqueue_jobs(jsonb_agg(jsonb_build_object('kind', '%s', 'payload', '%s'::jsonb, 'tenant',"
-               " '" SYSTEM_TENANT "', 'job_id', '%s' || lpad(to_hex(i), 12, '0')))) from generate_series(1, %d) i",
-               kind, payload, prefix, n);
+    system_sql(
+        "select automation.enqueue_jobs(jsonb_agg(jsonb_build_object('kind', '%s', 'payload', '%s'::jsonb, 'tenant',"
+        " '" SYSTEM_TENANT "', 'job_id', '%s' || lpad(to_hex(i), 12, '0')))) from generate_series(1, %d) i",
+        kind, payload, prefix, n);
     for (int i = 1; i <= n; i++) {
         char text[64];
         struct id id;
@@ -349,17 +352,25 @@ struct id system_enqueue_one(const char *kind, const char *payload)
 
 void system_rule(const char *actions)
 {
-    system_sql("insert into automation.rules (tenant_id, rule_id, name, status, definition) values ('" SYSTEM_TENANT
-               "', gen_random_uuid(), 'r', 'active', '{\"schema_version\":1,\"name\":\"r\",\"trigger\":{\"type\":\"event\","
-               "\"event\":\"form.submitted\"},\"actions\":%s}')",
-               actions);
+    system_sql(
+        "insert into automation.rules (tenant_id, rule_id, name, status, definition) values ('" SYSTEM_TENANT
+        "', gen_random_uuid(), 'r', 'active', '{\"schema_version\":1,\"name\":\"r\",\"trigger\":{\"type\":\"event\","
+        "\"event\":\"form.submitted\"},\"actions\":%s}')",
+        actions);
 }
 
 void system_events(int n)
 {
-    system_sql("select count(automation.publish_event('" SYSTEM_TENANT "', 'form.submitted', '" SYSTEM_WEDDING
-               "', '{}', gen_random_uuid())) from generate_series(1, %d)",
-               n);
+    static const char one[] = "'00000000-0000-0000-0000-' || lpad(to_hex(i), 12, 'c')";
+
+    system_sql("insert into automation.weddings (tenant_id, wedding_id, title, status, ceremony_date, ceremony_time, "
+               "time_zone)"
+               " select '" SYSTEM_TENANT
+               "', (%s)::uuid, 'W' || i, 'booked', current_date + 365, '15:00', 'Europe/Lisbon'"
+               " from generate_series(1, %d) i on conflict do nothing;"
+               "select count(automation.publish_event('" SYSTEM_TENANT "', 'form.submitted', (%s)::uuid, '{}'))"
+               " from generate_series(1, %d) i",
+               one, n, one, n);
 }
 
 /* ---- questions ------------------------------------------------------------------------------------------------------------------------------ */
@@ -562,11 +573,14 @@ void system_judge(void)
     const char *const per_job =
         "with rows as (select job_id, outcome from automation.execution_logs where outcome in (0, 2, 3, 4, 5)"
         "  union all select job_id, (row_data ->> 'outcome')::smallint from automation_priv.log_quarantine),"
-        " per as (select a.id, count(r.outcome) as n from unnest('{%s}'::uuid[]) as a(id) left join rows r on r.job_id = a.id"
+        " per as (select a.id, count(r.outcome) as n from unnest('{%s}'::uuid[]) as a(id) left join rows r on r.job_id "
+        "= a.id"
         "  group by 1) select count(*) from per where n %s";
 
     cr_expect_eq(system_i64(per_job, buf_text(&sys.accepted), "= 0"), 0, "jobs lost");
     cr_expect_eq(system_i64(per_job, buf_text(&sys.accepted), "> 1"), 0, "jobs ended twice");
-    cr_expect_eq(system_i64("select coalesce(sum(abs(unaccounted)), 0)::bigint from automation_priv.audit()"), 0, "unaccounted");
-    cr_expect_eq(system_i64("select coalesce(sum(in_flight + waiting), 0)::bigint from automation_priv.audit()"), 0, "unfinished");
+    cr_expect_eq(system_i64("select coalesce(sum(abs(unaccounted)), 0)::bigint from automation_priv.audit()"), 0,
+                 "unaccounted");
+    cr_expect_eq(system_i64("select coalesce(sum(in_flight + waiting), 0)::bigint from automation_priv.audit()"), 0,
+                 "unfinished");
 }

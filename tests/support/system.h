@@ -75,7 +75,8 @@ void system_entries(int n);
 /* `n` ledger jobs of one kind, due now. */
 void system_enqueue(const char *kind, const char *payload, int n);
 struct id system_enqueue_one(const char *kind, const char *payload);
-/* An active rule on the event `go` with these actions (a JSON array); then `n` events of it, which are not jobs and so not judged. */
+/* An active rule with these actions (a JSON array), and `n` events that fire it, each at a wedding of its own. The runs' jobs are not in
+ * the judge's list of accepted ones. */
 void system_rule(const char *actions);
 void system_events(int n);
 
@@ -92,7 +93,7 @@ int64_t system_backlog(const char *key);
 /* Until outbox, ledger and both streams are empty and no run is running. */
 void system_until_done(void);
 bool system_until_done_or_ended(int process); /* true: the process has ended first */
-int64_t system_outcomes(const char *word); /* log rows of an outcome */
+int64_t system_outcomes(const char *word);    /* log rows of an outcome */
 int64_t system_dead(const char *reason);
 
 /* Every accepted job has exactly one final log row (or is quarantined, once); nothing is unaccounted for, waits, or is in flight. */

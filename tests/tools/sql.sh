@@ -15,4 +15,7 @@ if [ -z "${USHER_TEST_DATABASE_URL:-}" ]; then
 fi
 DATABASE_URL=$USHER_TEST_DATABASE_URL "$build/usher" migrate up
 psql -qX -v ON_ERROR_STOP=1 -d "$USHER_TEST_DATABASE_URL" -c 'create extension if not exists pgtap'
-pg_prove --quiet --failures -d "$USHER_TEST_DATABASE_URL" "$@" "${files[@]}"
+# pg_prove hands its -d on as PGDATABASE, in which libpq takes a name and no URL.
+read -r PGHOST PGPORT PGUSER PGDATABASE < <(psql -qX -d "$USHER_TEST_DATABASE_URL" -c '\echo :HOST :PORT :USER :DBNAME')
+export PGHOST PGPORT PGUSER PGDATABASE
+pg_prove --quiet --failures "$@" "${files[@]}"

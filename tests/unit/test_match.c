@@ -131,7 +131,7 @@ Test(match, reports_true_and_unknown_in_order_of_priority_and_id)
     put(m, 7, 1, EVENT ", " ACTIONS ", 'settings': {'priority': 3}");
     put(m, 8, 1, EVENT ", " ACTIONS ", 'conditions': {'>': [{'var': 'wedding.guest_count'}, 50]}");
     put(m, 4, 1, "'trigger': {'type': 'event', 'event': 'form.sent'}, " ACTIONS);
-    put(m, 3, 1, "'trigger': {'type': 'manual'}, " ACTIONS);
+    put(m, 3, 1, "'trigger': {'type': 'event', 'event': 'form.opened'}, " ACTIONS);
     expect_event(m, "{\"event\": {\"slug\": \"timeline\"}, \"wedding\": {}}", false,
                  "7:true 5:true 8:unknown(missing_field:wedding.guest_count) 9:true ", &stats);
     cr_assert_eq(stats.candidates, 5);

@@ -20,7 +20,10 @@ static void read_actions(struct fixture *f, const char *actions)
     struct buf text = {0};
 
     *f = (struct fixture){.fields = logic_fields_new()};
-    buf_printf(&text, "{'schema_version': 1, 'name': 'n', 'trigger': {'type': 'manual'}, 'actions': %s}", actions);
+    buf_printf(
+        &text,
+        "{'schema_version': 1, 'name': 'n', 'trigger': {'type': 'event', 'event': 'form.submitted'}, 'actions': %s}",
+        actions);
     for (size_t i = 0; i < text.len; i++)
         text.data[i] = text.data[i] == '\'' ? '"' : text.data[i];
     f->rule = rule_parse_text((struct str){text.data, text.len}, f->fields, &f->errors);

@@ -28,8 +28,6 @@ static const char good[] =
     "    \"else\": [{\"id\": \"a6\", \"type\": \"move_stage\", \"params\": {\"stage\": \"timeline_received\"}}]}],"
     " \"settings\": {\"mode\": \"single\", \"reenrollment\": \"once_per_wedding\","
     "   \"late\": {\"policy\": \"fire_all\", \"grace\": \"PT6H\"}, \"on_date_change\": \"keep\","
-    "   \"send_window\": {\"days\": [\"MO\", \"SU\"], \"from\": \"08:00\", \"to\": \"24:00\", \"outside\": "
-    "\"next_open\"},"
     "   \"exit_when\": {\"in\": [{\"var\": \"wedding.status\"}, [\"cancelled\", \"archived\"]]},"
     "   \"on_action_error\": \"retry_then_stop\", \"max_runs_per_wedding\": 1, \"priority\": 7}}";
 
@@ -102,10 +100,8 @@ Test(rule, reads_a_whole_document)
     cr_assert_eq(r->settings.max_runs_per_wedding, 1);
     cr_assert_eq(r->settings.priority, 7);
     cr_assert_not_null(r->settings.exit_when);
-    cr_assert(r->settings.window.set);
-    cr_assert_eq(r->settings.window.days, 1U << WEEKDAY_MO | 1U << WEEKDAY_SU);
-    cr_assert_eq(r->settings.window.from_minute, 8 * 60);
-    cr_assert_eq(r->settings.window.to_minute, 24 * 60);
+    cr_assert_not(r->settings.window.set);
+    cr_assert_eq(errors.n_warnings, 0);
     cr_assert_gt(rule_bytes(r), 2000);
     rule_free(r);
     rule_errors_free(&errors);
@@ -149,14 +145,14 @@ struct row {
     const char *part;    /* of its message */
 };
 
-static void check_rows(const struct row *rows, size_t n)
+static void check_rows(const char *text, const struct row *rows, size_t n)
 {
     struct logic_fields *fields = logic_fields_new();
 
     for (size_t i = 0; i < n; i++) {
         const struct row *row = &rows[i];
         struct rule_errors errors = {0};
-        json_t *document = parse(good);
+        json_t *document = parse(text);
         struct rule *r;
 
         put(document, row->at, row->value);
@@ -179,7 +175,7 @@ static void check_rows(const struct row *rows, size_t n)
     logic_fields_free(fields);
 }
 
-#define CHECK(rows) check_rows((rows), sizeof(rows) / sizeof((rows)[0]))
+#define CHECK(rows) check_rows(good, (rows), sizeof(rows) / sizeof((rows)[0]))
 
 Test(rule, refuses_wrong_top_level_members)
 {
@@ -212,8 +208,8 @@ Test(rule, refuses_wrong_triggers)
     static const struct row rows[] = {
         {"/trigger/type", "\"milestones\"", "/trigger/type", "did you mean \"milestone\"?"},
         {"/trigger/type", "\"schedule\"", "/trigger/type",
-         "not available in this version; available: milestone, event or manual"},
-        {"/trigger/type", "4", "/trigger/type", "found 4; allowed: milestone, event or manual"},
+         "not available in this version; available: milestone or event"},
+        {"/trigger/type", "4", "/trigger/type", "found 4; allowed: milestone or event"},
         {"/trigger/milestone", "\"cermony\"", "/trigger/milestone", "did you mean \"ceremony\"?"},
         {"/trigger/milestone", NULL, "/trigger/milestone", "found nothing"},
         {"/trigger/offset", "\"30 days\"", "/trigger/offset", "is not a duration"},
@@ -229,18 +225,37 @@ Test(rule, refuses_wrong_triggers)
         {"/trigger/weekend", "\"next_monday\"", "/trigger/weekend", "available: \"as_is\""},
         {"/trigger/ofset", "\"P1D\"", "/trigger/ofset", "did you mean \"offset\"?"},
         {"/trigger/event", "\"a.b\"", "/trigger/event", "unknown key"},
-        {"/trigger", "{\"type\": \"event\"}", "/trigger/event", "it must be an event type"},
-        {"/trigger", "{\"type\": \"event\", \"event\": \"Contract.Signed\"}", "/trigger/event", "lower-case"},
-        {"/trigger", "{\"type\": \"event\", \"event\": \"contract.signed\", \"offset\": \"P1D\"}", "/trigger/offset",
-         "unknown key"},
-        {"/trigger", "{\"type\": \"event\", \"event\": \"contract.signed\"}", NULL, NULL},
-        {"/trigger", "{\"type\": \"manual\", \"time_zone\": \"UTC\"}", NULL, NULL},
+        {"/trigger", "{\"type\": \"manual\", \"time_zone\": \"UTC\"}", "/trigger/type", "\"manual\" is not available"},
         {"/trigger", "{\"type\": \"milestone\", \"milestone\": \"ceremony\", \"offset\": \"-PT90M\"}", NULL, NULL},
         {"/trigger", "{\"type\": \"milestone\", \"milestone\": \"gallery_due\", \"offset\": \"PT2H\"}",
          "/trigger/offset", "has a date but no time"},
     };
 
     CHECK(rows);
+}
+
+static const char on_event[] =
+    "{\"schema_version\": 1, \"name\": \"n\", \"trigger\": {\"type\": \"event\", \"event\": \"contract.sent\"},"
+    " \"actions\": [{\"id\": \"w\", \"type\": \"wait\", \"until\": {\"time\": \"09:00\"}}], \"settings\": {}}";
+
+Test(rule, refuses_what_an_event_trigger_does_not_do)
+{
+    static const struct row rows[] = {
+        {"/trigger", "{\"type\": \"event\"}", "/trigger/event", "it must be an event type"},
+        {"/trigger", "{\"type\": \"event\", \"event\": \"Contract.Signed\"}", "/trigger/event", "lower-case"},
+        {"/trigger", "{\"type\": \"event\", \"event\": \"contract.signed\", \"offset\": \"P1D\"}", "/trigger/offset",
+         "unknown key"},
+        {"/trigger/time_zone", "\"wedding\"", NULL, NULL},
+        {"/trigger/time_zone", "\"tenant\"", "/trigger/time_zone",
+         "not available with an event trigger in this version; available: \"wedding\""},
+        {"/settings/late", "{\"policy\": \"skip\"}", "/settings/late", "not available with an event trigger"},
+        {"/settings/on_date_change", "\"keep\"", NULL, NULL},
+        {"/actions/0/until", "{\"milestone\": \"ceremony\"}", NULL, NULL},
+        {"/actions/0/until", "{\"event\": \"a.b\", \"timeout\": \"P1D\", \"where\": {\"var\": \"steps.w.code\"}}",
+         "/actions/0", "not known where events are matched"},
+    };
+
+    check_rows(on_event, rows, sizeof(rows) / sizeof(rows[0]));
 }
 
 Test(rule, refuses_wrong_conditions)
@@ -253,7 +268,7 @@ Test(rule, refuses_wrong_conditions)
         {"/conditions/and/0", "{\"==\": [{\"var\": \"second_shooter\"}, \"x\"]}", NULL, NULL},
         {"/conditions/and/0", "{\"==\": [{\"var\": \"event.amount\"}, 5]}", "/conditions",
          "a milestone comes without an event"},
-        {"/conditions/and/0", "{\"var\": \"steps.a2.timed_out\"}", "/conditions", "no step has run"},
+        {"/conditions/and/0", "{\"var\": \"steps.a2.timed_out\"}", "/conditions", "not known where events are matched"},
         {"/settings/exit_when", "{\"var\": \"steps.a9.timed_out\"}", "/settings/exit_when",
          "no action has the id \"a9\""},
         {"/settings/exit_when", "{\"var\": \"steps.a2.timed_out\"}", NULL, NULL},
@@ -262,6 +277,9 @@ Test(rule, refuses_wrong_conditions)
 
     CHECK(rows);
 }
+
+#define WINDOW(days, to, outside)                                                                                      \
+    "{\"days\": " days ", \"from\": \"08:00\", \"to\": \"" to "\", \"outside\": \"" outside "\"}"
 
 Test(rule, refuses_wrong_settings)
 {
@@ -275,6 +293,8 @@ Test(rule, refuses_wrong_settings)
         {"/settings/late/grace", "\"P0D\"", NULL, NULL},
         {"/settings/late/gracee", "1", "/settings/late/gracee", "did you mean \"grace\"?"},
         {"/settings/on_date_change", "\"refires\"", "/settings/on_date_change", "did you mean \"refire\"?"},
+        {"/settings/on_date_change", "\"refire\"", "/settings/on_date_change",
+         "not available in this version; available: reschedule_pending or keep"},
         {"/settings/max_runs_per_wedding", "-1", "/settings/max_runs_per_wedding", "whole number from 0 to"},
         {"/settings/max_runs_per_wedding", "1.5", "/settings/max_runs_per_wedding", "found 1.5"},
         {"/settings/max_runs_per_wedding", "2", "/settings/max_runs_per_wedding", "allows one run"},
@@ -283,12 +303,16 @@ Test(rule, refuses_wrong_settings)
         {"/settings/priority", "0", NULL, NULL},
         {"/settings/on_action_error", "\"retry\"", "/settings/on_action_error", "retry_then_continue or retry_then_stop"},
         {"/settings/exit_when", "{\"nope\": 1}", "/settings/exit_when/nope", "unknown_operator"},
-        {"/settings/send_window/days", "[]", "/settings/send_window/days", "at least one weekday"},
-        {"/settings/send_window/days", "[\"MO\", \"mo\"]", "/settings/send_window/days/1", "allowed: MO, TU"},
-        {"/settings/send_window/days", "\"MO\"", "/settings/send_window/days", "must be a list"},
-        {"/settings/send_window/from", NULL, "/settings/send_window/from", "found nothing"},
-        {"/settings/send_window/to", "\"07:00\"", "/settings/send_window/to", "later than"},
-        {"/settings/send_window/outside", "\"drop\"", "/settings/send_window/outside", "next_open or skip"},
+        {"/settings/send_window", WINDOW("[]", "24:00", "skip"), "/settings/send_window/days", "at least one weekday"},
+        {"/settings/send_window", WINDOW("[\"MO\", \"mo\"]", "24:00", "skip"), "/settings/send_window/days/1",
+         "allowed: MO, TU"},
+        {"/settings/send_window", WINDOW("\"MO\"", "24:00", "skip"), "/settings/send_window/days", "must be a list"},
+        {"/settings/send_window", "{\"to\": \"18:00\"}", "/settings/send_window/from", "found nothing"},
+        {"/settings/send_window", WINDOW("[\"MO\"]", "07:00", "skip"), "/settings/send_window/to", "later than"},
+        {"/settings/send_window", WINDOW("[\"MO\"]", "18:00", "drop"), "/settings/send_window/outside",
+         "next_open or skip"},
+        {"/settings/send_window", WINDOW("[\"MO\", \"SU\"]", "24:00", "next_open"), "/settings/send_window",
+         "send windows are not available in this version"},
         {"/settings/quiet", "1", "/settings/quiet", "unknown key"},
     };
 
@@ -375,11 +399,11 @@ Test(rule, refuses_wrong_waits_and_stops)
          "/actions/1/until", "unknown key"},
         {"/actions/1/until", "\"friday\"", "/actions/1/until", "must be an object"},
         {"/actions/1/until", "{}", "/actions/1/until", "one of \"time\""},
-        {"/actions/1/until", "{\"time\": \"09:00\"}", NULL, NULL},
+        {"/actions/1/until", "{\"time\": \"09:00\"}", "/actions/1/until", "time zone \"tenant\""},
         {"/actions/1/until", "{\"time\": \"nine\"}", "/actions/1/until/time", "such as \"09:00\""},
         {"/actions/1/until", "{\"time\": \"09:00\", \"milestone\": \"ceremony\"}", "/actions/1/until/time",
          "unknown key"},
-        {"/actions/1/until", "{\"milestone\": \"ceremony\", \"offset\": \"-P1D\", \"at\": \"10:00\"}", NULL, NULL},
+        {"/actions/1/until", "{\"milestone\": \"ceremony\", \"offset\": \"-PT1H\"}", "/actions/1/until", "\"keep\""},
         {"/actions/1/until", "{\"milestone\": \"album_design\", \"offset\": \"PT1H\"}", "/actions/1/until/offset",
          "no time"},
         {"/actions/1/until/timeout", NULL, "/actions/1/until/timeout", "found nothing"},
@@ -394,7 +418,7 @@ Test(rule, refuses_wrong_waits_and_stops)
     struct rule *r;
 
     /* The last row's stop makes what follows unreachable, which is a second error: it is tested alone. */
-    check_rows(rows, sizeof(rows) / sizeof(rows[0]) - 1);
+    check_rows(good, rows, sizeof(rows) / sizeof(rows[0]) - 1);
     put(document, rows[18].at, rows[18].value);
     r = rule_parse(document, fields, &errors);
     cr_assert_null(r);

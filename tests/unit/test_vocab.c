@@ -86,7 +86,7 @@ Test(vocab, lists_what_is_available_as_a_sentence)
     struct buf b = {0};
 
     vocab_list(VOCAB_TRIGGER, &b);
-    cr_assert_str_eq(buf_text(&b), "milestone, event or manual");
+    cr_assert_str_eq(buf_text(&b), "milestone or event");
     buf_reset(&b);
     vocab_list(VOCAB_OUTSIDE, &b);
     cr_assert_str_eq(buf_text(&b), "next_open or skip");

@@ -1,0 +1,80 @@
+-- The SQL doors: what they accept, what they refuse and with which words; accounting; the stepped clock.
+begin;
+select plan(35);
+
+insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000001', 'Studio');
+insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, ceremony_date)
+values ('10000000-0000-4000-8000-000000000001', '20000000-0000-4000-8000-000000000001', 'A & B', 'booked', 'Europe/Lisbon', '2031-06-14');
+insert into automation.kinds (kind, class, handler, url, queue) values ('sql.http', 'free', 'http', 'https://handler.example', 'bulk');
+
+-- ---- enqueue_job
+select throws_ok($$ select automation.enqueue_job('nobody') $$, '22023', 'unknown kind ''nobody'': register it in automation.kinds first');
+select throws_ok($$ select automation.enqueue_job(null) $$, '22023', 'unknown kind NULL: register it in automation.kinds first');
+select throws_ok($$ select automation.enqueue_job('send_email') $$, '22023',
+    'kind ''send_email'' is a step of rules and can not be enqueued by itself');
+select throws_ok($$ select automation.enqueue_job('noop', p_priority => 1001) $$, '22023', 'priority 1001: 0 to 1000 are allowed');
+select throws_ok($$ select automation.enqueue_job('noop', p_queue => 'A') $$, '22023', 'queue ''A'': 1 to 32 of a-z 0-9 _ - are allowed');
+select throws_ok($$ select automation.enqueue_job('noop', p_tenant => '30000000-0000-4000-8000-000000000003') $$, '22023',
+    'unknown tenant 30000000-0000-4000-8000-000000000003');
+select throws_ok($$ select automation.enqueue_job('noop', p_unique_key => repeat('k', 201)) $$, '22023',
+    'unique key of 201 characters: at most 200 are allowed');
+-- Characters that do not compress: pg_column_size counts what is stored.
+select throws_like($$ select automation.enqueue_job('noop', (select jsonb_build_object('x', string_agg(md5(i::text), '')) from generate_series(1, 9000) i)) $$,
+    'payload of % bytes: at most 262144 are allowed');
+select is_empty($$ select from automation_priv.ledger $$, 'what is refused leaves nothing');
+select is_empty($$ select from automation_priv.job_deltas $$, 'and is not counted');
+
+select ok(created, 'a job is accepted') from automation.enqueue_job('sql.http', '{"a": 1}', '10000000-0000-4000-8000-000000000001', p_job_id =>
+    '40000000-0000-4000-8000-000000000001', p_unique_key => 'k');
+select is((select concat_ws('|', tenant_id, kind, queue, priority, attempt, max_attempts, timeout_ms, unique_key, effect_key,
+        convert_from(payload, 'UTF8')) from automation_priv.ledger),
+    '10000000-0000-4000-8000-000000000001|sql.http|bulk|100|1|8|30000|k|40000000-0000-4000-8000-000000000001|{"a": 1}',
+    'with the kind''s queue, attempts and time limit');
+select results_eq($$ select * from automation.enqueue_job('sql.http', p_tenant => '10000000-0000-4000-8000-000000000001', p_unique_key => 'k') $$,
+    $$ values ('40000000-0000-4000-8000-000000000001'::uuid, false) $$, 'a held key gives the job that holds it');
+select ok(created, 'keys of other tenants are other keys') from automation.enqueue_job('sql.http', p_unique_key => 'k');
+select ok(created, 'and keys of other kinds') from automation.enqueue_job('noop', p_tenant => '10000000-0000-4000-8000-000000000001', p_unique_key => 'k');
+update automation_priv.unique_keys set held_until = automation.now() - interval '1 second' where job_id = '40000000-0000-4000-8000-000000000001';
+select ok(created, 'a key is free again when its time is over') from automation.enqueue_job('sql.http', p_tenant =>
+    '10000000-0000-4000-8000-000000000001', p_unique_key => 'k');
+
+select throws_ok($$ select automation.enqueue_jobs('[{"kind": "noop"}, {"kind": "send_email"}]') $$, '22023',
+    'job 1: kind ''send_email'' is not a registered free kind');
+select is(automation.enqueue_jobs('[{"kind": "noop"}, {"kind": "noop", "queue": "critical", "payload": {"n": 2}}]'), 2, 'many jobs at once');
+
+-- ---- accounting
+select is((select sum(n)::int from automation_priv.job_deltas where outcome = 'accepted'), 6, 'each accepted job is counted once');
+select results_eq($$ select accepted, waiting, unaccounted from automation_priv.audit('10000000-0000-4000-8000-000000000001') $$,
+    $$ values (3::bigint, 3::bigint, 0::bigint) $$, 'audit of one tenant');
+select is(automation_priv.fold_deltas(), 5, 'deltas are folded');
+select results_eq($$ select sum(accepted)::int, sum(waiting)::int, sum(unaccounted)::int from automation_priv.audit() $$, $$ values (6, 6, 0) $$,
+    'which changes nothing');
+select lives_ok($$ select automation_priv.worker_register('50000000-0000-4000-8000-000000000001', 'w', 'bulk') $$);
+select results_eq($$ select job_id, claim_no, verdict from automation_priv.claim_jobs('50000000-0000-4000-8000-000000000001',
+    array['40000000-0000-4000-8000-000000000001'::uuid], '{}', false) $$,
+    $$ values ('40000000-0000-4000-8000-000000000001'::uuid, 1, 'run'::text) $$, 'a due job is claimed');
+select is_empty($$ select from automation_priv.claim_jobs('50000000-0000-4000-8000-000000000002',
+    array['40000000-0000-4000-8000-000000000001'::uuid], '{}', false) $$, 'once, while its owner lives');
+select results_eq($$ select sum(in_flight)::int, sum(waiting)::int from automation_priv.audit() $$, $$ values (1, 5) $$, 'then it is in flight');
+select results_eq($$ select result from automation_priv.settle_jobs('50000000-0000-4000-8000-000000000001',
+    '[{"j": "40000000-0000-4000-8000-000000000001", "c": 2, "a": "final", "o": "done"}]') $$, array['lost_lease'], 'another claim number settles nothing');
+select results_eq($$ select result from automation_priv.settle_jobs('50000000-0000-4000-8000-000000000001',
+    '[{"j": "40000000-0000-4000-8000-000000000001", "c": 1, "a": "final", "o": "done"}]') $$, array['hit'], 'its own settles it');
+select results_eq($$ select sum(accepted)::int, sum(done)::int, sum(waiting)::int, sum(unaccounted)::int from automation_priv.audit() $$,
+    $$ values (6, 1, 5, 0) $$, 'and it is done');
+
+-- ---- publish_event
+select throws_like($$ select automation.publish_event('10000000-0000-4000-8000-000000000001', 'Payment') $$, 'event type ''Payment'': expected lower-case words%');
+select throws_ok($$ select automation.publish_event('10000000-0000-4000-8000-000000000001', 'a.b', '20000000-0000-4000-8000-000000000009') $$, '22023',
+    'tenant 10000000-0000-4000-8000-000000000001 has no wedding 20000000-0000-4000-8000-000000000009');
+select is(automation.publish_event('10000000-0000-4000-8000-000000000001', 'a.b', p_event_id => '60000000-0000-4000-8000-000000000001'),
+    '60000000-0000-4000-8000-000000000001'::uuid, 'an event is published');
+select is(automation.publish_event('10000000-0000-4000-8000-000000000001', 'a.b', p_event_id => '60000000-0000-4000-8000-000000000001'),
+    '60000000-0000-4000-8000-000000000001'::uuid, 'an event is published again');
+select is((select count(*)::int from automation_priv.outbox where event_id = '60000000-0000-4000-8000-000000000001'), 1, 'and is one event');
+
+-- ---- the stepped clock
+select throws_ok($$ select automation_priv.clock_step('2031-01-01') $$, '55000', 'the clock is not stepped: this database runs on real time');
+
+select * from finish();
+rollback;

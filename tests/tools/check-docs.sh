@@ -1,0 +1,61 @@
+#!/bin/bash
+# check-docs.sh BUILD-FOLDER [--write]: the parts of the documents that are made from the code are current. With --write they are made anew.
+set -euo pipefail
+
+usher=$1/usher
+write=${2:-}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failed=0
+
+# block NAME FILE: standard input is what stands between the markers of NAME.
+block() {
+    local name=$1 file=$2
+    cat >"$scratch/new"
+    awk -v name="$name" -v new="$scratch/new" '
+        index($0, "<!-- " name ": end") {inside = 0}
+        !inside {print}
+        index($0, "<!-- " name ": begin") {inside = 1; found++; while ((getline line < new) > 0) print line}
+        END {exit found == 1 && !inside ? 0 : 1}' "$file" >"$scratch/whole" ||
+        { echo "check-docs: $file: no markers of $name"; failed=1; return; }
+    if [ "$write" = --write ]; then
+        cat "$scratch/whole" >"$file"
+    elif ! diff -u --label "$file" --label "$file as the code says" "$file" "$scratch/whole"; then
+        failed=1
+    fi
+}
+
+outcomes() {
+    printf '| code | outcome | final | |\n|---|---|---|---|\n'
+    sed -nE 's/^ +X\(OUTCOME_[A-Z_]+, ([0-9]+), "([a-z_]+)", (true|false), "([^"]*)"\).*/| \1 | `\2` | \3 | \4 |/p' common/core/outcome.h |
+        sed -e 's/| true |/| yes |/' -e 's/| false |/|  |/'
+}
+exit_codes() {
+    echo '```'
+    "$usher" help exit-codes
+    echo '```'
+}
+block settings OPERATIONS.md < <("$usher" help settings-table)
+block exit-codes OPERATIONS.md < <(exit_codes)
+block outcomes PROTOCOL.md < <(outcomes)
+
+# Every command and every log event of the documents exists.
+commands=$("$usher" help --json | sed -nE 's/.*"command":"([^"]*)".*/\1/p')
+while read -r named; do
+    grep -qxF -- "$named" <<<"$commands" || { echo "check-docs: \`usher $named\` is no command"; failed=1; }
+done < <(grep -ohE '`usher [a-z]+( [a-z]+)?' ./*.md | sed -E 's/^`usher //' | sort -u | while read -r words; do
+    grep -qxF -- "${words%% *}" <<<"$commands" && echo "${words%% *}" || echo "$words"
+done | sort -u)
+while read -r event; do
+    grep -rqF "(\"$event\"" common scheduler workers cli --include='*.c' || { echo "check-docs: OPERATIONS.md: no log event $event"; failed=1; }
+done < <(sed -n '/^| event | says/,/^$/p' OPERATIONS.md | grep -oE '`[a-z]+\.[a-z_]+`' | tr -d '`')
+
+# Links and paths lead somewhere.
+while read -r path; do
+    [ -e "$path" ] || [ "$path" = common/io/lua.h ] || # made by the build
+         { echo "check-docs: $path is named in the documents and is not there"; failed=1; }
+done < <({ grep -ohE '\]\([A-Za-z./_-]+\)' ./*.md | tr -d ']()'
+    grep -ohE '`(common|scheduler|workers|cli|migrations|tests|deploy|examples)/[A-Za-z0-9_./-]+`' ./*.md | tr -d '`'; } | sort -u)
+
+[ $failed = 0 ] && echo 'check-docs: passed'
+exit $failed
