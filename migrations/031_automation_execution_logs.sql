@@ -674,9 +674,9 @@ begin
         returning r.tenant_id, r.run_id, r.state),
     next_step as (
         insert into automation_priv.ledger (job_id, tenant_id, run_id, wedding_id, due_at, accepted_at, accepted_day, timeout_ms, step, priority,
-                max_attempts, kind, queue, wait_event, effect_key, revision, due_spec)
+                max_attempts, kind, queue, wait_event, effect_key, revision, due_spec, parked_reason)
         select n.job, g.tenant_id, g.run, g.wedding_id, d.due_at, v_now, v_day, k.timeout_ms, n.step, g.priority, k.max_attempts, n.kind, g.queue,
-               n.event, n.job, d.revision, n.due
+               n.event, n.job, d.revision, n.due, case when d.due_at is null then 'anchor_missing' end
         from good g
         cross join lateral jsonb_to_recordset(g.next) as n(job uuid, step smallint, kind text, due jsonb, event text)
         join automation.kinds k on k.kind = n.kind

@@ -143,8 +143,9 @@ begin
     return query
     select case
             when p_spec is null or p_spec = '{}' then p_now
-            when p_spec ? 'milestone' then greatest(p_now, automation_priv.instant(m.local_date, m.local_time, z.zone,
-                (p_spec ->> 'months')::integer, (p_spec ->> 'days')::integer, (p_spec ->> 'seconds')::bigint, (p_spec ->> 'at')::time))
+            when p_spec ? 'milestone' then (select case when x.t is null then null else greatest(p_now, x.t) end -- greatest() skips nulls
+                from (select automation_priv.instant(m.local_date, m.local_time, z.zone, (p_spec ->> 'months')::integer,
+                    (p_spec ->> 'days')::integer, (p_spec ->> 'seconds')::bigint, (p_spec ->> 'at')::time) as t) x)
             when p_spec ? 'time' then (select min(x.t) from (values (0), (1)) as d(n)
                 cross join lateral (select ((p_now at time zone z.zone)::date + d.n + (p_spec ->> 'time')::time) at time zone z.zone as t) x where x.t >= p_now)
             else ((p_now at time zone z.zone) + make_interval(months => coalesce((p_spec ->> 'months')::integer, 0), days => coalesce((p_spec ->> 'days')::integer, 0)))
@@ -167,11 +168,23 @@ create table automation_priv.wedding_changes (
     primary key (tenant_id, wedding_id)
 );
 
+-- Names that were looked up before: the view reads every file of the time zone database, a tenth of a second each time.
+create table automation_priv.zones (name text primary key);
+create function automation_priv.check_zone(p_zone text) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+    if exists (select from automation_priv.zones z where z.name = p_zone) then return; end if;
+    insert into automation_priv.zones select z.name from pg_catalog.pg_timezone_names z where z.name = p_zone on conflict do nothing;
+    if not found then
+        raise exception 'time zone %: expected an IANA name such as Europe/Lisbon', quote_nullable(p_zone) using errcode = '22023';
+    end if;
+end $$;
+
 create function automation_priv.weddings_before() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
-    if not exists (select from pg_catalog.pg_timezone_names z where z.name = new.time_zone) then
-        raise exception 'time zone %: expected an IANA name such as Europe/Lisbon', quote_literal(new.time_zone) using errcode = '22023';
+    if tg_op = 'INSERT' or new.time_zone <> old.time_zone then
+        perform automation_priv.check_zone(new.time_zone);
     end if;
     if tg_op = 'UPDATE' then
         new.change_no := old.change_no + 1;
@@ -504,9 +517,10 @@ begin
         continue when v_state <> 'running';
         v_job := automation_priv.derive('job', p.run::text, p.step::text, '0', v_generation::text);
         insert into automation_priv.ledger (job_id, tenant_id, run_id, wedding_id, due_at, accepted_at, accepted_day, timeout_ms, step, priority, max_attempts,
-            kind, queue, wait_event, effect_key, revision, due_spec)
+            kind, queue, wait_event, effect_key, revision, due_spec, parked_reason)
         select v_job, p.tenant, p.run, p.wedding, case when p.spec is null then p.due else d.due_at end, v_now, v_day, k.timeout_ms, p.step, p.priority,
-            k.max_attempts, k.kind, k.queue, p.event, v_job, case when p.bound then p.wedding_revision else d.revision end, p.spec
+            k.max_attempts, k.kind, k.queue, p.event, v_job, case when p.bound then p.wedding_revision else d.revision end, p.spec,
+            case when p.spec is not null and d.due_at is null then 'anchor_missing' end
         from automation.kinds k cross join lateral automation_priv.resolve_due(p.tenant, p.wedding, p.spec, v_now) d where k.kind = p.kind;
         if not found then
             raise exception 'kind % of rule % is not in automation.kinds', p.kind, p.rule using errcode = '22023';

@@ -9,18 +9,13 @@
 #include "common/base/err.h"
 #include "common/base/id.h"
 #include "common/base/str.h"
+#include "common/core/context.h"
 #include "common/core/logic.h"
-
-#define FACTS_CHANGES_MAX 64 /* changed paths of one event that conditions can see */
-
-/* May to October: the months that hold four of five weddings on the northern half of the globe. A tenant's setting
- * "season_months" (a list of 1 to 12) takes its place. */
-#define FACTS_SEASON_DEFAULT 0x07e0
 
 struct facts {
     json_t *root;
     struct logic_env env; /* points into root and changes */
-    struct logic_change changes[FACTS_CHANGES_MAX];
+    struct logic_change changes[CONTEXT_CHANGES_MAX];
 };
 
 /* `document`: the wedding's facts, or p == NULL for none. Zeroed or freed before use. ERR_MALFORMED when it is no JSON object. */

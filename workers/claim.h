@@ -1,12 +1,11 @@
 /* claim: ids read from q: streams become jobs.
  *
- * One statement per batch, one batch at a time; XACK of the whole batch follows the reply, so nothing lingers in the
- * pending list. Ids whose row
- * could not be claimed (done, someone else's, not due any more) are only acknowledged. Of jobs whose claims crashed twice one at a time is claimed: the
- * rest of its batch is asked for again when it has been settled, and nothing else is claimed meanwhile.
- * Failures: no reply (the COMMIT may have happened): the same question is asked again, locking instead of skipping,
- * until answered;
- * meanwhile nothing is acknowledged. If we die before the XACK, the entry comes back idle and is then stale or
+ * One statement per batch, one batch at a time; XACK of the batch follows the reply, so nothing lingers in the pending list.
+ * Ids whose row could not be claimed (done, someone else's, not due any more) are only acknowledged. Of jobs whose claims
+ * crashed twice one at a time is claimed: the rest of its batch is asked for again when it has been settled, and nothing else
+ * is claimed meanwhile.
+ * Failures: no reply (the COMMIT may have happened): the same question is asked again, locking instead of skipping, until
+ * answered; meanwhile nothing is acknowledged. If we die before the XACK, the entry comes back idle and is then stale or
  * claimed from the dead. */
 #ifndef WORKERS_CLAIM_H
 #define WORKERS_CLAIM_H

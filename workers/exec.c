@@ -26,7 +26,7 @@ void exec_context(struct job *job, struct str facts, const json_t *run)
     job->context = context_new(facts);
     const json_t *event = json_object_get(run, "event");
     if (event)
-        context_set_event(job->context, event, NULL, NULL);
+        context_set_event(job->context, event, (struct str){0}, (struct str){0});
     json_t *steps = json_object_get(run, "steps");
     json_object_set_new(job->context, "steps", steps ? json_incref(steps) : json_object());
     const char *name = job->rule ? job->rule->rule->name : "";

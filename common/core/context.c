@@ -15,20 +15,19 @@ json_t *context_new(struct str facts)
     return json_object();
 }
 
-void context_set_event(json_t *context, const json_t *payload, const char *type, const char *id)
+void context_set_event(json_t *context, const json_t *payload, struct str type, struct str id)
 {
     json_t *event = json_is_object(payload) ? json_copy((json_t *)(uintptr_t)payload) : json_object();
-    if (type)
-        json_object_set_new(event, "type", json_string(type));
-    if (id)
-        json_object_set_new(event, "id", json_string(id));
+    if (type.p)
+        json_object_set_new(event, "type", json_stringn(type.p, type.n));
+    if (id.p)
+        json_object_set_new(event, "id", json_stringn(id.p, id.n));
     json_object_set_new(context, "event", event);
 }
 
 static uint16_t season_of(const json_t *context)
 {
-    const json_t *months =
-        json_object_get(json_object_get(json_object_get(context, "tenant"), "settings"), "season_months");
+    const json_t *months = json_object_get(json_object_get(context, "tenant"), "season_months");
     uint16_t season = 0;
     json_t *month;
     size_t i;

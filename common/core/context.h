@@ -13,15 +13,15 @@
 #include "common/base/str.h"
 #include "common/core/logic.h"
 
-#define CONTEXT_CHANGES_MAX 16
+#define CONTEXT_CHANGES_MAX 64 /* changed paths of one event that conditions can see */
 
 /* Parses facts (an empty object when s.p is NULL or it is no object). New reference. */
 json_t *context_new(struct str facts);
 
-/* Sets context.event = payload + {"type", "id"}; payload may be NULL. */
-void context_set_event(json_t *context, const json_t *payload, const char *type, const char *id);
+/* Sets context.event = payload + {"type", "id"}; payload may be NULL; texts with p == NULL are left out. */
+void context_set_event(json_t *context, const json_t *payload, struct str type, struct str id);
 
-/* The surroundings of evaluation: now, today (facts.today), the peak season (tenant.settings.season_months, else May
+/* The surroundings of evaluation: now, today (facts.today), the peak season (tenant.season_months, else May
  * to October), and
  * changes from event.changed / event.old. `changes` is the caller's memory; both are borrowed while `env` is in use. */
 void context_env(const json_t *context, int64_t now_us, struct logic_change changes[CONTEXT_CHANGES_MAX],

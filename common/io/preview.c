@@ -71,7 +71,8 @@ void preview_set_event(const struct preview *p, json_t *context)
     char id[ID_TEXT_SIZE];
 
     if (p->rule->trigger.type == TRIGGER_EVENT)
-        context_set_event(context, p->request->event, p->rule->trigger.event_type, id_format(&ID_ZERO, id));
+        context_set_event(context, p->request->event, str_of(p->rule->trigger.event_type),
+                          str_of(id_format(&ID_ZERO, id)));
 }
 
 /* ---- wedding and rule --------------------------------------------------------------------------------------------------- */

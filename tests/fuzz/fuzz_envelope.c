@@ -1,6 +1,7 @@
-/* fuzz_envelope: the input is an entry: names and values, each behind one byte that says how long it is (255: all that is left). Beyond not
- * crashing: a refusal names its reason, what is accepted keeps the limits and points into the entry, its payload becomes JSON or a reason, JSON
- * that goes back through MessagePack is the same, and the log key depends on nothing but the bytes. */
+/* fuzz_envelope: the input is an entry: names and values, each behind one byte that says how long it is (255: all that is
+ * left). Beyond not crashing: a refusal names its reason, what is accepted keeps the limits and points into the entry, its
+ * payload becomes JSON or a reason, JSON that goes back through MessagePack is the same, and the log key depends on nothing
+ * but the bytes. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

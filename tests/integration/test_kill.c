@@ -1,5 +1,6 @@
-/* kill: the invariants under kills, losses and freezes. Each test gives work, breaks something in the middle of it, lets others go on, and at
- * the end the judge of tests/support/system.h looks at every accepted job. A few take 10 to 30 s: workers look for idle entries every 10 s. */
+/* kill: the invariants under kills, losses and freezes. Each test gives work, breaks something in the middle of it, lets
+ * others go on, and at the end the judge of tests/support/system.h looks at every accepted job. A few take 10 to 30 s:
+ * workers look for idle entries every 10 s, a frozen transaction is ended after 5 to 10. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ static void judge_effects(void)
     cr_expect_eq(system_i64("select count(*) from automation.execution_logs where outcome <> 0"), 0);
 }
 
-/* ---- the worker, at each point of a job's life ------------------------------------------------------------------------------------------ */
+/* ---- the worker, at each point of a job's life ---- */
 
 static void worker_dies_at(const char *point, int nth)
 {
@@ -101,7 +102,7 @@ Test(kill, worker_with_entries_before_their_xack)
     worker_dies_with_entries("before_ack");
 }
 
-/* ---- the scheduler ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the scheduler ---- */
 
 static void scheduler_dies_at(const char *point, int nth)
 {
@@ -143,7 +144,7 @@ Test(kill, scheduler_after_the_plans_commit)
     scheduler_dies_at("after_plan_commit", 2);
 }
 
-/* ---- SIGKILL, SIGSTOP ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- SIGKILL, SIGSTOP ---- */
 
 static struct sink web;
 
@@ -282,7 +283,7 @@ Test(kill, two_workers_share_the_work)
     system_judge();
 }
 
-/* ---- Redis and PostgreSQL ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Redis and PostgreSQL ---- */
 
 #define LOAD 300
 #define DRILL "{\"take_ms\":15}"

@@ -67,7 +67,7 @@ Test(worker, two_thousand_entries_are_each_logged_once)
     system_judge();
 }
 
-/* ---- entries that are not plain ------------------------------------------------------------------------------------------------------ */
+/* ---- entries that are not plain ---- */
 
 Test(worker, unreadable_and_forged_entries_are_dead_letters_with_their_bytes)
 {
@@ -186,7 +186,7 @@ Test(worker, entries_with_absurd_ids_are_adopted_and_their_log_rows_kept)
     system_judge();
 }
 
-/* ---- retries ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- retries ---- */
 
 Test(worker, a_job_that_fails_twice_has_two_failed_rows_and_one_done)
 {
@@ -304,7 +304,7 @@ Test(worker, many_slow_entries_are_adopted_together)
     system_judge();
 }
 
-/* ---- rights, stopping, keys ------------------------------------------------------------------------------------------------------------------ */
+/* ---- rights, stopping, keys ---- */
 
 Test(worker, a_login_without_bypassrls_logs_through_staging)
 {

@@ -1,11 +1,8 @@
 #include "tests/support/system.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,19 +13,11 @@
 
 #include <criterion/criterion.h>
 
-#include "common/base/clock.h"
-#include "common/core/envelope.h"
-#include "common/core/outcome.h"
-#include "common/io/queue_admin.h"
-
-#define POLL_MS 30
 #define LOG_TAIL_BYTES 6000
-#define FIELDS_MAX 64
-#define PIPELINE 200
 
 struct system sys;
 
-/* ---- life ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- life ---- */
 
 /* The logins that the starter makes: tests run with the rights that programs have. */
 static void make_logins(void)
@@ -105,7 +94,7 @@ void system_close(void)
     sys = (struct system){0};
 }
 
-/* ---- processes --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- processes ---- */
 
 static void log_path(int process, char path[128])
 {
@@ -126,7 +115,7 @@ static void read_log(int process, struct buf *out)
         fclose(f);
 }
 
-static void show_logs(void)
+void system_show_logs(void)
 {
     for (int i = 0; i < sys.n_processes; i++) {
         struct buf b = {0};
@@ -202,7 +191,7 @@ int system_wait(int process)
 
     close(ended.fd);
     if (!in_time) {
-        show_logs();
+        system_show_logs();
         cr_assert_fail("%s did not end", sys.processes[process].log);
     }
     waitpid(sys.processes[process].pid, &status, 0);
@@ -248,339 +237,4 @@ void system_idle_passes(void)
     }
     buf_free(&commands);
     rsession_close(s);
-}
-
-/* ---- work --------------------------------------------------------------------------------------------------------------------------------- */
-
-static void accept_id(const struct id *id)
-{
-    char text[ID_TEXT_SIZE];
-
-    buf_printf(&sys.accepted, "%s%s", sys.accepted.len ? "," : "", id_format(id, text));
-    sys.n_accepted++;
-}
-
-static size_t entry_words(const char *id, const char *const *fields, struct str words[3 + FIELDS_MAX])
-{
-    size_t n = 0;
-
-    words[n++] = STR("XADD");
-    words[n++] = STR(SYSTEM_IN);
-    words[n++] = str_of(id);
-    for (size_t i = 0; fields[i] != NULL && i < FIELDS_MAX; i++)
-        words[n++] = str_of(fields[i]);
-    return n;
-}
-
-static struct id accept_entry(struct str entry_id, const struct str *fields, size_t n)
-{
-    struct id id;
-
-    envelope_log_id(STR(SYSTEM_IN), entry_id, fields, n, &id);
-    accept_id(&id);
-    return id;
-}
-
-struct id system_entry(const char *id, const char *const *fields)
-{
-    struct rsession *s = redis_session(sys.redis.url);
-    struct str words[3 + FIELDS_MAX];
-    const struct reply *reply = NULL;
-    struct err_info info = {0};
-    size_t n = entry_words(id, fields, words);
-
-    cr_assert_eq(rsession_command(s, n, words, &reply, &info), ERR_OK, "XADD: %s", info.text);
-    struct id key = accept_entry(reply->s, words + 3, n - 3);
-    rsession_close(s);
-    return key;
-}
-
-static void add_some(struct rsession *s, int from, int n)
-{
-    char payloads[PIPELINE][32];
-    struct str words[3 + FIELDS_MAX];
-
-    for (int i = 0; i < n; i++) {
-        snprintf(payloads[i], sizeof(payloads[i]), "{\"n\":%d}", from + i);
-        const char *const fields[] = {"kind", "noop", "payload", payloads[i], NULL};
-        rsession_append(s, entry_words("*", fields, words), words);
-    }
-    for (int i = 0; i < n; i++) {
-        const struct reply *reply = NULL;
-        const struct str fields[] = {STR("kind"), STR("noop"), STR("payload"), str_of(payloads[i])};
-        cr_assert_eq(rsession_read(s, &reply, NULL), ERR_OK);
-        accept_entry(reply->s, fields, 4);
-    }
-}
-
-void system_entries(int n)
-{
-    struct rsession *s = redis_session(sys.redis.url);
-
-    for (int i = 0; i < n; i += PIPELINE)
-        add_some(s, i, n - i < PIPELINE ? n - i : PIPELINE);
-    rsession_close(s);
-}
-
-void system_enqueue(const char *kind, const char *payload, int n)
-{
-    char prefix[32];
-
-    /* Ids in the order of their making, which is the order in which a batch runs. */
-    snprintf(prefix, sizeof(prefix), "00000000-0000-4000-8%03x-", ++sys.n_enqueued);
-    system_sql(
-        "select automation.enqueue_jobs(jsonb_agg(jsonb_build_object('kind', '%s', 'payload', '%s'::jsonb, 'tenant',"
-        " '" SYSTEM_TENANT "', 'job_id', '%s' || lpad(to_hex(i), 12, '0')))) from generate_series(1, %d) i",
-        kind, payload, prefix, n);
-    for (int i = 1; i <= n; i++) {
-        char text[64];
-        struct id id;
-        snprintf(text, sizeof(text), "%s%012x", prefix, (unsigned)i);
-        cr_assert_eq(id_parse(str_of(text), &id), ERR_OK);
-        accept_id(&id);
-    }
-}
-
-struct id system_enqueue_one(const char *kind, const char *payload)
-{
-    struct id id;
-
-    system_enqueue(kind, payload, 1);
-    cr_assert_eq(id_parse((struct str){sys.accepted.data + sys.accepted.len - 36, 36}, &id), ERR_OK);
-    return id;
-}
-
-void system_rule(const char *actions)
-{
-    system_sql(
-        "insert into automation.rules (tenant_id, rule_id, name, status, definition) values ('" SYSTEM_TENANT
-        "', gen_random_uuid(), 'r', 'active', '{\"schema_version\":1,\"name\":\"r\",\"trigger\":{\"type\":\"event\","
-        "\"event\":\"form.submitted\"},\"actions\":%s}')",
-        actions);
-}
-
-void system_events(int n)
-{
-    static const char one[] = "'00000000-0000-0000-0000-' || lpad(to_hex(i), 12, 'c')";
-
-    system_sql("insert into automation.weddings (tenant_id, wedding_id, title, status, ceremony_date, ceremony_time, "
-               "time_zone)"
-               " select '" SYSTEM_TENANT
-               "', (%s)::uuid, 'W' || i, 'booked', current_date + 365, '15:00', 'Europe/Lisbon'"
-               " from generate_series(1, %d) i on conflict do nothing;"
-               "select count(automation.publish_event('" SYSTEM_TENANT "', 'form.submitted', (%s)::uuid, '{}'))"
-               " from generate_series(1, %d) i",
-               one, n, one, n);
-}
-
-/* ---- questions ------------------------------------------------------------------------------------------------------------------------------ */
-
-/* A session for each question: whoever kills servers would have to know which ones died. */
-static enum err ask(const char *sql, int64_t *out, struct err_info *info)
-{
-    const struct db_session_config config = {.url = sys.pg.url, .name = "test"};
-    const struct db_stmt stmt = {"question", sql};
-    struct db_session *s = NULL;
-    struct db_result *r = NULL;
-    enum err err = db_open(&config, &s, info);
-
-    if (err == ERR_OK)
-        err = db_query(s, &stmt, NULL, &r, info);
-    if (err == ERR_OK)
-        *out = db_rows(r) == 0 ? 0 : db_text(r, 0, 0).n == 1 ? db_bool(r, 0, 0) : db_i64(r, 0, 0);
-    db_result_free(r);
-    db_close(s);
-    return err;
-}
-
-static char *format(const char *fmt, va_list ap)
-{
-    char *sql = NULL;
-
-    cr_assert_geq(vasprintf(&sql, fmt, ap), 0);
-    return sql;
-}
-
-int64_t system_i64(const char *fmt, ...)
-{
-    struct err_info info = {0};
-    int64_t v = 0;
-    va_list ap;
-
-    va_start(ap, fmt);
-    char *sql = format(fmt, ap);
-    va_end(ap);
-    enum err err = ask(sql, &v, &info);
-    cr_assert_eq(err, ERR_OK, "%s: %s", sql, info.text);
-    free(sql);
-    return v;
-}
-
-void system_sql(const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    char *sql = format(fmt, ap);
-    va_end(ap);
-    test_pg_run(&sys.pg, sql);
-    free(sql);
-}
-
-static void show_state(void)
-{
-    static const char *const streams[] = {SYSTEM_Q, SYSTEM_IN};
-    int64_t v[4] = {-1, -1, -1, -1};
-
-    (void)ask("select count(*) from automation_priv.ledger", &v[0], NULL);
-    (void)ask("select count(*) from automation_priv.ledger where owner is not null", &v[1], NULL);
-    (void)ask("select count(*) from automation.execution_logs", &v[2], NULL);
-    (void)ask("select count(*) from automation.dead_letters", &v[3], NULL);
-    fprintf(stderr, "ledger %lld, owned %lld, log %lld, dead %lld", (long long)v[0], (long long)v[1], (long long)v[2],
-            (long long)v[3]);
-    for (int i = 0; i < 2 && sys.redis.pid != 0; i++)
-        fprintf(stderr, ", %s %lld", streams[i], (long long)system_backlog(streams[i]));
-    fprintf(stderr, "\n");
-}
-
-/* Polls until the condition holds; fails the test, with the processes' logs, when it does not in time. */
-static void until(bool (*holds)(void *arg), void *arg, const char *what)
-{
-    const int64_t deadline = clock_mono_ms() + SYSTEM_PATIENCE_S * 1000;
-
-    while (!holds(arg)) {
-        if (clock_mono_ms() > deadline) {
-            show_logs();
-            show_state();
-            cr_assert_fail("did not come true: %s", what);
-        }
-        (void)poll(NULL, 0, POLL_MS);
-    }
-}
-
-static bool sql_holds(void *arg)
-{
-    int64_t v = 0;
-
-    return ask(arg, &v, NULL) == ERR_OK && v != 0;
-}
-
-void system_until(const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    char *sql = format(fmt, ap);
-    va_end(ap);
-    until(sql_holds, sql, sql);
-    free(sql);
-}
-
-struct logged {
-    int process;
-    const char *holding;
-};
-
-static bool log_holds(void *arg)
-{
-    const struct logged *l = arg;
-
-    return system_logged(l->process, l->holding) > 0;
-}
-
-void system_until_logged(int process, const char *holding)
-{
-    struct logged l = {process, holding};
-
-    until(log_holds, &l, holding);
-}
-
-int64_t system_redis(const char *command)
-{
-    struct rsession *s = redis_session(sys.redis.url);
-    const int64_t v = redis_run(s, command)->i;
-
-    rsession_close(s);
-    return v;
-}
-
-int64_t system_backlog(const char *key)
-{
-    struct rsession *s = redis_session(sys.redis.url);
-    struct queue_info q;
-    struct err_info info = {0};
-    char length[64];
-    int64_t n = -1;
-
-    snprintf(length, sizeof(length), "XLEN %s", key);
-    if (queue_admin_info(s, key, &q, &info) == ERR_OK && q.group.exists && q.group.lag >= 0)
-        n = q.group.pending + q.group.lag;
-    else if (redis_run(s, length)->i == 0)
-        n = 0;
-    rsession_close(s);
-    return n;
-}
-
-static bool all_done(void *arg)
-{
-    int64_t left = 1;
-
-    (void)arg;
-    return ask("select (select count(*) from automation_priv.ledger) + (select count(*) from automation_priv.outbox)"
-               " + (select count(*) from automation.runs where state = 'running')",
-               &left, NULL) == ERR_OK &&
-           left == 0 && system_backlog(SYSTEM_Q) == 0 && system_backlog(SYSTEM_IN) == 0;
-}
-
-void system_until_done(void)
-{
-    until(all_done, NULL, "everything is done");
-}
-
-static bool ended_or_done(void *arg)
-{
-    const int *process = arg;
-    int status = 0;
-
-    if (sys.processes[*process].pid != 0 && waitpid(sys.processes[*process].pid, &status, WNOHANG) > 0)
-        sys.processes[*process].pid = 0;
-    return sys.processes[*process].pid == 0 || all_done(NULL);
-}
-
-bool system_until_done_or_ended(int process)
-{
-    until(ended_or_done, &process, "everything is done, or the process has ended");
-    return sys.processes[process].pid == 0;
-}
-
-int64_t system_outcomes(const char *word)
-{
-    for (enum outcome o = 0; o < OUTCOME_COUNT; o++) {
-        if (strcmp(outcome_word(o), word) == 0)
-            return system_i64("select count(*) from automation.execution_logs where outcome = %d", (int)o);
-    }
-    cr_assert_fail("no such outcome: %s", word);
-    return -1;
-}
-
-int64_t system_dead(const char *reason)
-{
-    return system_i64("select count(*) from automation.dead_letters where reason = '%s'", reason);
-}
-
-void system_judge(void)
-{
-    const char *const per_job =
-        "with rows as (select job_id, outcome from automation.execution_logs where outcome in (0, 2, 3, 4, 5)"
-        "  union all select job_id, (row_data ->> 'outcome')::smallint from automation_priv.log_quarantine),"
-        " per as (select a.id, count(r.outcome) as n from unnest('{%s}'::uuid[]) as a(id) left join rows r on r.job_id "
-        "= a.id"
-        "  group by 1) select count(*) from per where n %s";
-
-    cr_expect_eq(system_i64(per_job, buf_text(&sys.accepted), "= 0"), 0, "jobs lost");
-    cr_expect_eq(system_i64(per_job, buf_text(&sys.accepted), "> 1"), 0, "jobs ended twice");
-    cr_expect_eq(system_i64("select coalesce(sum(abs(unaccounted)), 0)::bigint from automation_priv.audit()"), 0,
-                 "unaccounted");
-    cr_expect_eq(system_i64("select coalesce(sum(in_flight + waiting), 0)::bigint from automation_priv.audit()"), 0,
-                 "unfinished");
 }

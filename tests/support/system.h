@@ -1,10 +1,10 @@
-/* system: real usher-worker and usher-scheduler processes against a database and a Redis of the test's own, what they are given to do, and
- * the judge: whatever was killed, broken or flooded, at the end every accepted job has exactly one final log row and nothing is unaccounted
- * for.
+/* system: real usher-worker and usher-scheduler processes against a database and a Redis of the test's own, what they are
+ * given to do, and the judge: whatever was killed, broken or flooded, at the end every accepted job has exactly one final
+ * log row and nothing is unaccounted for.
  *
- * Processes die with the test (parent-death signal); their logs lie in the test's folder and are printed when a wait fails. Nothing here
- * sleeps to let something happen: system_until asks until it is so, or fails the test. Leases and idle times are not waited for: the test says
- * that they have passed (system_lease_passes, system_idle_passes). */
+ * Processes die with the test (parent-death signal); their logs lie in the test's folder and are printed when a wait fails.
+ * Nothing here sleeps to let something happen: system_until asks until it is so, or fails the test. Leases and idle times
+ * are not waited for: the test says that they have passed (system_lease_passes, system_idle_passes). */
 #ifndef TESTS_SUPPORT_SYSTEM_H
 #define TESTS_SUPPORT_SYSTEM_H
 
@@ -50,7 +50,7 @@ extern struct system sys;
 bool system_open(bool own_postgres);
 void system_close(void);
 
-/* ---- processes: numbers count from 0 in the order of their starts ---------------------------------------------------------------- */
+/* ---- processes: numbers count from 0 in the order of their starts ---- */
 /* `env` holds further settings ("USHER_TEST_DIE=after_xadd"), NULL-terminated; NULL: none. */
 int system_worker(const char *const *env);
 int system_scheduler(const char *const *env);
@@ -62,12 +62,14 @@ void system_kill(int process); /* SIGKILL, and waits */
 /* Lines of a process's log that hold the text. */
 size_t system_logged(int process, const char *holding);
 
+void system_show_logs(void);
+
 /* Machine time that tests do not wait for: every registered worker's last beat becomes older than the lease; every pending bare entry has
  * been idle for a minute. */
 void system_lease_passes(void);
 void system_idle_passes(void);
 
-/* ---- work ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- work ---- */
 /* An entry with the given fields (names and values in turn, NULL-terminated; `id` "*" as producers do). Accepted, and given its key. */
 struct id system_entry(const char *id, const char *const *fields);
 /* The same with one payload for many: `n` noop entries with payloads {"n":1} … */
@@ -80,7 +82,7 @@ struct id system_enqueue_one(const char *kind, const char *payload);
 void system_rule(const char *actions);
 void system_events(int n);
 
-/* ---- questions -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- questions ---- */
 int64_t system_i64(const char *fmt, ...) PRINTF_LIKE(1, 2); /* fails the test when the database does not answer */
 void system_sql(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* Until the query's first value is not 0; a database that does not answer is asked again. */

@@ -33,13 +33,13 @@ Test(context, the_event_is_its_payload_with_type_and_id)
     json_t *context = context_new(STR("{\"wedding\":{}}"));
     json_t *payload = json_loads("{\"amount\":3,\"type\":\"forged\"}", 0, NULL);
 
-    context_set_event(context, payload, "payment.received", "e1");
+    context_set_event(context, payload, STR("payment.received"), STR("e1"));
     const json_t *event = json_object_get(context, "event");
     cr_expect_str_eq(json_string_value(json_object_get(event, "type")), "payment.received");
     cr_expect_str_eq(json_string_value(json_object_get(event, "id")), "e1");
     cr_expect_eq(json_integer_value(json_object_get(event, "amount")), 3);
     cr_expect_str_eq(json_string_value(json_object_get(payload, "type")), "forged", "the payload itself is not changed");
-    context_set_event(context, NULL, NULL, NULL);
+    context_set_event(context, NULL, (struct str){0}, (struct str){0});
     cr_expect_eq(json_object_size(json_object_get(context, "event")), 0);
     json_decref(payload);
     json_decref(context);
@@ -52,9 +52,9 @@ Test(context, the_season_is_the_tenants_or_may_to_october)
         unsigned months;
     } cases[] = {
         {"{}", 0x7e0},
-        {"{\"tenant\":{\"settings\":{\"season_months\":[1,12]}}}", 1u << 1 | 1u << 12},
-        {"{\"tenant\":{\"settings\":{\"season_months\":[0,13,\"x\"]}}}", 0x7e0},
-        {"{\"tenant\":{\"settings\":{\"season_months\":7}}}", 0x7e0},
+        {"{\"tenant\":{\"season_months\":[1,12]}}", 1u << 1 | 1u << 12},
+        {"{\"tenant\":{\"season_months\":[0,13,\"x\"]}}", 0x7e0},
+        {"{\"tenant\":{\"season_months\":7}}", 0x7e0},
     };
     struct logic_change changes[CONTEXT_CHANGES_MAX];
 

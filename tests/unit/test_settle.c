@@ -83,7 +83,7 @@ Test(settle, each_ending_has_its_element)
     job_free(job);
 }
 
-/* ---- steps of rules ------------------------------------------------------------------------------------------------------------------- */
+/* ---- steps of rules ---- */
 
 static struct rule_ref *a_rule(void)
 {
@@ -158,7 +158,7 @@ Test(settle, a_run_that_ends_plans_nothing)
     end(job);
 }
 
-/* ---- the log ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the log ---- */
 
 Test(settle, what_is_logged)
 {
