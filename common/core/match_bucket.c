@@ -261,13 +261,11 @@ static void make_groups(struct match_bucket *b)
     b->groups = mem_alloc((b->n_postings + 1) * sizeof(*b->groups));
     for (size_t i = 0; i < b->n_postings; i++) {
         const struct match_posting *p = &b->postings[i];
-        struct match_group *last = b->n_groups > 0 ? &b->groups[b->n_groups - 1] : NULL;
+        size_t n = b->n_groups;
 
-        if (last == NULL || last->slot != p->slot || last->class != p->class) {
-            last = &b->groups[b->n_groups++];
-            *last = (struct match_group){.slot = p->slot, .class = p->class, .begin = i};
-        }
-        last->end = i + 1;
+        if (n == 0 || b->groups[n - 1].slot != p->slot || b->groups[n - 1].class != p->class)
+            b->groups[b->n_groups++] = (struct match_group){.slot = p->slot, .class = p->class, .begin = i};
+        b->groups[b->n_groups - 1].end = i + 1;
     }
 }
 

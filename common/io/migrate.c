@@ -306,9 +306,15 @@ static void list_entries(const struct run *r, void (*row)(void *arg, const struc
             file = NULL;
         else if (file && known && file->version < known->version)
             known = NULL;
-        entry.version = file ? file->version : known->version;
-        entry.name = file ? file->name : known->name;
-        entry.state = file ? state_of(r, file) : MIGRATE_UNKNOWN;
+        if (file) {
+            entry.version = file->version;
+            entry.name = file->name;
+            entry.state = state_of(r, file);
+        } else if (known) {
+            entry.version = known->version;
+            entry.name = known->name;
+            entry.state = MIGRATE_UNKNOWN;
+        }
         if (known && known->state == MIGRATE_APPLIED) {
             entry.finished_at_us = known->finished_at_us;
             entry.duration_ms = known->duration_ms;

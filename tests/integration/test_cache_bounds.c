@@ -85,3 +85,19 @@ Test(cache_bounds, a_full_redis_gets_its_memory_back)
     cr_expect_eq(cache_stats(b.cache)->l2_failed, 0);
     bounded_close(&b);
 }
+
+Test(cache_bounds, a_redis_that_refuses_is_left_alone_for_a_while)
+{
+    struct bounded b;
+
+    bounded_open(&b, 0);
+    put_text(&b, 1, 1000);
+    redis_run(b.s, "ACL SETUSER default -getex");
+    cr_expect_not(has(&b, 1));
+    cr_expect_eq(cache_stats(b.cache)->l2_failed, 1);
+    for (int i = 0; i < 3; i++)
+        cr_expect_not(has(&b, 1));
+    cr_expect_eq(cache_stats(b.cache)->l2_failed, 1, "not asked again");
+    cr_expect_eq(cache_stats(b.cache)->l2_skipped, 3);
+    bounded_close(&b);
+}

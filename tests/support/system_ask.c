@@ -32,7 +32,7 @@ static enum err ask(const char *sql, int64_t *out, struct err_info *info)
     return err;
 }
 
-static char *format(const char *fmt, va_list ap)
+static PRINTF_LIKE(1, 0) char *format(const char *fmt, va_list ap)
 {
     char *sql = NULL;
 
