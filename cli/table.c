@@ -12,6 +12,9 @@
     X(cmd_job_show)                                                                                                    \
     X(cmd_run_show)                                                                                                    \
     X(cmd_dead_list)                                                                                                   \
+    X(cmd_dead_show)                                                                                                   \
+    X(cmd_dead_retry)                                                                                                  \
+    X(cmd_dead_discard)                                                                                                \
     X(cmd_worker_list)                                                                                                 \
     X(cmd_audit)                                                                                                       \
     X(cmd_rule_check)                                                                                                  \

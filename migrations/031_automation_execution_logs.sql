@@ -110,7 +110,8 @@ create table automation_priv.ledger (
     due_spec jsonb, -- how due_at was derived, to derive it again when the wedding moves
     unique_key text,
     effect_key uuid not null,
-    replay_of uuid,
+    replay_of uuid, -- the dead letter that this job tries again
+    aside boolean not null default false, -- a replay beside its run, which has ended or gone on: the step's effect again and nothing else
     bare_at timestamptz, -- log key of the bare entry this row was adopted from, until its first log row is written
     bare_id uuid,
     bare_entry text,
@@ -283,11 +284,16 @@ create table automation.dead_letters (
     source_raw bytea,  -- the entry's bytes, where they could not be read
     accepted_at timestamptz not null,
     died_at timestamptz not null,
-    replayed_as uuid,
+    ended_run boolean not null default false, -- the run stopped at this step
+    replays smallint not null default 0,
+    replayed_as uuid, -- the last replay
     discarded_at timestamptz,
+    fed boolean not null default false, -- copied into the stream for onlookers
     primary key (tenant_id, job_id)
 );
 create index dead_letters_died on automation.dead_letters (tenant_id, died_at desc);
+create index dead_letters_job on automation.dead_letters (job_id);
+create index dead_letters_unfed on automation.dead_letters (died_at, job_id) where not fed;
 alter table automation.dead_letters enable row level security;
 
 -- Appended by every transaction that accepts or ends jobs, never indexed; folded into job_counts by the leader.
@@ -513,7 +519,7 @@ begin
         returning l.*)
     select t.job_id, t.tenant_id, t.run_id, t.wedding_id, t.claim_no, t.claimed_at, t.due_at, t.deadline, t.timeout_ms, t.step, t.attempt,
         t.max_attempts, t.crashes, t.snoozes, t.kind, t.queue, t.effect_key, t.bare_at, t.bare_id, t.payload, t.wake,
-        automation_priv.fence(t.tenant_id, t.wedding_id, t.revision, t.run_id, t.deadline, v_now),
+        automation_priv.fence(t.tenant_id, t.wedding_id, t.revision, t.run_id, t.deadline, v_now, t.aside),
         r.rule_id, r.rule_revision, r.generation, r.hops, v.definition, r.context,
         case when t.run_id is not null then automation_priv.facts(t.tenant_id, t.wedding_id, v_now) end, v_now
     from taken t
@@ -522,7 +528,8 @@ begin
 end $$;
 
 -- May this job still act? 'run', or the outcome it ends with and why. The same question is asked again when more than 2 s pass before acting.
-create function automation_priv.fence(p_tenant uuid, p_wedding uuid, p_revision bigint, p_run uuid, p_deadline timestamptz, p_now timestamptz) returns text
+create function automation_priv.fence(p_tenant uuid, p_wedding uuid, p_revision bigint, p_run uuid, p_deadline timestamptz, p_now timestamptz,
+    p_aside boolean) returns text
 language plpgsql stable security definer set search_path = '' as $$
 begin
     return (
@@ -531,7 +538,7 @@ begin
         when p_wedding is not null and w.wedding_id is null and p_run is not null then 'cancelled:wedding_deleted'
         when w.status in ('cancelled', 'archived') and coalesce(r.wedding_status, '') not in ('cancelled', 'archived') then 'cancelled:wedding_' || w.status
         when p_revision is not null and w.revision is distinct from p_revision then 'superseded:wedding_moved'
-        when p_run is not null and (r.run_id is null or r.state <> 'running') then 'cancelled:run_ended'
+        when p_run is not null and (r.run_id is null or (r.state <> 'running' and not p_aside)) then 'cancelled:run_ended'
         when p_run is not null and (u.rule_id is null or u.status in ('paused', 'archived')) then 'cancelled:rule_' || coalesce(u.status, 'deleted')
         else 'run' end
     from (select 1) one
@@ -550,7 +557,7 @@ begin
     return query
     with asked as (select * from unnest(p_ids, p_claims) as a(id, claim)),
     checked as (
-        select l.job_id as id, automation_priv.fence(l.tenant_id, l.wedding_id, l.revision, l.run_id, l.deadline, v_now) as v
+        select l.job_id as id, automation_priv.fence(l.tenant_id, l.wedding_id, l.revision, l.run_id, l.deadline, v_now, l.aside) as v
         from asked a join automation_priv.ledger l on l.job_id = a.id and l.owner = p_owner and l.claim_no = a.claim),
     marked as (
         update automation_priv.ledger l set acting = clock_timestamp() from checked c
@@ -596,16 +603,16 @@ begin
         select m.tenant_id, m.accepted_day, case when m.withdrawn then 'accepted' else p_outcome end, case when m.withdrawn then -1 else 1 end from marked m),
     buried as (
         insert into automation.dead_letters (tenant_id, job_id, kind, queue, reason, error, attempt, crashes, run_id, step, wedding_id, effect_key,
-                payload, source_entry, accepted_at, died_at)
+                payload, source_entry, accepted_at, died_at, ended_run)
         select m.tenant_id, m.job_id, m.kind, m.queue, p_reason, null, m.attempt, m.crashes, m.run_id, m.step, m.wedding_id, m.effect_key,
-               m.payload, m.bare_entry, m.accepted_at, v_now
+               m.payload, m.bare_entry, m.accepted_at, v_now, m.run_id is not null and not m.aside
         from marked m where p_outcome = 'dead' and not m.withdrawn on conflict do nothing),
     freed as (
         update automation_priv.unique_keys u set held_until = v_now + interval '24 hours' from marked m where m.unique_key is not null and u.job_id = m.job_id),
     runs as (
         update automation.runs r set state = case p_outcome when 'dead' then 'failed' when 'skipped' then 'skipped' else p_outcome end,
-               reason = p_reason, finished_at = v_now
-        from marked m where r.tenant_id = m.tenant_id and r.run_id = m.run_id and r.state = 'running')
+               failed_steps = (r.failed_steps + (p_outcome = 'dead')::integer)::smallint, reason = p_reason, finished_at = v_now
+        from marked m where r.tenant_id = m.tenant_id and r.run_id = m.run_id and r.state = 'running' and not m.aside)
     select count(*) into n from marked;
     return n;
 end $$;
@@ -640,7 +647,7 @@ begin
     return query
     with batch as materialized (
         select x.*, l.tenant_id, l.run_id as run, l.wedding_id, l.accepted_day, l.kind, l.queue, l.attempt, l.crashes, l.step, l.effect_key,
-            l.payload, l.bare_entry, l.accepted_at, l.unique_key, l.priority, l.job_id is not null as hit,
+            l.payload, l.bare_entry, l.accepted_at, l.unique_key, l.priority, l.aside, l.job_id is not null as hit,
             v_bad ->> x.j::text as bad,
             l.bare_id is not null and x.a in ('final', 'retry') and exists (select from automation.execution_logs e
                 where e.tenant_id = l.tenant_id and e.queued_at = l.bare_at and e.execution_id = l.bare_id) as withdrawn
@@ -670,7 +677,7 @@ begin
                 when g.run_patch ->> 'state' = 'succeeded' and r.failed_steps + coalesce((g.run_patch ->> 'failed')::integer, 0) > 0 then 'steps_failed'
                 else coalesce(g.run_patch ->> 'reason', r.reason) end,
             finished_at = case when r.state = 'running' and g.run_patch ? 'state' then v_now else r.finished_at end
-        from good g where g.run_patch is not null and not g.withdrawn and r.tenant_id = g.tenant_id and r.run_id = g.run
+        from good g where g.run_patch is not null and not g.withdrawn and not g.aside and r.tenant_id = g.tenant_id and r.run_id = g.run
         returning r.tenant_id, r.run_id, r.state),
     next_step as (
         insert into automation_priv.ledger (job_id, tenant_id, run_id, wedding_id, due_at, accepted_at, accepted_day, timeout_ms, step, priority,
@@ -682,15 +689,15 @@ begin
         join automation.kinds k on k.kind = n.kind
         join patched p on p.tenant_id = g.tenant_id and p.run_id = g.run and p.state = 'running'
         cross join lateral automation_priv.resolve_due(g.tenant_id, g.wedding_id, n.due, v_now) d
-        where g.next is not null and not g.withdrawn
+        where g.next is not null and not g.withdrawn and not g.aside
         on conflict (job_id) do nothing
         returning job_id, tenant_id, wait_event),
     checks as (insert into automation_priv.wait_checks select job_id from next_step where wait_event is not null on conflict do nothing),
     buried as (
         insert into automation.dead_letters (tenant_id, job_id, kind, queue, reason, error, attempt, crashes, run_id, step, wedding_id, effect_key,
-                payload, source_entry, accepted_at, died_at)
+                payload, source_entry, accepted_at, died_at, ended_run)
         select g.tenant_id, g.j, g.kind, g.queue, g.reason, g.error, g.attempt, g.crashes, g.run, g.step, g.wedding_id, g.effect_key, g.payload,
-               g.bare_entry, g.accepted_at, v_now
+               g.bare_entry, g.accepted_at, v_now, coalesce(g.run_patch ? 'state', false) and not g.aside
         from good g where g.a = 'final' and g.o = 'dead' and not g.withdrawn on conflict do nothing),
     freed as (
         update automation_priv.unique_keys u set held_until = v_now + interval '24 hours'
@@ -877,6 +884,144 @@ begin
         end if;
         return next;
     end loop;
+end $$;
+
+-- ---- dead letters: replay, discard, feed ----------------------------------------------------------------------------------------------------------
+-- What operators did. One row a command, kept for good.
+create table automation_priv.audit_trail (
+    id bigint generated always as identity primary key,
+    at timestamptz not null default clock_timestamp(),
+    who text not null,
+    what text not null, -- replay_dead discard_dead
+    tenant_id uuid,     -- null: of any tenant
+    asked integer not null,
+    n integer not null, -- what was changed
+    filter jsonb not null default '{}'
+);
+
+-- What may be done with each of these dead letters, in the order of the ids: ok, or unknown, repeated (named twice, or its replay is named too),
+-- replayed_before, discarded_before. A letter whose last replay died goes on where that replay's letter, `last`, stands: both are then closed together.
+create function automation_priv.dead_verdicts(p_tenant uuid, p_ids uuid[])
+returns table (nr bigint, job_id uuid, tenant_id uuid, last uuid, verdict text)
+language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_column
+begin
+    return query
+    with asked as (
+        select a.id, a.i, d.tenant_id, d.discarded_at, d.replayed_as, l.job_id as last, l.discarded_at as last_discarded, l.replayed_as as last_replayed
+        from unnest(p_ids) with ordinality as a(id, i)
+        left join automation.dead_letters d on d.job_id = a.id and (p_tenant is null or d.tenant_id = p_tenant)
+        left join automation.dead_letters l on l.tenant_id = d.tenant_id and l.job_id = d.replayed_as)
+    select a.i, a.id, a.tenant_id, coalesce(a.last, a.id), case
+        when a.tenant_id is null then 'unknown'
+        when a.discarded_at is not null or a.last_discarded is not null then 'discarded_before'
+        when a.last_replayed is not null or (a.replayed_as is not null and a.last is null) then 'replayed_before'
+        when row_number() over (partition by a.tenant_id, coalesce(a.last, a.id) order by a.i) > 1 then 'repeated'
+        else 'ok' end
+    from asked a;
+end $$;
+
+create function automation_priv.dead_limit(p_ids uuid[]) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+    if cardinality(p_ids) > 5000 then
+        raise exception '% dead letters: at most 5000 are allowed at a time', cardinality(p_ids) using errcode = '22023';
+    end if;
+    -- One operator at a time: what is open is decided before anything changes.
+    perform pg_catalog.pg_advisory_xact_lock(hashtextextended('automation.dead_letters', 0));
+end $$;
+
+-- Makes a new job of each dead letter that is open, with the original's effect key and a full budget, due one after another within p_spread.
+-- result: replayed, or why not: those of dead_verdicts, unknown_kind, malformed (nothing that a job could be made of), forged, run_gone.
+-- Where the run stopped at that step and nothing has happened since, it runs again and goes on when the replay succeeds; else the replay stands
+-- aside: it repeats the step's effect, and the run is left as it is. The fence holds for both, but for an instant that derived from the wedding's
+-- date, which the operator's word replaces. p_tenant null: of any tenant.
+create function automation_priv.replay_dead(p_tenant uuid, p_ids uuid[], p_by text, p_spread interval default '0', p_filter jsonb default '{}')
+returns table (job_id uuid, tenant_id uuid, replay uuid, result text)
+language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_column
+declare v_now timestamptz := automation.now();
+begin
+    perform automation_priv.dead_limit(p_ids);
+    if p_spread < interval '0' then
+        raise exception 'spread %: not below zero', p_spread using errcode = '22023';
+    end if;
+    return query
+    with judged as materialized (
+        select v.nr, d.*, k.timeout_ms, k.max_attempts, v.job_id as asked, v.tenant_id as of_tenant, v.last, case
+            when v.verdict <> 'ok' then v.verdict
+            when d.reason = 'malformed' then 'malformed'
+            when d.reason = 'forged' or (k.class = 'rule' and d.run_id is null) then 'forged'
+            when k.kind is null then 'unknown_kind'
+            when d.run_id is not null and r.run_id is null then 'run_gone'
+            else 'replayed' end as verdict
+        from automation_priv.dead_verdicts(p_tenant, p_ids) v
+        left join automation.dead_letters d on d.tenant_id = v.tenant_id and d.job_id = v.job_id
+        left join automation.kinds k on k.kind = d.kind
+        left join automation.runs r on r.tenant_id = d.tenant_id and r.run_id = d.run_id),
+    chosen as materialized (
+        select j.*, automation_priv.derive('replay', j.job_id::text, (j.replays + 1)::text) as new_id, row_number() over (order by j.nr) - 1 as turn,
+               count(*) over () as total
+        from judged j where j.verdict = 'replayed'),
+    resumed as (
+        update automation.runs r set state = 'running', reason = null, finished_at = null, failed_steps = greatest(r.failed_steps - 1, 0)::smallint
+        from chosen c join automation.dead_letters l on l.tenant_id = c.tenant_id and l.job_id = c.last
+        where r.tenant_id = c.tenant_id and r.run_id = c.run_id and r.state = 'failed' and l.ended_run
+          and not exists (select from automation_priv.ledger w where w.tenant_id = r.tenant_id and w.wedding_id = r.wedding_id and w.run_id = r.run_id
+              and not w.aside)
+        returning r.tenant_id, r.run_id, c.new_id),
+    jobs as (
+        insert into automation_priv.ledger (job_id, tenant_id, run_id, wedding_id, due_at, accepted_at, accepted_day, timeout_ms, step, max_attempts,
+                kind, queue, effect_key, replay_of, aside, payload)
+        select c.new_id, c.tenant_id, c.run_id, c.wedding_id, v_now + p_spread * (c.turn::double precision / c.total), v_now,
+               (v_now at time zone 'UTC')::date, c.timeout_ms, coalesce(c.step, 0::smallint), c.max_attempts, c.kind, c.queue, c.effect_key, c.job_id,
+               c.run_id is not null and not exists (select from resumed r where r.new_id = c.new_id), c.payload
+        from chosen c order by c.new_id),
+    counted as (
+        insert into automation_priv.job_deltas (tenant_id, day, outcome, n)
+        select c.tenant_id, (v_now at time zone 'UTC')::date, 'accepted', count(*) from chosen c group by 1),
+    closed as (
+        update automation.dead_letters d set replayed_as = c.new_id, replays = (d.replays + (d.job_id = c.job_id)::integer)::smallint
+        from chosen c where d.tenant_id = c.tenant_id and d.job_id in (c.job_id, c.last)),
+    noted as (
+        insert into automation_priv.audit_trail (who, what, tenant_id, asked, n, filter)
+        select p_by, 'replay_dead', p_tenant, cardinality(p_ids), (select count(*) from chosen), p_filter)
+    select j.asked, j.of_tenant, c.new_id, j.verdict from judged j left join chosen c on c.nr = j.nr order by j.nr;
+    perform automation_priv.wake();
+end $$;
+
+-- Closes open dead letters for good; they stay to be read. result: discarded, or why not.
+create function automation_priv.discard_dead(p_tenant uuid, p_ids uuid[], p_by text, p_filter jsonb default '{}')
+returns table (job_id uuid, tenant_id uuid, replay uuid, result text)
+language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_column
+declare v_now timestamptz := automation.now();
+begin
+    perform automation_priv.dead_limit(p_ids);
+    return query
+    with judged as materialized (select v.* from automation_priv.dead_verdicts(p_tenant, p_ids) v),
+    closed as (
+        update automation.dead_letters d set discarded_at = v_now from judged j
+        where j.verdict = 'ok' and d.tenant_id = j.tenant_id and d.job_id in (j.job_id, j.last)),
+    noted as (
+        insert into automation_priv.audit_trail (who, what, tenant_id, asked, n, filter)
+        select p_by, 'discard_dead', p_tenant, cardinality(p_ids), (select count(*) from judged where verdict = 'ok'), p_filter)
+    select j.job_id, j.tenant_id, null::uuid, case j.verdict when 'ok' then 'discarded' else j.verdict end
+    from judged j order by j.nr;
+end $$;
+
+-- For the stream of dead letters: those not yet copied, oldest first.
+create function automation_priv.dead_unfed(p_limit integer)
+returns table (tenant_id uuid, job_id uuid, kind text, queue text, reason text, error text, attempt smallint, run_id uuid, wedding_id uuid, died_at timestamptz)
+language sql stable security definer set search_path = '' as $$
+    select tenant_id, job_id, kind, queue, reason, left(error, 500), attempt, run_id, wedding_id, died_at
+    from automation.dead_letters where not fed order by died_at, job_id limit p_limit
+$$;
+create function automation_priv.dead_fed(p_term bigint, p_tenants uuid[], p_ids uuid[]) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+    perform automation_priv.lead(p_term);
+    update automation.dead_letters d set fed = true from unnest(p_tenants, p_ids) as a(tenant, id) where d.tenant_id = a.tenant and d.job_id = a.id;
 end $$;
 
 create function automation_priv.beacon_next(p_term bigint) returns bigint

@@ -71,9 +71,11 @@ static const struct duty duties[] = {
     {"replan", replan_run, has_weddings, 0, .outward = true},
     {"tick", tick_run, has_timings, 0, .breeds = true, .outward = true},
     {"admit", admit_run, NULL, 0, .needs_redis = true, .outward = true},
+    {"relieve", relieve_run, NULL, .every_ms = POLL_MS, .needs_redis = true, .outward = true},
     {"sweep", sweep_run, NULL, .every_ms = 2 * POLL_MS},
     {"fold", fold_run, NULL, .every_ms = POLL_MS},
     {"trim", trim_run, NULL, POLL_MS, .needs_redis = true},
+    {"feed", feed_run, NULL, POLL_MS, .needs_redis = true},
 };
 #define N_DUTIES (sizeof(duties) / sizeof(duties[0]))
 _Static_assert(N_DUTIES <= LEAD_DUTIES_MAX, "struct lead has room for every duty");

@@ -88,7 +88,9 @@ enum err tick_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;  
 enum err sweep_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* dead workers' jobs and consumers */
 enum err fold_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;  /* counters */
 enum err maintain_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* partitions, clocks */
-enum err trim_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;   /* streams: groups, finished prefix */
+enum err trim_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;    /* streams: groups, finished prefix */
+enum err relieve_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* bare entries of too long streams */
+enum err feed_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;    /* dead letters for onlookers */
 enum err beacon_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* is either store behind the other? */
 
 #endif

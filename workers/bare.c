@@ -5,6 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/core/adoption.h"
 #include "common/core/envelope.h"
 #include "common/io/db.h"
 #include "common/io/loop.h"
@@ -16,29 +17,9 @@
 #define SLOW_MS 8000                    /* design: adopted before 10 s have passed */
 #define AHEAD_MS 60000                  /* an id further ahead was not made by this Redis's clock */
 #define OLD_MS (INT64_C(27) * 86400000) /* the log has the month before this one for sure */
-#define RAW_MAX_BYTES ((size_t)512 * 1024)
 
 /* ---- an entry becomes a job
  * ------------------------------------------------------------------------------------------------------ */
-
-/* MessagePack: array32 of bin32, so that any bytes survive. */
-static struct str raw_of(struct job *job, const struct queue_entry *e)
-{
-    struct buf raw = {0};
-    buf_put_u8(&raw, 0xdd);
-    buf_put_be32(&raw, (uint32_t)(2 * e->n_fields));
-    for (size_t i = 0; i < 2 * e->n_fields && raw.len < RAW_MAX_BYTES; i++) {
-        struct str s = i % 2 ? e->fields[i / 2].value : e->fields[i / 2].name;
-        if (s.n > RAW_MAX_BYTES - raw.len)
-            s.n = RAW_MAX_BYTES - raw.len;
-        buf_put_u8(&raw, 0xc6);
-        buf_put_be32(&raw, (uint32_t)s.n);
-        buf_put(&raw, s.p, s.n);
-    }
-    struct str out = {arena_strndup(&job->arena, raw.data, raw.len), raw.len};
-    buf_free(&raw);
-    return out;
-}
 
 /* The entry's fields, alternating, copied into the job's arena. */
 static struct str *fields_of(struct job *job, const struct queue_entry *e)
@@ -101,13 +82,6 @@ static void name_job(struct job *job, const struct envelope *env)
     job->timeout_ms = env->timeout_ms ? env->timeout_ms : job->kind ? job->kind->timeout_ms : 30000;
 }
 
-/* Instants PostgreSQL can hold; an absurd id is kept as far away as that goes. */
-static int64_t id_us(const struct queue_id *id)
-{
-    const uint64_t max_ms = UINT64_C(253402300799000); /* year 9999 */
-    return (int64_t)(id->ms > max_ms ? max_ms : id->ms) * 1000;
-}
-
 void bare_add(struct worker *w, size_t stream, const struct queue_entry *e, bool idle)
 {
     struct err_info info = {0};
@@ -122,7 +96,7 @@ void bare_add(struct worker *w, size_t stream, const struct queue_entry *e, bool
     job->has_bare_key = true;
     job->job_id = job->bare_id;
     job->effect_key = job->bare_id;
-    job->bare_at_us = id_us(&e->id);
+    job->bare_at_us = adoption_time_us(e->id.ms);
     job->queued_at_us = job->bare_at_us;
     job->now_us = clock_wall_us();
     job->envelope = env;
@@ -132,7 +106,10 @@ void bare_add(struct worker *w, size_t stream, const struct queue_entry *e, bool
     if (err == ERR_OK) {
         sort_out(job, e, idle);
     } else {
-        job->raw = raw_of(job, e);
+        struct buf raw = {0};
+        adoption_raw(&raw, fields, 2 * e->n_fields);
+        job->raw = (struct str){arena_strndup(&job->arena, raw.data, raw.len), raw.len};
+        buf_free(&raw);
         bury(job, "malformed", arena_strdup(&job->arena, info.text));
     }
 }
@@ -141,77 +118,26 @@ void bare_add(struct worker *w, size_t stream, const struct queue_entry *e, bool
  * --------------------------------------------------------------------------------------------------------------------------
  * */
 
-static void put_str(struct buf *out, const char *key, struct str s)
-{
-    buf_printf(out, ",\"%s\":", key);
-    buf_put_json(out, s.p, s.n);
-}
-
-static void put_hex(struct buf *out, const char *key, struct str bytes)
-{
-    static const char digits[] = "0123456789abcdef";
-    buf_printf(out, ",\"%s\":\"", key);
-    buf_reserve(out, 2 * bytes.n);
-    for (size_t i = 0; i < bytes.n; i++) {
-        buf_put_char(out, digits[(uint8_t)bytes.p[i] >> 4]);
-        buf_put_char(out, digits[(uint8_t)bytes.p[i] & 15]);
-    }
-    buf_put_char(out, '"');
-}
-
-static void put_time(struct buf *out, const char *key, int64_t us)
-{
-    char text[STR_TIME_SIZE];
-    str_from_time(text, us);
-    buf_printf(out, ",\"%s\":\"%s\"", key, text);
-}
-
-static void put_fields(struct buf *out, const struct envelope *env)
-{
-    char text[ID_TEXT_SIZE];
-    if (!id_is_zero(&env->wedding))
-        buf_printf(out, ",\"wedding\":\"%s\"", id_format(&env->wedding, text));
-    if (env->deadline_us)
-        put_time(out, "deadline", env->deadline_us);
-    if (env->at_us)
-        put_time(out, "due", env->at_us);
-    if (env->max_attempts)
-        buf_printf(out, ",\"max\":%d", env->max_attempts);
-    if (env->timeout_ms)
-        buf_printf(out, ",\"timeout\":%lld", (long long)env->timeout_ms);
-    if (env->key.n)
-        put_str(out, "key", env->key);
-    if (env->traceparent.n)
-        put_str(out, "traceparent", env->traceparent);
-}
-
 static void put_entry(struct buf *out, const struct job *job, bool running)
 {
     const struct job_result *r = &job->result;
-    char text[ID_TEXT_SIZE];
-    bool retry = !running && r->settle == SETTLE_RETRY;
-    buf_printf(out, "{\"id\":\"%s\"", id_format(&job->bare_id, text));
-    put_time(out, "at", job->bare_at_us);
-    buf_printf(out, ",\"entry\":\"%s %s\",\"tenant\":\"%s\",\"attempt\":%d", job->worker->key_list[job->stream],
-               job->entry_id, id_format(&job->tenant, text), retry ? 2 : 1);
-    put_str(out, "kind", str_of(job->kind_name));
-    put_str(out, "queue", str_of(job->queue));
-    if (job->payload.p)
-        put_hex(out, "payload", job->payload);
-    if (retry || r->settle == SETTLE_SNOOZE)
-        buf_printf(out, ",\"in_ms\":%lld", (long long)r->delay_ms);
-    if (running)
-        buf_printf(out, ",\"owner\":\"%s\"", id_format(&job->owner, text));
-    if (!running && (r->settle == SETTLE_FINAL || r->settle == SETTLE_PARK)) {
-        put_str(out, "dead", str_of(r->reason));
-        if (r->error)
-            put_str(out, "error", str_of(r->error));
-        if (job->raw.p)
-            put_hex(out, "raw", job->raw);
-    } else {
-        put_fields(out, job->envelope);
-    }
-    buf_put_char(out, '}');
+    const bool retry = !running && r->settle == SETTLE_RETRY;
+    const bool dead = !running && (r->settle == SETTLE_FINAL || r->settle == SETTLE_PARK);
+    adoption_put(out, &(struct adoption){.id = job->bare_id,
+                                         .at_us = job->bare_at_us,
+                                         .stream = job->worker->key_list[job->stream],
+                                         .entry_id = job->entry_id,
+                                         .tenant = job->tenant,
+                                         .kind = job->kind_name,
+                                         .queue = job->queue,
+                                         .payload = job->payload,
+                                         .attempt = retry ? 2 : 1,
+                                         .in_ms = retry || r->settle == SETTLE_SNOOZE ? r->delay_ms : -1,
+                                         .owner = running ? &job->owner : NULL,
+                                         .dead = dead ? str_of(r->reason).p : NULL,
+                                         .error = r->error,
+                                         .raw = job->raw,
+                                         .envelope = job->envelope});
 }
 
 void bare_json(struct job *const *jobs, size_t n, struct buf *out)

@@ -262,6 +262,49 @@ enum err queue_admin_time(struct rsession *s, int64_t *us, struct err_info *info
     return ERR_OK;
 }
 
+/* ---- taking ------------------------------------------------------------------------------------------ */
+
+enum err queue_admin_take(struct rsession *s, const char *key, const char *consumer, int64_t count, struct arena *arena,
+                          struct queue_entries *out, struct err_info *info)
+{
+    const struct reply *reply = NULL;
+    const struct str stream = str_of(key);
+    struct queue_args a;
+    enum err err;
+
+    *out = (struct queue_entries){.n = 0};
+    queue_args_init(&a, arena, QUEUE_ARGS_MAX);
+    queue_args_put(&a, "XREADGROUP");
+    queue_args_put(&a, "GROUP");
+    queue_args_put(&a, QUEUE_GROUP);
+    queue_args_put(&a, consumer);
+    queue_args_put(&a, "COUNT");
+    queue_args_put_i64(&a, count);
+    queue_args_put(&a, "STREAMS");
+    queue_args_put(&a, key);
+    queue_args_put(&a, ">");
+    err = run(s, &a, &reply, info);
+    return err != ERR_OK ? err : queue_reply_read(reply, &stream, 1, arena, out, info);
+}
+
+enum err queue_admin_ack(struct rsession *s, const char *key, const struct queue_id *ids, size_t n, struct err_info *info)
+{
+    const struct reply *reply = NULL;
+    struct arena arena = {0};
+    struct queue_args a;
+    enum err err;
+
+    queue_args_init(&a, &arena, n + 3);
+    queue_args_put(&a, "XACK");
+    queue_args_put(&a, key);
+    queue_args_put(&a, QUEUE_GROUP);
+    for (size_t i = 0; i < n; i++)
+        queue_args_put_id(&a, &ids[i]);
+    err = run(s, &a, &reply, info);
+    arena_free(&arena);
+    return err;
+}
+
 /* ---- cleaning up ------------------------------------------------------------------------------------- */
 
 /* EVAL and not EVALSHA: the scripts are short and run about once a second, and so they survive SCRIPT FLUSH

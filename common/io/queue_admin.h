@@ -59,6 +59,13 @@ enum err queue_admin_trim(struct rsession *s, const char *key, int64_t *removed,
 enum err queue_admin_consumers(struct rsession *s, const char *key, struct arena *arena, struct queue_consumer **out,
                                size_t *n, struct err_info *info) MUST_USE;
 
+/* Takes the next undelivered entries as a consumer of the group, without waiting; `out` is borrowed from the session's next command on,
+ * its array from the arena. What is not acknowledged is taken over by the workers. */
+enum err queue_admin_take(struct rsession *s, const char *key, const char *consumer, int64_t count, struct arena *arena,
+                          struct queue_entries *out, struct err_info *info) MUST_USE;
+enum err queue_admin_ack(struct rsession *s, const char *key, const struct queue_id *ids, size_t n,
+                         struct err_info *info) MUST_USE;
+
 /* Acknowledges up to `most` of what a dead consumer has pending; *acked < most: that was all. For q:
  * streams only: the entries of an in: stream are the jobs themselves. */
 enum err queue_admin_ack_consumer(struct rsession *s, const char *key, const char *consumer, size_t most, size_t *acked,

@@ -140,6 +140,15 @@ enum err store_lead_fold(struct db_session *s, int64_t *folded, struct err_info 
 /* Partitions for the months of both instants and three more. */
 enum err store_lead_partitions(struct db_session *s, const struct store_clock *clock, int64_t *made,
                                struct err_info *info) MUST_USE;
+/* Adopts bare entries: a JSON array of common/core/adoption.h. What was adopted before, or logged, is skipped. */
+enum err store_lead_adopt(struct db_session *s, struct str entries, int64_t *adopted, struct err_info *info) MUST_USE;
+/* Kinds that may not stand in bare entries: one text column. */
+enum err store_lead_rule_kinds(struct db_session *s, struct db_result **out, struct err_info *info) MUST_USE;
+/* Dead letters that are not in the stream for onlookers yet, oldest first: tenant_id, job_id, kind, queue, reason, error, attempt,
+ * run_id, wedding_id, died_at. */
+enum err store_lead_dead_unfed(struct db_session *s, int limit, struct db_result **out, struct err_info *info) MUST_USE;
+enum err store_lead_dead_fed(struct db_session *s, int64_t term, const struct id *tenants, const struct id *jobs,
+                             size_t n, struct err_info *info) MUST_USE;
 enum err store_lead_beacon(struct db_session *s, int64_t *seq, struct err_info *info) MUST_USE;
 enum err store_lead_beacon_next(struct db_session *s, int64_t term, int64_t *seq, struct err_info *info) MUST_USE;
 enum err store_lead_beacon_raise(struct db_session *s, int64_t term, int64_t seq, bool *accepted,

@@ -107,6 +107,54 @@ enum err store_lead_partitions(struct db_session *s, const struct store_clock *c
     return store_lead_ask_i64(s, &stmt, &a, made, info);
 }
 
+enum err store_lead_adopt(struct db_session *s, struct str entries, int64_t *adopted, struct err_info *info)
+{
+    static const struct db_stmt stmt = {
+        "lead_adopt", "select count(*) filter (where adopted) from automation_priv.adopt_entries($1)"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_json(&a, entries);
+    return store_lead_ask_i64(s, &stmt, &a, adopted, info);
+}
+
+enum err store_lead_rule_kinds(struct db_session *s, struct db_result **out, struct err_info *info)
+{
+    static const struct db_stmt stmt = {"rule_kinds", "select kind from automation.kinds where class = 'rule'"};
+
+    return db_query(s, &stmt, NULL, out, info);
+}
+
+enum err store_lead_dead_unfed(struct db_session *s, int limit, struct db_result **out, struct err_info *info)
+{
+    static const struct db_stmt stmt = {"dead_unfed",
+                                        "select tenant_id, job_id, kind, queue, reason, error, attempt, "
+                                        "run_id, wedding_id, died_at from automation_priv.dead_unfed($1)"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_i32(&a, limit);
+    return store_lead_ask_rows(s, &stmt, &a, out, info);
+}
+
+enum err store_lead_dead_fed(struct db_session *s, int64_t term, const struct id *tenants, const struct id *jobs,
+                             size_t n, struct err_info *info)
+{
+    static const struct db_stmt stmt = {"dead_fed", "select automation_priv.dead_fed($1, $2, $3)"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_i64(&a, term);
+    db_arg_ids(&a, tenants, n);
+    db_arg_ids(&a, jobs, n);
+    enum err err = db_query(s, &stmt, &a, NULL, info);
+    arena_free(&arena);
+    return err;
+}
+
 enum err store_lead_beacon(struct db_session *s, int64_t *seq, struct err_info *info)
 {
     static const struct db_stmt stmt = {"beacon", "select seq from automation_priv.beacon"};

@@ -203,6 +203,35 @@ case_dead_list_filters_and_pages() {
     run 2 dead list --tenant no-uuid
 }
 
+case_dead_letters_are_shown_retried_and_discarded() {
+    local one=40000000-0000-4000-8000-0000000000d1 two=40000000-0000-4000-8000-0000000000d2 replay
+    sql "insert into automation.dead_letters (tenant_id, job_id, kind, queue, reason, error, attempt, crashes, effect_key, payload, accepted_at, died_at)
+         select '00000000-0000-0000-0000-000000000000', id, 'noop', 'default', 'permanent', 'Mailbox FULL', 3, 0, id, '{\"n\": 7}', now(), now()
+         from unnest('{$one,$two}'::uuid[]) id" >/dev/null
+    run 0 dead show "$one" --json
+    expect "shown" "noop permanent 3 7" "$(field '" ".join(map(str, (d["kind"], d["reason"], d["attempt"], d["payload"]["n"])))')"
+    run 3 dead show 40000000-0000-4000-8000-0000000000d9
+    run 2 dead retry
+    run 2 dead retry "$one" --kind noop
+    out=$("$usher" dead retry "$one" </dev/null 2>&1)
+    expect "exit code off a terminal" 2 $?
+    contains "reason" "--yes" "$out"
+    run 0 dead retry --like 'mailbox full' --dry-run --json
+    expect "dry run" "replayed replayed" "$(field '" ".join(r["result"] for r in d)')"
+    expect "nothing was changed" 0 "$(sql "select count(*) from automation.dead_letters where replayed_as is not null")"
+    run 0 dead retry "$one" --yes --by ana --json
+    replay=$(field 'd[0]["replay"]')
+    wait_for 20 "the replay is done" state_is "$replay" done || return
+    run 4 dead retry "$one" --yes
+    contains "refused" "replayed_before" "$out"
+    run 3 dead retry 40000000-0000-4000-8000-0000000000d9 --yes
+    run 0 dead discard --like 'mailbox full' --since 1h --limit 10 --yes --json
+    expect "the open one" "$two discarded" "$(field '" ".join((d[0]["job_id"], d[0]["result"]))')"
+    expect "audit trail" "replay_dead 1 ana" "$(sql "select what || ' ' || n || ' ' || who from automation_priv.audit_trail where who = 'ana'")"
+    expect "its filter" "mailbox full" "$(sql "select filter ->> 'like' from automation_priv.audit_trail where what = 'discard_dead' and n = 1")"
+    sql "delete from automation.dead_letters where error = 'Mailbox FULL'" >/dev/null
+}
+
 case_run_show_tells_steps_and_context() {
     sql "insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000001', 'Studio');
          insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, client_name)

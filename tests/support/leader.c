@@ -56,6 +56,7 @@ bool leader_open(struct leader *t)
     t->settings.common.environment = SETTINGS_DEVELOPMENT;
     t->settings.queues = mem_strdup("default");
     t->settings.window = 10000;
+    t->settings.direct_max = 100000;
     t->settings.tick_ms = 1000;
     t->settings.dispatch_batch = 200;
     wake_init(&t->wake);
