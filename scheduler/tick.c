@@ -9,16 +9,13 @@
 #include "scheduler/lead.h"
 
 #include "common/base/log.h"
-#include "common/core/civil.h"
+#include "common/core/late.h"
 #include "common/core/vocab.h"
 #include "common/io/die.h"
 #include "common/io/store_lead.h"
 #include "scheduler/facts.h"
 
 #define BATCH 500
-#define US_PER_S INT64_C(1000000)
-#define US_PER_DAY (CIVIL_SECONDS_PER_DAY * US_PER_S)
-#define US_PER_MONTH (INT64_C(2629746) * US_PER_S) /* 30.436875 days: a grace is no appointment */
 
 struct tick {
     struct lead *lead;
@@ -29,17 +26,10 @@ struct tick {
     enum err err;
 };
 
-static int64_t grace_us(const struct offset *o)
-{
-    return o->months * US_PER_MONTH + o->days * US_PER_DAY + o->seconds * US_PER_S;
-}
-
 static enum err is_outrun(struct tick *t, const struct rule *rule, bool *outrun)
 {
-    const bool late = t->timing->now_us - t->timing->due_us > grace_us(&rule->settings.late_grace);
-
     *outrun = false;
-    if (!late)
+    if (!late_is_beyond(&rule->settings, t->timing->due_us, t->timing->now_us))
         return ERR_OK;
     switch (rule->settings.late) {
     case LATE_SKIP:
