@@ -35,7 +35,8 @@ FLAGS_asan := -O1 -g $(SANITIZE)
 FLAGS_cov := -O0 -g --coverage
 FLAGS_fuzz := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
 FLAGS := $(or $(FLAGS_$(BUILD)),$(error BUILD=$(BUILD) is none of debug, release, asan, cov))
-CPP = -D_GNU_SOURCE -I. -I$(B)/gen -DUSHER_VERSION='"$(VERSION)"' -DUSHER_DATA_DIR='"$(DATA_DIR)"' $(PKG_CFLAGS)
+CPP = -D_GNU_SOURCE -I. -I$(B)/gen -DUSHER_VERSION='"$(VERSION)"' $(PKG_CFLAGS)
+DATA = -DUSHER_DATA_DIR='"$(DATA_DIR)"' # where migrations/ and examples/ lie; only what reads it is compiled with it
 COMPILE = $(CC) -std=gnu11 $(FLAGS) $(WARNINGS) $(CPP) -MMD -MP $(CFLAGS)
 LINK = $(CC) $(FLAGS) -Wl,--as-needed $(LDFLAGS)
 
@@ -82,7 +83,9 @@ $(B)/gen/common/io/lua.h: tests/tools/embed-lua.sh $(LUA) $(B)/sources
 	@mkdir -p $(@D)
 	$(Q)tests/tools/embed-lua.sh $(LUA) > $@
 
+$(B)/obj/common/io/settings.o: EXTRA = $(DATA)
 $(B)/obj/tests/%.o: EXTRA = $(TEST_CFLAGS)
+$(B)/obj/tests/unit/test_rule_%.o: EXTRA = $(TEST_CFLAGS) $(DATA)
 $(B)/obj/%.o: %.c $(B)/flags | $(B)/gen/common/io/lua.h
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
@@ -147,7 +150,7 @@ check: ## format, layers, style, documents, cppcheck, clang-tidy, both compilers
 	$(call parts,$(addprefix check-,$(CHECKS)))
 check-%: FORCE ; $(Q)tests/tools/check-$*.sh
 check-docs: FORCE all ; $(Q)tests/tools/check-docs.sh $(B)
-check-tidy: FORCE $(B)/gen/common/io/lua.h ; $(Q)JOBS=$(JOBS) tests/tools/check-tidy.sh -std=gnu11 $(CPP)
+check-tidy: FORCE $(B)/gen/common/io/lua.h ; $(Q)JOBS=$(JOBS) tests/tools/check-tidy.sh -std=gnu11 $(CPP) $(DATA)
 check-cppcheck: FORCE $(B)/gen/common/io/lua.h ; $(Q)JOBS=$(JOBS) tests/tools/check-cppcheck.sh -I. -I$(B)/gen
 check-compilers: FORCE
 	$(Q)$(MAKE) --no-print-directory -s CC=gcc BUILD=release B=build/check-gcc WERROR=1 tests
