@@ -50,19 +50,20 @@ PROGRAMS := $(foreach p,usher-worker usher-scheduler usher,$(if $(filter %/main.
 CONFORMANCE := $(if $(filter %/main.c,$(SRC_usher-conformance)),usher-conformance)
 UNIT_SRC := $(wildcard tests/unit/*.c)
 INTEGRATION_SRC := $(wildcard tests/integration/*.c)
+FAULTS_SRC := $(wildcard tests/faults/*.c)
 SUPPORT_SRC := $(wildcard tests/support/*.c)
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_$(or $(BENCH),*).c))
 BENCH_SRC := $(filter-out $(wildcard tests/bench/bench_*.c),$(wildcard tests/bench/*.c)) # shared by the benchmarks
 LUA := $(wildcard common/io/*.lua)
-ALL_SRC := $(LIB_SRC) $(foreach p,$(PROGRAMS) $(CONFORMANCE),$(SRC_$(p))) $(UNIT_SRC) $(INTEGRATION_SRC) $(SUPPORT_SRC) \
+ALL_SRC := $(LIB_SRC) $(foreach p,$(PROGRAMS) $(CONFORMANCE),$(SRC_$(p))) $(UNIT_SRC) $(INTEGRATION_SRC) $(FAULTS_SRC) $(SUPPORT_SRC) \
     $(wildcard tests/fuzz/*.c tests/bench/*.c)
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 LIB := $(B)/libusher.a
 PARTS := $(patsubst %,$(B)/%.a,$(PROGRAMS)) # the programs without their main.c: tests link what they need of them
 
 .DELETE_ON_ERROR:
-.PHONY: help all run demo test unit integration conformance node sql check bench fuzz fuzz-run cov fmt install clean deps tests FORCE
+.PHONY: help all run demo test unit integration faults faults-short conformance node sql check bench fuzz fuzz-run cov fmt install clean deps tests FORCE
 all: $(addprefix $(B)/,$(PROGRAMS)) $(LIB) ## build the programs into build/$(BUILD)/ (the default)
 
 help: ## list the targets
@@ -112,6 +113,7 @@ $(foreach p,$(PROGRAMS) $(CONFORMANCE),$(eval $(call program,$(p))))
 
 $(B)/tests/unit: $(call objects,$(UNIT_SRC)) $(B)/support.a $(PARTS) $(LIB) ; $(call link,$(TEST_LIBS))
 $(B)/tests/integration: $(call objects,$(INTEGRATION_SRC)) $(B)/support.a $(PARTS) $(LIB) ; $(call link,$(TEST_LIBS))
+$(B)/tests/faults: $(call objects,$(FAULTS_SRC)) $(B)/support.a $(PARTS) $(LIB) ; $(call link,$(TEST_LIBS))
 $(B)/replay/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(PARTS) $(LIB) ; $(call link)
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%.o $(PARTS) $(LIB) ; $(call link,-fsanitize=fuzzer)
 $(B)/bench.a: $(call objects,$(BENCH_SRC)) $(B)/sources ; $(archive)
@@ -119,7 +121,7 @@ $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/bench.a $(B)/support.a $(PARTS) $(LI
 .SECONDARY:
 
 # ---- tests and checks ------------------------------------------------------------------------------------------------------------
-TEST_PROGRAMS := $(if $(UNIT_SRC),$(B)/tests/unit) $(if $(INTEGRATION_SRC),$(B)/tests/integration) \
+TEST_PROGRAMS := $(if $(UNIT_SRC),$(B)/tests/unit) $(if $(INTEGRATION_SRC),$(B)/tests/integration) $(B)/tests/faults \
     $(addprefix $(B)/,$(CONFORMANCE)) $(addprefix $(B)/replay/,$(FUZZERS))
 tests: all $(TEST_PROGRAMS) ## build the programs and all tests, run none
 
@@ -131,13 +133,20 @@ parts = @failed=; for part in $(1); do printf '\n== %s\n' "$$part"; \
     $(MAKE) --no-print-directory -j$(JOBS) $$part || failed="$$failed $$part"; done; \
     if [ -n "$$failed" ]; then echo "make $@: FAILED:$$failed"; exit 1; fi; echo "make $@: passed ($(1))"
 
-test: deps ## install what is missing, then all tests: unit, integration, conformance, node, sql
-	$(call parts,unit integration conformance node sql)
+test: deps ## install what is missing, then all tests: unit, integration, a few faults, conformance, node, sql
+	$(call parts,unit integration faults-short conformance node sql)
 unit: $(B)/tests/unit $(addprefix $(B)/replay/,$(FUZZERS)) ## unit tests, and the fuzzers' corpora once
 	$(call run_tests,$(B)/tests/unit --timeout 120 $(ARGS))
 	$(call run_tests,for f in $(FUZZERS); do $(B)/replay/$$f tests/fuzz/corpus/$${f#fuzz_} || rc=1; done)
 integration: all $(if $(INTEGRATION_SRC),$(B)/tests/integration) ## tests on real PostgreSQL and Redis
 	$(Q)$(if $(INTEGRATION_SRC),USHER_TEST_BIN=$(CURDIR)/$(B) tests/support/with-servers.sh $(B)/tests/integration $(ARGS),echo 'integration: no tests')
+# One cell at a time: they measure. The short selection is what `make test` runs.
+FAULTS_SHORT := redis_flushall redis_kill_without_aof streams_groups_destroyed postgres_kill poison_entries
+fault_filter = $(if $(FAULT),faults/@($(subst $(empty) ,|,$(FAULT))),faults/*)
+faults: all $(B)/tests/faults ## break things under load, one JSON line a cell (FAULT=name, SEED=n, CYCLES=n)
+	$(Q)SEED=$(SEED) CYCLES=$(CYCLES) USHER_TEST_BIN=$(CURDIR)/$(B) tests/support/with-servers.sh \
+	    $(B)/tests/faults -j1 --filter '$(fault_filter)' $(ARGS)
+faults-short: ; $(Q)$(MAKE) --no-print-directory faults FAULT='$(FAULTS_SHORT)'
 conformance: $(addprefix $(B)/,$(CONFORMANCE)) ## the official JsonLogic suite
 	$(Q)$(if $(CONFORMANCE),$(B)/usher-conformance $(ARGS),echo 'conformance: no tests')
 node: all $(addprefix $(B)/,$(CONFORMANCE)) ## rules against JSON Schema, react-querybuilder and json-logic-js, from npm

@@ -1,6 +1,7 @@
 /* reader: see reader.h. */
 #include "workers/reader.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/io/loop.h"
@@ -22,6 +23,7 @@ struct reader {
     size_t turn; /* the stream after the one read last */
     size_t asked;
     size_t reading; /* hot read: its stream; n_keys: all */
+    struct queue_id newest[WORKER_STREAMS_MAX];
     struct timer *again;
     struct timer *idle;
     bool idle_busy;
@@ -31,13 +33,40 @@ struct reader {
 
 static void on_read(void *arg, enum err err, const struct queue_entries *entries, const struct err_info *info);
 
+/* A group gives its entries in the order of their ids. What comes below the newest one that came here comes again, and so may
+ * everything that was added until now. */
+static void suspect_all(struct reader *r, size_t stream)
+{
+    const struct queue_id now = {.ms = (uint64_t)(clock_wall_us() / 1000)};
+    if (queue_id_cmp(&now, &r->newest[stream]) > 0)
+        r->newest[stream] = now;
+}
+
+static bool comes_again(struct reader *r, size_t stream, const struct queue_id *id)
+{
+    if (queue_id_cmp(id, &r->newest[stream]) > 0) {
+        r->newest[stream] = *id;
+        return false;
+    }
+    suspect_all(r, stream);
+    return true;
+}
+
 static void take(struct reader *r, size_t stream, const struct queue_entry *e, bool idle)
 {
     struct worker *w = r->w;
     if (stream % 2 == 0)
         claim_add(w->claimer, stream, e);
     else
-        bare_add(w, stream, e, idle);
+        bare_add(w, stream, e, idle || comes_again(r, stream, &e->id));
+}
+
+/* Made again they begin at the streams' beginnings. */
+static void groups_gone(struct reader *r)
+{
+    r->w->groups_ready = false;
+    for (size_t i = 0; i < r->w->n_keys; i++)
+        suspect_all(r, i);
 }
 
 static void ensured(void *arg, enum err err, const struct err_info *info)
@@ -108,7 +137,7 @@ static void on_read(void *arg, enum err err, const struct queue_entries *entries
     r->busy = false;
     if (err != ERR_OK) {
         if (err == ERR_REDIS_NOGROUP)
-            w->groups_ready = false;
+            groups_gone(r);
         if (err != ERR_CANCELED) {
             log_warn("reader.failed", L_ERR(err), L_STR("detail", info ? info->text : NULL));
             timer_start(r->again, AGAIN_MS, 0);
@@ -134,7 +163,7 @@ static void on_idle(void *arg, enum err err, const struct queue_claimed *claimed
     r->idle_busy = false;
     if (err != ERR_OK) {
         if (err == ERR_REDIS_NOGROUP)
-            w->groups_ready = false;
+            groups_gone(r);
         else if (err != ERR_CANCELED)
             log_warn("reader.idle", L_ERR(err), L_STR("detail", info ? info->text : NULL));
         return;

@@ -24,7 +24,7 @@
 #define SYSTEM_Q "usher:{0}:q:default"
 #define SYSTEM_IN "usher:{0}:in:default"
 
-#define SYSTEM_PROCESSES_MAX 16
+#define SYSTEM_PROCESSES_MAX 48
 #define SYSTEM_PATIENCE_S 60 /* for what takes a second on an idle machine */
 
 struct system {
@@ -42,6 +42,7 @@ struct system {
     struct buf accepted; /* ids of accepted jobs, comma-separated */
     int n_accepted;
     int n_enqueued;
+    int n_events;
 };
 /* One per test process; suites that use it have .fini = system_close. */
 extern struct system sys;
@@ -83,8 +84,11 @@ void system_rule(const char *actions);
 void system_events(int n);
 
 /* ---- questions ---- */
+bool system_ask(const char *sql, int64_t *out);             /* false: the database does not answer */
 int64_t system_i64(const char *fmt, ...) PRINTF_LIKE(1, 2); /* fails the test when the database does not answer */
 void system_sql(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* Until it holds; fails the test, with the processes' logs, after SYSTEM_PATIENCE_S. */
+void system_until_holds(bool (*holds)(void *arg), void *arg, const char *what);
 /* Until the query's first value is not 0; a database that does not answer is asked again. */
 void system_until(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void system_until_logged(int process, const char *holding);

@@ -40,6 +40,11 @@ static PRINTF_LIKE(1, 0) char *format(const char *fmt, va_list ap)
     return sql;
 }
 
+bool system_ask(const char *sql, int64_t *out)
+{
+    return ask(sql, out, NULL) == ERR_OK;
+}
+
 int64_t system_i64(const char *fmt, ...)
 {
     struct err_info info = {0};
@@ -82,8 +87,7 @@ static void show_state(void)
     fprintf(stderr, "\n");
 }
 
-/* Polls until the condition holds; fails the test, with the processes' logs, when it does not in time. */
-static void until(bool (*holds)(void *arg), void *arg, const char *what)
+void system_until_holds(bool (*holds)(void *arg), void *arg, const char *what)
 {
     const int64_t deadline = clock_mono_ms() + SYSTEM_PATIENCE_S * 1000;
 
@@ -111,7 +115,7 @@ void system_until(const char *fmt, ...)
     va_start(ap, fmt);
     char *sql = format(fmt, ap);
     va_end(ap);
-    until(sql_holds, sql, sql);
+    system_until_holds(sql_holds, sql, sql);
     free(sql);
 }
 
@@ -131,7 +135,7 @@ void system_until_logged(int process, const char *holding)
 {
     struct logged l = {process, holding};
 
-    until(log_holds, &l, holding);
+    system_until_holds(log_holds, &l, holding);
 }
 
 int64_t system_redis(const char *command)
@@ -173,7 +177,7 @@ static bool all_done(void *arg)
 
 void system_until_done(void)
 {
-    until(all_done, NULL, "everything is done");
+    system_until_holds(all_done, NULL, "everything is done");
 }
 
 static bool ended_or_done(void *arg)
@@ -188,7 +192,7 @@ static bool ended_or_done(void *arg)
 
 bool system_until_done_or_ended(int process)
 {
-    until(ended_or_done, &process, "everything is done, or the process has ended");
+    system_until_holds(ended_or_done, &process, "everything is done, or the process has ended");
     return sys.processes[process].pid == 0;
 }
 

@@ -118,13 +118,15 @@ void system_rule(const char *actions)
 void system_events(int n)
 {
     static const char one[] = "'00000000-0000-0000-0000-' || lpad(to_hex(i), 12, 'c')";
+    const int from = sys.n_events + 1, to = sys.n_events + n;
 
+    sys.n_events = to;
     system_sql("insert into automation.weddings (tenant_id, wedding_id, title, status, ceremony_date, ceremony_time, "
                "time_zone)"
                " select '" SYSTEM_TENANT
                "', (%s)::uuid, 'W' || i, 'booked', current_date + 365, '15:00', 'Europe/Lisbon'"
-               " from generate_series(1, %d) i on conflict do nothing;"
+               " from generate_series(%d, %d) i;"
                "select count(automation.publish_event('" SYSTEM_TENANT "', 'form.submitted', (%s)::uuid, '{}'))"
-               " from generate_series(1, %d) i",
-               one, n, one, n);
+               " from generate_series(%d, %d) i",
+               one, from, to, one, from, to);
 }
