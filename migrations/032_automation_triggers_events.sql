@@ -468,7 +468,7 @@ begin
 end $$;
 
 -- Starts runs: {tenant, run, rule, revision, wedding, type, ref, seq, due, state, reason, bound, wedding_revision, wedding_status, hops, context, single,
--- max_runs, priority, kind, step, spec, event}. A run that stands is not started again, unless it was superseded before any outward step acted.
+-- max_runs, priority, kind, step, spec, event, templates}. A run that stands is not started again, unless it was superseded before any outward step acted.
 create function automation_priv.plan_runs(p_term bigint, p_runs jsonb) returns integer
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -487,7 +487,7 @@ begin
     v_seq := coalesce(pg_catalog.pg_sequence_last_value('automation.trigger_events_seq_seq'), 0);
     for p in select * from jsonb_to_recordset(p_runs) as x(tenant uuid, run uuid, rule uuid, revision bigint, wedding uuid, type text, ref uuid, seq bigint,
         due timestamptz, state text, reason text, bound boolean, wedding_revision bigint, wedding_status text, hops smallint, context jsonb,
-        single boolean, max_runs integer, priority smallint, kind text, step smallint, spec jsonb, event text)
+        single boolean, max_runs integer, priority smallint, kind text, step smallint, spec jsonb, event text, templates jsonb)
     loop
         -- What happened before a rule went live never starts it, however late it is dispatched.
         continue when p.type = 'event' and exists (select from automation.rules u where u.tenant_id = p.tenant and u.rule_id = p.rule and date_trunc('milliseconds', u.activated_at) > p.due); -- p.due came in milliseconds
@@ -505,7 +505,8 @@ begin
         insert into automation.runs as r (tenant_id, run_id, rule_id, rule_revision, wedding_id, trigger_type, trigger_ref, trigger_seq, due_at, state, reason,
             wedding_revision, wedding_status, hops, context, started_at, finished_at)
         values (p.tenant, p.run, p.rule, p.revision, p.wedding, p.type, p.ref, coalesce(p.seq, v_seq), p.due, v_state, v_reason,
-            case when p.bound then p.wedding_revision end, p.wedding_status, coalesce(p.hops, 0::smallint), coalesce(p.context, '{}'), v_now,
+            case when p.bound then p.wedding_revision end, p.wedding_status, coalesce(p.hops, 0::smallint),
+            coalesce(p.context, '{}') || automation_priv.message_snapshot(p.tenant, p.templates), v_now,
             case when v_state <> 'running' then v_now end)
         on conflict (tenant_id, run_id) do update set rule_revision = excluded.rule_revision, generation = r.generation + 1::smallint, due_at = excluded.due_at,
             state = excluded.state, reason = excluded.reason, wedding_revision = excluded.wedding_revision, wedding_status = excluded.wedding_status,

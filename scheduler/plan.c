@@ -6,6 +6,7 @@
 
 #include "common/core/advance.h"
 #include "common/core/key.h"
+#include "common/core/message.h"
 #include "common/core/vocab.h"
 #include "common/io/store_lead.h"
 
@@ -65,16 +66,19 @@ static void put_str(struct buf *b, const char *key, struct str s)
     buf_put_json(b, s.p, s.n);
 }
 
-static void put_first_step(struct buf *b, const struct step *step)
+static void put_first_step(struct buf *b, const struct program *program)
 {
-    json_t *due = advance_due(step);
+    const struct step *step = &program->steps[0];
+    json_t *due = advance_due(step), *templates = message_names(program);
 
+    put_json(b, "templates", templates);
     put_str(b, "kind", str_of(vocab_text(VOCAB_ACTION, (int)step->type)));
     buf_printf(b, ",\"step\":%d", step->index);
     put_json(b, "spec", due);
     if (step->type == ACTION_WAIT && step->wait.kind == WAIT_EVENT)
         put_str(b, "event", str_of(step->wait.event_type));
     json_decref(due);
+    json_decref(templates);
 }
 
 /* A run whose instant derives from the wedding's date is bound to the wedding's revision, unless its rule keeps planned runs. */
@@ -117,7 +121,7 @@ static void put_run(struct buf *b, const struct plan_run *run)
         buf_printf(b, ",\"max_runs\":%" PRId64, settings->max_runs_per_wedding);
     put_json(b, "context", run->context);
     if (run->skipped == NULL)
-        put_first_step(b, &run->rule->program.steps[0]);
+        put_first_step(b, &run->rule->program);
     buf_put_char(b, '}');
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/buf.h"
+#include "common/core/message.h"
 #include "common/core/recipient.h"
 #include "common/core/template.h"
 #include "common/core/template_tree.h"
@@ -34,11 +35,10 @@ static const char *reason_of(enum err err)
     return err == ERR_NOTFOUND ? "missing_variable" : "template";
 }
 
-static void put_text(struct params *p, const char *key, const json_t *value, enum template_mode mode)
+static void put_text(struct params *p, const char *key, const char *template, enum template_mode mode)
 {
     struct buf text = {0};
     struct err_info info = {0};
-    const char *template = json_string_value(value);
 
     if (template == NULL)
         return;
@@ -66,15 +66,18 @@ static void put_mail(struct params *p, const struct step *step)
 {
     struct buf to = {0};
     struct err_info info = {0};
+    struct message texts;
     const char *reason;
 
     if (recipient_find(step->type, step->params, p->context, &to, &reason, &info) == ERR_OK)
         json_object_set_new(p->out, "to", json_string(buf_text(&to)));
     else
         put_error(p, step->type == ACTION_NOTIFY_VENDOR ? "role" : "to", reason, info.text);
-    put_text(p, "subject", json_object_get(step->params, "subject"), TEMPLATE_TEXT);
-    put_text(p, "text", json_object_get(step->params, "text"), TEMPLATE_TEXT);
-    put_text(p, "html", json_object_get(step->params, "html"), TEMPLATE_HTML);
+    if (message_find(step->params, p->context, &texts, &info) != ERR_OK)
+        put_error(p, "template", "missing_template", info.text);
+    put_text(p, "subject", texts.subject, TEMPLATE_TEXT);
+    put_text(p, "text", texts.text, TEMPLATE_TEXT);
+    put_text(p, "html", texts.html, TEMPLATE_HTML);
     buf_free(&to);
 }
 
@@ -83,7 +86,7 @@ static void put_webhook(struct params *p, const struct step *step)
     const json_t *payload = json_object_get(step->params, "payload");
     json_t *event = json_object_get(step->params, "event");
 
-    put_text(p, "url", json_object_get(step->params, "url"), TEMPLATE_TEXT);
+    put_text(p, "url", json_string_value(json_object_get(step->params, "url")), TEMPLATE_TEXT);
     json_object_set_new(p->out, "event", event != NULL ? json_incref(event) : json_string("rule.action"));
     if (payload != NULL)
         put_tree(p, "payload", payload, "data");

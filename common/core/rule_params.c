@@ -18,6 +18,7 @@ enum param_kind {
     PARAM_RECIPIENT,
     PARAM_SUBJECT,
     PARAM_BODY,
+    PARAM_TEMPLATE, /* a message template's name, in place of subject and bodies */
     PARAM_WORD,
     PARAM_LINE,
     PARAM_URL,
@@ -34,7 +35,7 @@ struct param {
     bool required;
 };
 
-#define PARAMS_MAX 4
+#define PARAMS_MAX 5
 
 struct params {
     enum action_type type;
@@ -46,9 +47,15 @@ static const struct params table[] = {
      {{"to", PARAM_RECIPIENT, true},
       {"subject", PARAM_SUBJECT, true},
       {"text", PARAM_BODY, true},
-      {"html", PARAM_BODY, false}}},
-    {ACTION_NOTIFY_TEAM, {{"subject", PARAM_SUBJECT, true}, {"text", PARAM_BODY, true}}},
-    {ACTION_NOTIFY_VENDOR, {{"role", PARAM_WORD, true}, {"subject", PARAM_SUBJECT, true}, {"text", PARAM_BODY, true}}},
+      {"html", PARAM_BODY, false},
+      {"template", PARAM_TEMPLATE, false}}},
+    {ACTION_NOTIFY_TEAM,
+     {{"subject", PARAM_SUBJECT, true}, {"text", PARAM_BODY, true}, {"template", PARAM_TEMPLATE, false}}},
+    {ACTION_NOTIFY_VENDOR,
+     {{"role", PARAM_WORD, true},
+      {"subject", PARAM_SUBJECT, true},
+      {"text", PARAM_BODY, true},
+      {"template", PARAM_TEMPLATE, false}}},
     {ACTION_CALL_WEBHOOK, {{"url", PARAM_URL, true}, {"event", PARAM_EVENT_TYPE, false}, {"payload", PARAM_TREE, false}}},
     {ACTION_CREATE_TASK,
      {{"title", PARAM_LINE, true},
@@ -179,6 +186,36 @@ static void check_value(struct rule_check *c, const json_t *obj, const char *at,
         rule_check_error(c, at, key, "template: %s", why.text);
 }
 
+static void check_template(struct rule_check *c, const json_t *obj, const char *at, const char *key)
+{
+    struct rule_check_text rules = {.min = 1, .max = WORD_MAX_BYTES, .required = true};
+    const char *name = rule_check_string(c, obj, at, key, &rules);
+
+    if (name != NULL && !is_attribute(str_of(name)))
+        rule_check_error(c, at, key,
+                         "found \"%.80s\"; the name of a message template is in lower-case letters, digits and _", name);
+}
+
+/* A template brings subject and bodies of its own. */
+static bool is_from_template(struct rule_check *c, const struct param *p, const json_t *params, const char *at)
+{
+    if (p->kind != PARAM_SUBJECT && p->kind != PARAM_BODY)
+        return false;
+    if (json_object_get(params, p->name) != NULL)
+        rule_check_error(c, at, p->name, "stands beside \"template\", which has a %s of its own; only one is allowed",
+                         p->name);
+    return true;
+}
+
+static bool takes_template(const struct params *row)
+{
+    bool takes = false;
+
+    for (size_t i = 0; i < PARAMS_MAX && row->list[i].name != NULL; i++)
+        takes = takes || row->list[i].kind == PARAM_TEMPLATE;
+    return takes;
+}
+
 static void check_param(struct rule_check *c, const struct param *p, const json_t *params, const char *at)
 {
     struct offset ignored;
@@ -189,6 +226,7 @@ static void check_param(struct rule_check *c, const struct param *p, const json_
     case PARAM_RECIPIENT: check_recipient(c, params, at, p->name); break;
     case PARAM_SUBJECT: (void)line(c, params, at, p->name, SUBJECT_MAX_BYTES); break;
     case PARAM_BODY: check_body(c, params, at, p->name); break;
+    case PARAM_TEMPLATE: check_template(c, params, at, p->name); break;
     case PARAM_WORD: (void)line(c, params, at, p->name, WORD_MAX_BYTES); break;
     case PARAM_LINE: (void)line(c, params, at, p->name, RULE_STRING_MAX_BYTES); break;
     case PARAM_URL: check_url(c, params, at, p->name); break;
@@ -204,15 +242,18 @@ void rule_params_check(struct rule_check *c, enum action_type type, const json_t
 {
     const struct params *row = NULL;
     const char *names[PARAMS_MAX];
+    bool templated;
     size_t n = 0;
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]) && row == NULL; i++)
         row = table[i].type == type ? &table[i] : NULL;
     if (row == NULL)
         return;
+    templated = takes_template(row) && json_object_get(params, "template") != NULL;
     for (; n < PARAMS_MAX && row->list[n].name != NULL; n++) {
         names[n] = row->list[n].name;
-        check_param(c, &row->list[n], params, at);
+        if (!templated || !is_from_template(c, &row->list[n], params, at))
+            check_param(c, &row->list[n], params, at);
     }
     rule_check_keys(c, params, at, names, n);
 }

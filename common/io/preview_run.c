@@ -4,6 +4,7 @@
 #include "common/core/advance.h"
 #include "common/core/explain.h"
 #include "common/core/late.h"
+#include "common/core/message.h"
 #include "common/core/vocab.h"
 #include "common/io/preview_private.h"
 #include "common/io/store_lead.h"
@@ -253,10 +254,32 @@ static enum err put_arrivals(struct preview *p, json_t *steps)
     return err;
 }
 
+/* The message templates that a run planned now would keep. */
+static enum err read_messages(struct preview *p)
+{
+    json_t *names = message_names(&p->rule->program), *kept = NULL;
+    char *text = json_dumps(names != NULL ? names : json_null(), JSON_ENCODE_ANY);
+    struct db_result *r = NULL;
+    enum err err = store_preview_messages(p->db, &p->request->tenant_id, text, &r, p->info);
+
+    if (err == ERR_OK) {
+        kept = context_new(db_text(r, 0, 0));
+        message_keep(p->context, json_object_get(kept, MESSAGE_TEMPLATES));
+    }
+    json_decref(kept);
+    json_decref(names);
+    free(text);
+    db_result_free(r);
+    return err;
+}
+
 enum err preview_run_steps(struct preview *p)
 {
     char id[ID_TEXT_SIZE] = "";
+    enum err err = read_messages(p);
 
+    if (err != ERR_OK)
+        return err;
     if (!id_is_zero(&p->request->rule_id))
         id_format(&p->request->rule_id, id);
     json_object_set_new(p->context, "steps", json_object());

@@ -88,6 +88,19 @@ enum err store_preview_version(struct db_session *s, const struct id *tenant, co
     return query(s, &stmt, &a, &arena, out, info);
 }
 
+enum err store_preview_messages(struct db_session *s, const struct id *tenant, const char *names,
+                                struct db_result **out, struct err_info *info)
+{
+    static const struct db_stmt stmt = {"preview_messages", "select automation_priv.message_snapshot($1, $2)"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_id(&a, tenant);
+    db_arg_json(&a, str_of(names));
+    return query(s, &stmt, &a, &arena, out, info);
+}
+
 enum err store_preview_facts(struct db_session *s, const struct id *tenant, const struct id *wedding, int64_t at_us,
                              struct db_result **out, struct err_info *info)
 {

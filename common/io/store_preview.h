@@ -35,6 +35,10 @@ enum err store_preview_version(struct db_session *s, const struct id *tenant, co
 enum err store_preview_facts(struct db_session *s, const struct id *tenant, const struct id *wedding, int64_t at_us,
                              struct db_result **out, struct err_info *info) MUST_USE;
 
+/* What a run planned now would keep of the message templates named (a JSON array): one jsonb object. */
+enum err store_preview_messages(struct db_session *s, const struct id *tenant, const char *names,
+                                struct db_result **out, struct err_info *info) MUST_USE;
+
 /* A milestone trigger's instant for a wedding. Texts are borrowed from the result. */
 struct store_preview_fire {
     struct str anchor_date, anchor_time; /* of the milestone; p == NULL: it has none */

@@ -50,6 +50,8 @@ const mutants = {
   'approval': (r) => (r.actions[0].requires_approval = true),
   'parameter missing': (r) => delete r.actions[0].params.subject,
   'parameter unknown': (r) => (r.actions[0].params.cc = 'x'),
+  'template beside a text': (r) => (r.actions[0].params.template = 'x'),
+  'template of no name': (r) => (r.actions[0].params = {to: 'client', template: 'Two words'}),
   'wait without timeout': (r) => delete r.actions[1].until.timeout,
   'wait for nothing': (r) => delete r.actions[1].until,
   'wait of no length': (r) => (r.actions[1] = {id: 'w', type: 'wait', for: 'P0D'}),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/buf.h"
+#include "common/core/message.h"
 #include "common/core/recipient.h"
 #include "common/io/outbound.h"
 #include "workers/action.h"
@@ -16,11 +17,6 @@ static void on_sent(void *arg, const struct outbound_result *result)
 {
     struct job *job = arg;
     exec_outbound(job, result, job->step->next);
-}
-
-static const char *param(const struct job *job, const char *key)
-{
-    return json_string_value(json_object_get(job->step->params, key));
 }
 
 /* The part behind '@' of "Name <a@b>" or "a@b": the Message-ID's domain. */
@@ -36,19 +32,24 @@ static void send(struct job *job, const char *to)
 {
     struct worker *w = job->worker;
     char key[ID_TEXT_SIZE];
-    const char *html = param(job, "html");
+    struct message texts;
+    struct err_info info = {0};
     struct outbound_mail mail = {.from = w->settings->mail_from ? w->settings->mail_from : DEFAULT_FROM,
                                  .to = to,
                                  .date_us = job->now_us,
                                  .deadline_ms = job->timeout_ms};
     mail.reply_to = json_string_value(json_object_get(json_object_get(job->context, "tenant"), "email"));
-    mail.subject = action_render(job, param(job, "subject"), false);
+    if (message_find(job->step->params, job->context, &texts, &info) != ERR_OK) {
+        exec_dead(job, "missing_template", info.text);
+        return;
+    }
+    mail.subject = action_render(job, texts.subject, false);
     if (!mail.subject)
         return;
-    mail.text = action_render(job, param(job, "text"), false);
+    mail.text = action_render(job, texts.text, false);
     if (!mail.text)
         return;
-    if (html && !(mail.html = action_render(job, html, true)))
+    if (texts.html && !(mail.html = action_render(job, texts.html, true)))
         return;
     mail.message_id = arena_printf(&job->arena, "%s@%s", id_format(&job->effect_key, key), domain_of(job, mail.from));
     job->acted = true;
