@@ -84,7 +84,7 @@ static bool answers(const struct postgres *p)
 
 static void launch(struct postgres *p)
 {
-    const char *const args[] = {"postgres",
+    const char *args[32] = {"postgres",
                                 "-D",
                                 "pg",
                                 "-k",
@@ -96,10 +96,12 @@ static void launch(struct postgres *p)
                                 "-c",
                                 "shared_buffers=32MB",
                                 "-c",
-                                "log_min_messages=warning",
-                                NULL};
+                                "log_min_messages=warning"};
+    size_t n = 13;
     const int64_t deadline = clock_mono_ms() + START_MS;
 
+    for (size_t i = 0; p->options != NULL && p->options[i] != NULL && n < 31; i++)
+        args[n++] = p->options[i]; /* of two that name the same setting the last one holds */
     p->pid = run(p, "postgres", args);
     while (!answers(p)) {
         if (waitpid(p->pid, NULL, WNOHANG) != 0 || clock_mono_ms() > deadline)
@@ -110,9 +112,14 @@ static void launch(struct postgres *p)
 
 void postgres_start(struct postgres *p)
 {
+    postgres_start_with(p, NULL);
+}
+
+void postgres_start_with(struct postgres *p, const char *const *options)
+{
     const struct passwd *nobody = geteuid() == 0 ? getpwnam("nobody") : NULL;
 
-    *p = (struct postgres){0};
+    *p = (struct postgres){.options = options};
     snprintf(p->dir, sizeof(p->dir), "/tmp/usher-postgres.XXXXXX");
     if (mkdtemp(p->dir) == NULL || (nobody != NULL && chown(p->dir, nobody->pw_uid, nobody->pw_gid) != 0))
         die(p->dir, strerror(errno));

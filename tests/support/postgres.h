@@ -7,6 +7,7 @@
 
 struct postgres {
     pid_t pid; /* 0: not running */
+    const char *const *options;
     char dir[64];
     char url[256]; /* of the database `postgres`, as a superuser */
 };
@@ -14,6 +15,8 @@ struct postgres {
 /* A fresh cluster on a unix socket in a folder of its own, fsync on. As root it runs as nobody. Returns when it answers; from then on
  * tests/support/pg.h makes its databases there (USHER_TEST_DATABASE_URL is set in this process). */
 void postgres_start(struct postgres *p);
+/* `options`: further arguments such as "-c", "shared_buffers=1GB", ended by NULL; borrowed while the server is used. */
+void postgres_start_with(struct postgres *p, const char *const *options);
 void postgres_halt(struct postgres *p); /* immediate shutdown, as a crash of the server: sessions end, the next start recovers */
 void postgres_restart(struct postgres *p); /* halts it if need be; returns when it answers */
 void postgres_stop(struct postgres *p);    /* and removes the folder; {0} is fine */
