@@ -19,6 +19,7 @@
 
 #define START_MS 60000 /* initdb's and a recovery's share of a loaded machine */
 #define TRY_EVERY_MS 50
+#define ARGS_MAX 32
 
 static void die(const char *what, const char *why)
 {
@@ -84,23 +85,23 @@ static bool answers(const struct postgres *p)
 
 static void launch(struct postgres *p)
 {
-    const char *args[32] = {"postgres",
-                                "-D",
-                                "pg",
-                                "-k",
-                                p->dir,
-                                "-c",
-                                "listen_addresses=",
-                                "-c",
-                                "max_connections=50",
-                                "-c",
-                                "shared_buffers=32MB",
-                                "-c",
-                                "log_min_messages=warning"};
+    const char *args[ARGS_MAX] = {"postgres",
+                                  "-D",
+                                  "pg",
+                                  "-k",
+                                  p->dir,
+                                  "-c",
+                                  "listen_addresses=",
+                                  "-c",
+                                  "max_connections=50",
+                                  "-c",
+                                  "shared_buffers=32MB",
+                                  "-c",
+                                  "log_min_messages=warning"};
     size_t n = 13;
     const int64_t deadline = clock_mono_ms() + START_MS;
 
-    for (size_t i = 0; p->options != NULL && p->options[i] != NULL && n < 31; i++)
+    for (size_t i = 0; p->options != NULL && p->options[i] != NULL && n < ARGS_MAX - 1; i++)
         args[n++] = p->options[i]; /* of two that name the same setting the last one holds */
     p->pid = run(p, "postgres", args);
     while (!answers(p)) {

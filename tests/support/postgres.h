@@ -6,8 +6,8 @@
 #include <sys/types.h>
 
 struct postgres {
-    pid_t pid; /* 0: not running */
-    const char *const *options;
+    pid_t pid;                  /* 0: not running */
+    const char *const *options; /* of the server, beyond ours */
     char dir[64];
     char url[256]; /* of the database `postgres`, as a superuser */
 };
