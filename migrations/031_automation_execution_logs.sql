@@ -252,6 +252,7 @@ begin
     select s.tenant_id, s.job_id, 'no partition for queued_at', to_jsonb(s) - 'batch_id' from automation_priv.log_stage s
     where s.batch_id = p_batch and not exists (
         select from automation_priv.log_partitions p where p.state = 'attached' and s.queued_at >= p.lo and s.queued_at < p.hi);
+    with logged as (
     insert into automation.execution_logs
     select s.tenant_id, s.queued_at, s.execution_id, s.job_id, s.run_id, s.rule_id, s.wedding_id, s.worker_id, s.rule_revision, s.due_at,
            s.started_at, s.duration_us, s.step, s.attempt, s.outcome, s.kind, s.queue, s.reason, s.error, s.detail
@@ -259,8 +260,15 @@ begin
     where s.batch_id = p_batch and exists (
         select from automation_priv.log_partitions p where p.state = 'attached' and s.queued_at >= p.lo and s.queued_at < p.hi)
     order by s.tenant_id, s.queued_at, s.execution_id
-    on conflict do nothing;
-    get diagnostics n = row_count;
+    on conflict do nothing
+    returning tenant_id, rule_id, queued_at, kind, outcome, due_at, started_at, duration_us),
+    counted as (
+        insert into automation_priv.rollup_deltas (n, tenants, rules, hours, kinds, codes, counts, us)
+        select count(*), array_agg(l.tenant_id), array_agg(coalesce(l.rule_id, '00000000-0000-0000-0000-000000000000')),
+               array_agg(floor(extract(epoch from l.queued_at) / 3600)::integer), array_agg(l.kind),
+               array_agg(automation_priv.rollup_code(l.outcome, l.due_at, l.started_at, l.duration_us)), array_agg(1), array_agg(l.duration_us)
+        from logged l having count(*) > 0)
+    select count(*)::integer into n from logged;
     delete from automation_priv.log_stage where batch_id = p_batch;
     return n;
 end $$;
@@ -351,6 +359,127 @@ language sql stable security definer set search_path = '' as $$
         from facts f group by 1, 2)
     select w.*, w.accepted - w.done - w.dead - w.cancelled - w.superseded - w.skipped - w.in_flight - w.waiting from wide w order by 1, 2
 $$;
+
+-- ---- rollups ---------------------------------------------------------------------------------------------------------------------------
+-- Histograms that can be added up: an integer[] whose subscripts are the buckets, four to an octave, as in common/core/hist.h. One value is
+-- '[17:17]={1}': only what was seen takes room.
+create function automation_priv.hist_bucket(p_value bigint) returns integer
+language sql immutable strict parallel safe set search_path = '' as $$
+    select case when p_value < 4 then greatest(p_value, 0)::integer
+        else least(163, (o.octave - 1) * 4 + ((p_value >> (o.octave - 2)) & 3)::integer) end
+    from (select 64 - position(B'1' in p_value::bit(64)) as octave) o
+$$;
+create function automation_priv.hist_value(p_bucket integer) returns bigint
+language sql immutable strict parallel safe set search_path = '' as $$
+    select case when p_bucket < 4 then p_bucket
+        else ((4 + p_bucket % 4)::bigint << (p_bucket / 4 - 1)) + ((1::bigint << (p_bucket / 4 - 1)) - 1) / 2 end
+$$;
+create function automation_priv.hist_add(a integer[], b integer[]) returns integer[]
+language plpgsql immutable strict parallel safe set search_path = '' as $$
+begin
+    for i in array_lower(b, 1) .. array_upper(b, 1) loop
+        if b[i] > 0 then
+            a[i] := coalesce(a[i], 0) + b[i]; -- beyond its bounds the array grows, with nulls in between
+        end if;
+    end loop;
+    return a;
+end $$;
+create aggregate automation_priv.hist_sum(integer[]) (sfunc = automation_priv.hist_add, stype = integer[], combinefunc = automation_priv.hist_add, parallel = safe);
+-- The middle of the bucket in which the share p (0 to 1) of all is reached.
+create function automation_priv.hist_percentile(p_hist integer[], p_share double precision) returns bigint
+language sql immutable strict parallel safe set search_path = '' as $$
+    select automation_priv.hist_value(s.bucket) from (
+        select i as bucket, sum(coalesce(p_hist[i], 0)) over (order by i) as seen, sum(coalesce(p_hist[i], 0)) over () as total
+        from pg_catalog.generate_subscripts(p_hist, 1) i) s
+    where s.seen > 0 and s.seen >= ceil(p_share * s.total) order by s.bucket limit 1
+$$;
+
+-- One row for each logged batch, appended in the batch's transaction and never indexed; its columns are parallel arrays. A row for each
+-- log row would cost the worker about a microsecond a job more.
+create table automation_priv.rollup_deltas (
+    n integer not null, -- groups: the length of each array
+    tenants uuid[] not null,
+    rules uuid[] not null, -- zero: a free job's
+    hours integer[] not null, -- of queued_at, since 1970
+    kinds text[] not null,
+    codes integer[] not null, -- outcome * 65536 + bucket of the duration * 256 + bucket of the lateness; 255: none
+    counts integer[] not null,
+    us bigint[] not null -- durations added up
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+-- Larger batches go out of line; compressing what lives for seconds would cost more than it saves.
+alter table automation_priv.rollup_deltas alter tenants set storage external, alter rules set storage external, alter hours set storage external,
+    alter kinds set storage external, alter codes set storage external, alter counts set storage external, alter us set storage external;
+
+create table automation.execution_rollup (
+    tenant_id uuid not null,
+    rule_id uuid not null, -- zero: free jobs
+    hour timestamptz not null,
+    kind text not null,
+    trigger_type text, -- of the rule, when the row was made; null: a free job's, or the rule is gone
+    trigger_name text, -- its milestone or event type
+    n bigint not null, -- attempts; those that are none of the following were snoozed, parked or lost
+    done bigint not null,
+    failed bigint not null,
+    dead bigint not null,
+    unrun bigint not null, -- cancelled, superseded, skipped
+    took_us bigint not null,
+    took integer[], -- histograms, of attempts that ran
+    late integer[], -- between due and started
+    primary key (tenant_id, rule_id, hour, kind)
+) with (fillfactor = 70);
+alter table automation.execution_rollup enable row level security;
+
+-- What a log row counts as.
+create function automation_priv.rollup_code(p_outcome smallint, p_due timestamptz, p_started timestamptz, p_us bigint) returns integer
+language sql immutable parallel safe set search_path = '' as $$
+    select p_outcome * 65536
+        + 256 * case when p_started is null then 255 else automation_priv.hist_bucket(p_us) end
+        + coalesce(automation_priv.hist_bucket((extract(epoch from p_started - p_due) * 1000000)::bigint), 255)
+$$;
+
+-- Folds deltas of about p_groups groups; returns how many they had.
+create function automation_priv.fold_rollups(p_groups integer) returns integer
+language plpgsql security definer set search_path = '' as $$
+declare v_folded integer;
+begin
+    with taken as (
+        delete from automation_priv.rollup_deltas where ctid = any (array(
+            select s.ctid from (
+                select b.ctid, b.n, sum(b.n) over (rows unbounded preceding) as upto from (
+                    select ctid, n from automation_priv.rollup_deltas limit 5000 for update skip locked) b) s
+            where s.upto - s.n < p_groups))
+        returning n, tenants, rules, hours, kinds, codes, counts, us),
+    merged as (
+        select e.tenant_id, e.rule_id, e.hour, e.kind, e.code, sum(e.n)::integer as n, sum(e.us)::bigint as us
+        from taken t cross join lateral unnest(t.tenants, t.rules, t.hours, t.kinds, t.codes, t.counts, t.us)
+            as e(tenant_id, rule_id, hour, kind, code, n, us)
+        group by 1, 2, 3, 4, 5),
+    cells as (
+        select m.tenant_id, m.rule_id, m.hour, m.kind, m.n, m.us, m.code >> 16 as outcome,
+            case when (m.code >> 8) & 255 < 255 then array_fill(m.n, array[1], array[(m.code >> 8) & 255]) end as took,
+            case when m.code & 255 < 255 then array_fill(m.n, array[1], array[m.code & 255]) end as late
+        from merged m),
+    sums as (
+        select c.tenant_id, c.rule_id, c.hour, c.kind, sum(c.n) as n, coalesce(sum(c.n) filter (where c.outcome = 0), 0) as done,
+            coalesce(sum(c.n) filter (where c.outcome = 1), 0) as failed, coalesce(sum(c.n) filter (where c.outcome = 2), 0) as dead,
+            coalesce(sum(c.n) filter (where c.outcome in (3, 4, 5)), 0) as unrun, sum(c.us) as us,
+            automation_priv.hist_sum(c.took) as took, automation_priv.hist_sum(c.late) as late
+        from cells c group by 1, 2, 3, 4),
+    folded as (
+        insert into automation.execution_rollup as r (tenant_id, rule_id, hour, kind, trigger_type, trigger_name, n, done, failed, dead, unrun,
+                took_us, took, late)
+        select s.tenant_id, s.rule_id, to_timestamp(s.hour * 3600.0), s.kind, u.trigger_type,
+               case u.trigger_type when 'milestone' then u.definition #>> '{trigger,milestone}' else u.event_type end,
+               s.n, s.done, s.failed, s.dead, s.unrun, s.us, s.took, s.late
+        from sums s left join automation.rules u on u.tenant_id = s.tenant_id and u.rule_id = s.rule_id
+        order by 1, 2, 3, 4
+        on conflict (tenant_id, rule_id, hour, kind) do update set n = r.n + excluded.n, done = r.done + excluded.done,
+            failed = r.failed + excluded.failed, dead = r.dead + excluded.dead, unrun = r.unrun + excluded.unrun, took_us = r.took_us + excluded.took_us,
+            took = coalesce(automation_priv.hist_add(r.took, excluded.took), r.took, excluded.took),
+            late = coalesce(automation_priv.hist_add(r.late, excluded.late), r.late, excluded.late))
+    select coalesce(sum(t.n), 0)::integer into v_folded from taken t;
+    return v_folded;
+end $$;
 
 -- Tells a listening leader that there may be work. Constant payload (merged within a transaction, and no tenant's data where any role may
 -- listen); can be switched off, since the leader polls every second anyway: NOTIFY serialises the commits of those who ring it.
@@ -593,7 +722,14 @@ begin
                 duration_us, step, attempt, outcome, kind, queue, reason)
         select x.tenant_id, x.log_at, x.log_id, x.job_id, x.run_id, x.rule_id, x.wedding_id, x.rule_revision, x.due_at, 0, x.step, x.attempt,
                p_code, x.kind, x.queue, p_reason
-        from rows x where x.has_leaf order by 1, 2, 3),
+        from rows x where x.has_leaf order by 1, 2, 3
+        returning tenant_id, rule_id, queued_at, kind),
+    rolled_up as (
+        insert into automation_priv.rollup_deltas (n, tenants, rules, hours, kinds, codes, counts, us)
+        select count(*), array_agg(l.tenant_id), array_agg(coalesce(l.rule_id, '00000000-0000-0000-0000-000000000000')),
+               array_agg(floor(extract(epoch from l.queued_at) / 3600)::integer), array_agg(l.kind),
+               array_agg(automation_priv.rollup_code(p_code, null, null, 0)), array_agg(1), array_agg(0::bigint)
+        from logged l having count(*) > 0),
     unlogged as (
         insert into automation_priv.log_quarantine (tenant_id, job_id, reason, row_data)
         select x.tenant_id, x.job_id, 'no partition for queued_at', to_jsonb(x) || jsonb_build_object('outcome', p_code, 'reason', p_reason)

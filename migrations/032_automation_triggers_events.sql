@@ -696,7 +696,8 @@ end $$;
 grant execute on function automation_priv.worker_register, automation_priv.worker_beat, automation_priv.worker_leave, automation_priv.claim_jobs,
     automation_priv.recheck_jobs, automation_priv.settle_jobs, automation_priv.adopt_entries, automation_priv.merge_logs, automation_priv.facts
     to automation_worker;
-grant insert on automation.execution_logs, automation_priv.log_stage, automation_priv.log_quarantine to automation_worker;
+grant insert on automation.execution_logs, automation_priv.log_stage, automation_priv.log_quarantine,
+    automation_priv.rollup_deltas to automation_worker;
 grant select on automation.kinds to automation_worker, automation_scheduler;
 grant select on automation_priv.clock to automation_worker, automation_scheduler;
 grant execute on all functions in schema automation_priv to automation_scheduler;

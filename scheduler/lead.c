@@ -74,6 +74,7 @@ static const struct duty duties[] = {
     {"relieve", relieve_run, NULL, .every_ms = POLL_MS, .needs_redis = true, .outward = true},
     {"sweep", sweep_run, NULL, .every_ms = 2 * POLL_MS},
     {"fold", fold_run, NULL, .every_ms = POLL_MS},
+    {"rollup", rollup_run, NULL, .every_ms = 5 * POLL_MS},
     {"trim", trim_run, NULL, POLL_MS, .needs_redis = true},
     {"feed", feed_run, NULL, POLL_MS, .needs_redis = true},
 };

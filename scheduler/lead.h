@@ -85,8 +85,9 @@ enum err dispatch_run(struct lead *l, bool *more, struct err_info *info) MUST_US
 enum err waits_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;    /* new event waits look back */
 enum err replan_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;   /* moved and cancelled weddings */
 enum err tick_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;     /* due timings → runs */
-enum err sweep_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* dead workers' jobs and consumers */
-enum err fold_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;  /* counters */
+enum err sweep_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;  /* dead workers' jobs and consumers */
+enum err fold_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;   /* counters */
+enum err rollup_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* statistics of what was logged */
 enum err maintain_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* partitions, clocks */
 enum err trim_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;    /* streams: groups, finished prefix */
 enum err relieve_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* bare entries of too long streams */

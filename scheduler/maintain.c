@@ -9,6 +9,10 @@
 #include "common/io/store_lead.h"
 
 #define FOLD_BATCH 20000 /* of automation_priv.fold_deltas */
+/* Groups of the rollups a transaction and transactions a round: more than two workers log. The pause between rounds, of 5 s, lets more
+ * of them fall together. */
+#define ROLLUP_GROUPS 50000
+#define ROLLUP_FOLDS 6
 #define PARTITIONS_EVERY_MS 60000
 #define CLOCKS_EVERY_MS 10000
 /* Clocks that are further apart: a warning; ticking stops, since nobody knows which of them is right. */
@@ -21,6 +25,17 @@ enum err fold_run(struct lead *l, bool *more, struct err_info *info)
     enum err err = store_lead_fold(l->db, &folded, info);
 
     *more = folded == FOLD_BATCH;
+    return err;
+}
+
+enum err rollup_run(struct lead *l, bool *more, struct err_info *info)
+{
+    int64_t folded = ROLLUP_GROUPS;
+    enum err err = ERR_OK;
+
+    *more = false;
+    for (int i = 0; i < ROLLUP_FOLDS && err == ERR_OK && folded >= ROLLUP_GROUPS; i++)
+        err = store_lead_fold_rollups(l->db, ROLLUP_GROUPS, &folded, info);
     return err;
 }
 

@@ -11,6 +11,7 @@
 #include "common/io/die.h"
 #include "common/io/loop.h"
 #include "common/io/store_jobs.h"
+#include "common/io/store_rollup.h"
 #include "workers/bare.h"
 #include "workers/exec.h"
 #include "workers/settle.h"
@@ -35,6 +36,7 @@ struct lane {
     size_t limit;    /* batch size; halved while a value in the batch is refused */
     struct id batch_id;
     struct buf copy;
+    struct store_rollup rollup; /* of the rows in `copy` */
     struct timer *again;
 };
 
@@ -153,9 +155,15 @@ static void finish_batch(struct lane *l)
     worker_kick(l->w);
 }
 
+static void on_counted(void *arg, enum err err, const struct db_result *res, const struct err_info *info)
+{
+    (void)arg, (void)err, (void)res, (void)info; /* a failure shows at the commit behind it */
+}
+
 static void commit(struct lane *l)
 {
     die_at("before_settle_commit");
+    store_rollup_write(l->conn, &l->rollup, on_counted, l);
     db_conn_exec(l->conn, "commit", on_commit, l);
 }
 
@@ -211,6 +219,7 @@ static void write_log(struct lane *l)
         if (settle_log(l->jobs[i], &rows[n]))
             n++;
     l->staged |= l->w->no_copy;
+    store_rollup_reset(&l->rollup);
     if (n && l->quarantine) {
         store_log_quarantine(l->conn, &rows[0], "value refused by the log", on_merged, l);
     } else if (n) {
@@ -219,8 +228,11 @@ static void write_log(struct lane *l)
             id_new(&l->batch_id);
         buf_reset(&l->copy);
         db_copy_begin(&l->copy);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
             store_log_row(&l->copy, &rows[i], l->staged ? &l->batch_id : NULL);
+            if (!l->staged)
+                store_rollup_add(&l->rollup, &rows[i]);
+        }
         db_copy_end(&l->copy);
         if (l->staged)
             store_log_stage(l->conn, &l->copy, on_copied, l);
@@ -370,6 +382,7 @@ void lane_free(struct lane *l)
         return;
     timer_free(l->again);
     buf_free(&l->copy);
+    store_rollup_reset(&l->rollup);
     mem_free(l->jobs);
     mem_free(l);
 }

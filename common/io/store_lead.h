@@ -137,6 +137,8 @@ void store_lead_swept(const struct db_result *r, int row, struct store_swept *ou
 enum err store_lead_unknown_workers(struct db_session *s, const struct id *ids, size_t n, struct db_result **out,
                                     struct err_info *info) MUST_USE;
 enum err store_lead_fold(struct db_session *s, int64_t *folded, struct err_info *info) MUST_USE;
+/* Folds about `groups` groups of logged rows into the rollups; *folded: how many it were. */
+enum err store_lead_fold_rollups(struct db_session *s, int groups, int64_t *folded, struct err_info *info) MUST_USE;
 /* Partitions for the months of both instants and three more. */
 enum err store_lead_partitions(struct db_session *s, const struct store_clock *clock, int64_t *made,
                                struct err_info *info) MUST_USE;

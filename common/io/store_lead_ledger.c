@@ -93,6 +93,17 @@ enum err store_lead_fold(struct db_session *s, int64_t *folded, struct err_info 
     return store_lead_ask_i64(s, &stmt, &a, folded, info);
 }
 
+enum err store_lead_fold_rollups(struct db_session *s, int groups, int64_t *folded, struct err_info *info)
+{
+    static const struct db_stmt stmt = {"fold_rollups", "select automation_priv.fold_rollups($1)"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_i32(&a, groups);
+    return store_lead_ask_i64(s, &stmt, &a, folded, info);
+}
+
 enum err store_lead_partitions(struct db_session *s, const struct store_clock *clock, int64_t *made,
                                struct err_info *info)
 {

@@ -102,7 +102,8 @@ bool system_until_done_or_ended(int process); /* true: the process has ended fir
 int64_t system_outcomes(const char *word);    /* log rows of an outcome */
 int64_t system_dead(const char *reason);
 
-/* Every accepted job has exactly one final log row (or is quarantined, once); nothing is unaccounted for, waits, or is in flight. */
+/* Every accepted job has exactly one final log row (or is quarantined, once); nothing is unaccounted for, waits, or is in flight; the
+ * rollups count every log row once. */
 void system_judge(void);
 
 #endif

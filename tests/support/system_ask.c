@@ -226,4 +226,9 @@ void system_judge(void)
                  "unaccounted");
     cr_expect_eq(system_i64("select coalesce(sum(in_flight + waiting), 0)::bigint from automation_priv.audit()"), 0,
                  "unfinished");
+    cr_expect_eq(system_i64(
+                     "select (select count(*) from automation.execution_logs)"
+                     " - (select coalesce(sum(n), 0)::bigint from automation.execution_rollup)"
+                     " - (select coalesce(sum(c), 0)::bigint from automation_priv.rollup_deltas, unnest(counts) c)"),
+                 0, "log rows that the rollups miss, or count twice (below 0)");
 }
