@@ -77,6 +77,7 @@ create table automation.runs (
 ) with (fillfactor = 80);
 create index runs_wedding on automation.runs (tenant_id, wedding_id, due_at);
 create index runs_rule on automation.runs (tenant_id, rule_id, wedding_id);
+create index runs_started on automation.runs using brin (started_at); -- for the purge; BRIN on a column that never changes costs no HOT update
 alter table automation.runs enable row level security;
 
 -- ---- the ledger -----------------------------------------------------------------------------------------------------------------
@@ -133,6 +134,7 @@ create table automation_priv.unique_keys (
     primary key (tenant_id, kind, key)
 );
 create index unique_keys_job on automation_priv.unique_keys (job_id);
+create index unique_keys_held on automation_priv.unique_keys (held_until) where held_until is not null;
 
 -- Wait steps whose row has been committed and for which the leader has not yet looked back over earlier events.
 create table automation_priv.wait_checks (job_id uuid primary key);
@@ -194,13 +196,47 @@ create table automation.execution_logs (
 alter table automation.execution_logs enable row level security;
 create index execution_logs_rule on automation.execution_logs (tenant_id, rule_id, queued_at desc) where rule_id is not null;
 
+-- A leaf's life. `attached` and `restored` leaves are part of the log. Every move is one row update, so an archiver that was killed finds where it was:
+-- the catalog says what the leaf is, this table what was to become of it.
 create table automation_priv.log_partitions (
     leaf text primary key,
     lo timestamptz not null,
     hi timestamptz not null,
-    state text not null check (state in ('attached', 'detaching', 'detached', 'exported', 'verified', 'dropped', 'restored'))
+    state text not null check (state in ('attached', 'detaching', 'detached', 'exported', 'verified', 'dropped', 'restored')),
+    changed_at timestamptz not null default clock_timestamp(), -- when it came into this state
+    hold_until timestamptz, -- a restored leaf is not archived again before this
+    -- what its archive holds, from `exported` on
+    n_rows bigint,
+    digest text,
+    sha256 text check (sha256 ~ '^[0-9a-f]{64}$'),
+    bytes bigint,
+    check (state not in ('exported', 'verified', 'dropped') or (n_rows is not null and digest is not null and sha256 is not null and bytes is not null))
 );
 
+-- One row: when the planner's statistics of the whole log were made last.
+create table automation_priv.log_upkeep (one boolean primary key default true check (one), analyzed_at timestamptz not null default '-infinity');
+insert into automation_priv.log_upkeep default values;
+
+-- An empty table that can become a leaf: no indexes (ATTACH makes them), row-level security without policies, no grants, bounds as a CHECK so that ATTACH
+-- does not have to read it.
+create function automation_priv.make_leaf(p_leaf text, p_lo timestamptz, p_hi timestamptz) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+    execute format('create table automation_part.%I (like automation.execution_logs including defaults including constraints '
+                   'including storage including compression)', p_leaf);
+    execute format('alter table automation_part.%I enable row level security', p_leaf);
+    execute format('alter table automation_part.%I add constraint %I check (queued_at >= %L and queued_at < %L)', p_leaf, p_leaf || '_bounds', p_lo, p_hi);
+end $$;
+
+-- LIKE + ATTACH takes SHARE UPDATE EXCLUSIVE on the parent; PARTITION OF would block every reader and writer.
+create function automation_priv.attach_leaf(p_leaf text, p_lo timestamptz, p_hi timestamptz) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+    execute format('alter table automation.execution_logs attach partition automation_part.%I for values from (%L) to (%L)', p_leaf, p_lo, p_hi);
+    update automation_priv.log_upkeep set analyzed_at = '-infinity';
+end $$;
+
+-- Makes the partition of a month that has never had one (what was archived stays archived); its name, or null.
 create function automation_priv.ensure_partition(p_month date) returns text
 language plpgsql security definer set search_path = '' set lock_timeout = '2s' as $$
 declare
@@ -212,12 +248,8 @@ begin
     if exists (select from automation_priv.log_partitions p where p.leaf = v_leaf) then
         return null;
     end if;
-    -- LIKE + ATTACH takes SHARE UPDATE EXCLUSIVE on the parent; PARTITION OF would block every reader and writer.
-    execute format('create table automation_part.%I (like automation.execution_logs including defaults including constraints '
-                   'including storage including compression)', v_leaf);
-    execute format('alter table automation_part.%I enable row level security', v_leaf);
-    execute format('alter table automation_part.%I add constraint %I check (queued_at >= %L and queued_at < %L)', v_leaf, v_leaf || '_bounds', lo, hi);
-    execute format('alter table automation.execution_logs attach partition automation_part.%I for values from (%L) to (%L)', v_leaf, lo, hi);
+    perform automation_priv.make_leaf(v_leaf, lo, hi);
+    perform automation_priv.attach_leaf(v_leaf, lo, hi);
     insert into automation_priv.log_partitions (leaf, lo, hi, state) values (v_leaf, lo, hi, 'attached');
     return v_leaf;
 end $$;
@@ -231,6 +263,28 @@ language sql security definer set search_path = '' as $$
 $$;
 select automation_priv.ensure_partitions(statement_timestamp() - interval '1 month', statement_timestamp());
 
+-- Until when every instant from p_at on has a partition; null: p_at itself has none. Fewer than 45 days ahead is an alarm.
+create function automation_priv.log_runway(p_at timestamptz default clock_timestamp()) returns timestamptz
+language sql stable security definer set search_path = '' as $$
+    with recursive held(hi) as (
+        select p.hi from automation_priv.log_partitions p where p.state in ('attached', 'restored') and p_at >= p.lo and p_at < p.hi
+        union all
+        select p.hi from held h join automation_priv.log_partitions p on p.lo = h.hi and p.state in ('attached', 'restored'))
+    select max(hi) from held
+$$;
+
+-- Statistics of the whole log, which autovacuum never makes: after a partition was attached, and when they are older than p_every. True: made.
+create function automation_priv.analyze_logs(p_every interval default '7 days') returns boolean
+language plpgsql security definer set search_path = '' as $$
+begin
+    if not exists (select from automation_priv.log_upkeep u where u.analyzed_at < clock_timestamp() - p_every) then
+        return false;
+    end if;
+    analyze automation.execution_logs;
+    update automation_priv.log_upkeep set analyzed_at = clock_timestamp();
+    return true;
+end $$;
+
 -- The portable way into the log for roles that COPY may not use (0A000 without BYPASSRLS) and for repeated keys.
 create unlogged table automation_priv.log_stage (batch_id uuid not null, like automation.execution_logs);
 
@@ -238,30 +292,32 @@ create table automation_priv.log_quarantine (
     id bigint generated always as identity primary key,
     tenant_id uuid,
     job_id uuid,
-    reason text not null,
+    reason text not null, -- 'no partition for queued_at': can be replayed
     row_data jsonb not null,
     at timestamptz not null default clock_timestamp()
 );
 
--- Moves a staged batch into the log; rows whose month has no partition go to quarantine. Returns the rows newly logged.
+-- Moves a staged batch into the log; rows whose month has no partition go to quarantine. Returns the rows newly logged. One statement, hence one
+-- snapshot: a month that is being detached meanwhile either takes a row, or quarantine does, or all of it fails and is repeated.
 create function automation_priv.merge_logs(p_batch uuid) returns integer
 language plpgsql security definer set search_path = '' as $$
 declare n integer;
 begin
-    insert into automation_priv.log_quarantine (tenant_id, job_id, reason, row_data)
-    select s.tenant_id, s.job_id, 'no partition for queued_at', to_jsonb(s) - 'batch_id' from automation_priv.log_stage s
-    where s.batch_id = p_batch and not exists (
-        select from automation_priv.log_partitions p where p.state = 'attached' and s.queued_at >= p.lo and s.queued_at < p.hi);
-    with logged as (
-    insert into automation.execution_logs
-    select s.tenant_id, s.queued_at, s.execution_id, s.job_id, s.run_id, s.rule_id, s.wedding_id, s.worker_id, s.rule_revision, s.due_at,
-           s.started_at, s.duration_us, s.step, s.attempt, s.outcome, s.kind, s.queue, s.reason, s.error, s.detail
-    from automation_priv.log_stage s
-    where s.batch_id = p_batch and exists (
-        select from automation_priv.log_partitions p where p.state = 'attached' and s.queued_at >= p.lo and s.queued_at < p.hi)
-    order by s.tenant_id, s.queued_at, s.execution_id
-    on conflict do nothing
-    returning tenant_id, rule_id, queued_at, kind, outcome, due_at, started_at, duration_us),
+    with staged as (delete from automation_priv.log_stage s where s.batch_id = p_batch returning s.*),
+    routed as (
+        select s.*, exists (select from automation_priv.log_partitions p where p.state in ('attached', 'restored') and s.queued_at >= p.lo
+            and s.queued_at < p.hi) as has_leaf
+        from staged s),
+    late as (
+        insert into automation_priv.log_quarantine (tenant_id, job_id, reason, row_data)
+        select r.tenant_id, r.job_id, 'no partition for queued_at', to_jsonb(r) - 'batch_id' - 'has_leaf' from routed r where not r.has_leaf),
+    logged as (
+        insert into automation.execution_logs
+        select r.tenant_id, r.queued_at, r.execution_id, r.job_id, r.run_id, r.rule_id, r.wedding_id, r.worker_id, r.rule_revision, r.due_at,
+               r.started_at, r.duration_us, r.step, r.attempt, r.outcome, r.kind, r.queue, r.reason, r.error, r.detail
+        from routed r where r.has_leaf order by r.tenant_id, r.queued_at, r.execution_id
+        on conflict do nothing
+        returning tenant_id, rule_id, queued_at, kind, outcome, due_at, started_at, duration_us),
     counted as (
         insert into automation_priv.rollup_deltas (n, tenants, rules, hours, kinds, codes, counts, us)
         select count(*), array_agg(l.tenant_id), array_agg(coalesce(l.rule_id, '00000000-0000-0000-0000-000000000000')),
@@ -269,8 +325,94 @@ begin
                array_agg(automation_priv.rollup_code(l.outcome, l.due_at, l.started_at, l.duration_us)), array_agg(1), array_agg(l.duration_us)
         from logged l having count(*) > 0)
     select count(*)::integer into n from logged;
-    delete from automation_priv.log_stage where batch_id = p_batch;
     return n;
+end $$;
+
+-- Puts rows that came too late or too early for their partition into the log, where there is one by now; p_limit at a time. `repeated`: their key
+-- stands in the log already.
+create function automation_priv.replay_quarantine(p_limit integer default 10000) returns table (replayed integer, repeated integer)
+language plpgsql security definer set search_path = '' as $$
+declare
+    v_batch uuid := gen_random_uuid();
+    n integer;
+begin
+    with picked as (
+        select q.id from automation_priv.log_quarantine q
+        where q.reason = 'no partition for queued_at' and exists (
+            select from automation_priv.log_partitions p where p.state in ('attached', 'restored')
+              and (q.row_data ->> 'queued_at')::timestamptz >= p.lo and (q.row_data ->> 'queued_at')::timestamptz < p.hi)
+        order by q.id limit p_limit for update of q skip locked),
+    taken as (delete from automation_priv.log_quarantine q using picked p where q.id = p.id returning q.row_data)
+    insert into automation_priv.log_stage select v_batch, r.* from taken t, jsonb_populate_record(null::automation.execution_logs, t.row_data) r;
+    get diagnostics n = row_count;
+    replayed := automation_priv.merge_logs(v_batch);
+    repeated := n - replayed;
+    return next;
+end $$;
+
+-- ---- archiving: the moves of a leaf (common/io/archive.h) ---------------------------------------------------------------------------------
+-- Steps that are due, oldest month first. A month is over when p_after has passed since its end, counted on UTC's calendar.
+create function automation_priv.partitions_due(p_now timestamptz, p_after interval, p_grace interval)
+returns table (leaf text, lo timestamptz, hi timestamptz, state text, step text)
+language sql stable security definer set search_path = '' as $$
+    select p.leaf, p.lo, p.hi, p.state, case when p.state = 'exported' then 'verify' when p.state = 'verified' then 'drop' else 'archive' end
+    from automation_priv.log_partitions p
+    where case p.state
+        when 'attached' then p.hi <= ((p_now at time zone 'UTC') - p_after) at time zone 'UTC'
+        when 'restored' then p.hi <= ((p_now at time zone 'UTC') - p_after) at time zone 'UTC' and coalesce(p.hold_until, '-infinity') <= p_now
+        when 'verified' then p.changed_at + p_grace <= p_now
+        else p.state in ('detaching', 'detached', 'exported') end
+    order by p.lo
+$$;
+
+-- What the leaf is: attached | pending (a DETACH CONCURRENTLY that has to be finalized) | alone | gone.
+create function automation_priv.leaf_actual(p_leaf text) returns text
+language sql stable security definer set search_path = '' as $$
+    select case when c.oid is null then 'gone' when i.inhrelid is null then 'alone' when i.inhdetachpending then 'pending' else 'attached' end
+    from (select 1) one
+    left join pg_catalog.pg_class c on c.relnamespace = 'automation_part'::regnamespace and c.relname = p_leaf and c.relkind = 'r'
+    left join pg_catalog.pg_inherits i on i.inhrelid = c.oid and i.inhparent = 'automation.execution_logs'::regclass
+$$;
+
+-- The only way from state to state; refuses any move that is not in the list, and from a state that is not the leaf's.
+create function automation_priv.move_leaf(p_leaf text, p_from text, p_to text) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+    if (p_from, p_to) not in (('attached', 'detaching'), ('restored', 'detaching'), ('detaching', 'detached'), ('detached', 'exported'),
+            ('exported', 'verified'), ('exported', 'detached'), ('verified', 'detached'), ('verified', 'dropped'),
+            ('detached', 'restored'), ('exported', 'restored'), ('verified', 'restored'), ('dropped', 'restored')) then
+        raise exception 'a partition does not go from % to %', p_from, p_to using errcode = '55000';
+    end if;
+    update automation_priv.log_partitions set state = p_to, changed_at = clock_timestamp() where leaf = p_leaf and state = p_from;
+    if not found then
+        raise exception 'partition % is not %', p_leaf, p_from using errcode = '55000';
+    end if;
+end $$;
+
+-- Drop and book-keeping in one transaction: there is no state between them.
+create function automation_priv.drop_leaf(p_leaf text) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+    perform automation_priv.move_leaf(p_leaf, 'verified', 'dropped');
+    if automation_priv.leaf_actual(p_leaf) <> 'alone' then
+        raise exception 'partition % is % and not detached', p_leaf, automation_priv.leaf_actual(p_leaf) using errcode = '55000';
+    end if;
+    execute format('drop table automation_part.%I', p_leaf);
+end $$;
+
+-- Number of rows, a digest that does not depend on their order, and rows per tenant. SHA-256 over the row's text and not hashtext, which may differ
+-- between PostgreSQL's versions; the session must have TimeZone UTC and DateStyle ISO.
+create function automation_priv.leaf_facts(p_table regclass, p_columns text[]) returns table (n_rows bigint, digest text, tenants jsonb)
+language plpgsql stable set search_path = '' as $$
+begin
+    return query execute format($q$
+        select coalesce(sum(n), 0)::bigint, coalesce(to_hex(bit_xor(x)), '0') || ':' || coalesce(sum(s), 0),
+               coalesce(jsonb_object_agg(tenant_id, n), '{}')
+        from (select d.tenant_id, count(*) as n, bit_xor(d.h) as x, sum(d.h) as s
+              from (select r.tenant_id, ('x' || encode(substr(sha256(convert_to(row(%s)::text, 'UTF8')), 1, 8), 'hex'))::bit(64)::bigint as h
+                    from %s r) d
+              group by d.tenant_id) t
+        $q$, (select string_agg(format('r.%I', c), ', ' order by i) from unnest(p_columns) with ordinality as x(c, i)), p_table);
 end $$;
 
 -- ---- dead letters and accounting ------------------------------------------------------------------------------------------------------
@@ -301,6 +443,7 @@ create table automation.dead_letters (
 );
 create index dead_letters_died on automation.dead_letters (tenant_id, died_at desc);
 create index dead_letters_job on automation.dead_letters (job_id);
+create index dead_letters_run on automation.dead_letters (tenant_id, run_id) where run_id is not null;
 create index dead_letters_unfed on automation.dead_letters (died_at, job_id) where not fed;
 alter table automation.dead_letters enable row level security;
 
@@ -715,7 +858,7 @@ begin
         select m.tenant_id, m.log_at, m.log_id, m.job_id, m.run_id, r.rule_id, m.wedding_id, r.rule_revision, m.due_at, m.step, m.attempt,
                m.kind, m.queue, p.leaf is not null as has_leaf
         from marked m left join automation.runs r on r.tenant_id = m.tenant_id and r.run_id = m.run_id
-        left join automation_priv.log_partitions p on p.state = 'attached' and m.log_at >= p.lo and m.log_at < p.hi
+        left join automation_priv.log_partitions p on p.state in ('attached', 'restored') and m.log_at >= p.lo and m.log_at < p.hi
         where not m.withdrawn),
     logged as (
         insert into automation.execution_logs (tenant_id, queued_at, execution_id, job_id, run_id, rule_id, wedding_id, rule_revision, due_at,
@@ -732,7 +875,8 @@ begin
         from logged l having count(*) > 0),
     unlogged as (
         insert into automation_priv.log_quarantine (tenant_id, job_id, reason, row_data)
-        select x.tenant_id, x.job_id, 'no partition for queued_at', to_jsonb(x) || jsonb_build_object('outcome', p_code, 'reason', p_reason)
+        select x.tenant_id, x.job_id, 'no partition for queued_at', to_jsonb(x) - 'log_at' - 'log_id' - 'has_leaf' || jsonb_build_object(
+               'queued_at', x.log_at, 'execution_id', x.log_id, 'duration_us', 0, 'outcome', p_code, 'reason', p_reason)
         from rows x where not x.has_leaf),
     counted as (
         insert into automation_priv.job_deltas
@@ -1183,6 +1327,104 @@ begin
     perform automation_priv.lead(p_term);
     update automation_priv.beacon set seq = greatest(seq, p_seq), accepted = false where accepted;
     return found;
+end $$;
+
+-- ---- retention ------------------------------------------------------------------------------------------------------------------------------------
+-- Every table of the three schemas stands here, or a test fails: with how long its rows are kept, or with the reason why nothing has to be purged. A file
+-- that makes a table adds its row here (030, 031) or beside the table. `keep` may be changed by operators; `stamp` (an expression over the row, t) and
+-- `only_if` (what else must hold of a row that goes; $1 is the instant before which rows are old) are the schema's, and run with the owner's rights.
+create table automation_priv.retention (
+    table_name text primary key check (table_name ~ '^automation(_priv)?\.[a-z_]+$'),
+    stamp text,
+    keep interval check (keep > '0'),
+    only_if text not null default 'true',
+    batch integer not null default 5000 check (batch between 1 and 1000000),
+    reason text not null,
+    check ((stamp is null) = (keep is null))
+);
+insert into automation_priv.retention (table_name, reason) values
+    ('automation.tenants', 'kept: tenants'' data'),
+    ('automation.members', 'kept: tenants'' data'),
+    ('automation.weddings', 'kept: tenants'' data'),
+    ('automation.contacts', 'kept: tenants'' data'),
+    ('automation.vendors', 'kept: tenants'' data'),
+    ('automation.wedding_vendors', 'kept: tenants'' data'),
+    ('automation.milestones', 'kept: tenants'' data'),
+    ('automation.tasks', 'kept: tenants'' data, also where a rule made them'),
+    ('automation.notes', 'kept: tenants'' data, also where a rule made them'),
+    ('automation.rules', 'kept: tenants'' data'),
+    ('automation.ruleset_state', 'bounded: one row a tenant'),
+    ('automation.kinds', 'bounded: one row a kind of job'),
+    ('automation.execution_logs', 'archived by months: usher archive'),
+    ('automation_priv.clock', 'bounded: one row'),
+    ('automation_priv.epoch', 'bounded: one row'),
+    ('automation_priv.leader', 'bounded: one row'),
+    ('automation_priv.leader_beat', 'bounded: one row'),
+    ('automation_priv.beacon', 'bounded: one row'),
+    ('automation_priv.switches', 'bounded: one row'),
+    ('automation_priv.log_upkeep', 'bounded: one row'),
+    ('automation_priv.retention', 'bounded: one row a table'),
+    ('automation_priv.schema_migrations', 'bounded: one row a migration'),
+    ('automation_priv.log_partitions', 'kept: one row a month, which says where its log is'),
+    ('automation_priv.audit_trail', 'kept for good: what operators did'),
+    ('automation_priv.ledger', 'bounded: unfinished jobs; a job that ends leaves'),
+    ('automation_priv.wait_checks', 'bounded: unfinished jobs'),
+    ('automation_priv.workers', 'bounded: a dead worker''s row goes with its last job'),
+    ('automation_priv.job_deltas', 'bounded: folded into job_counts every second'),
+    ('automation_priv.rollup_deltas', 'bounded: folded into execution_rollup every few seconds');
+insert into automation_priv.retention (table_name, stamp, keep, only_if, batch, reason) values
+    -- A run's row is its fire key, so it stays as long as its wedding could make the same rule fire again.
+    ('automation.runs', 't.started_at', '13 months', $x$ t.state <> 'running' and t.finished_at < $1
+        and not exists (select from automation.weddings w where w.tenant_id = t.tenant_id and w.wedding_id = t.wedding_id
+            and coalesce(w.ceremony_date >= ($1 at time zone 'UTC')::date, w.status not in ('completed', 'cancelled', 'archived')))
+        and not exists (select from automation_priv.ledger l where l.tenant_id = t.tenant_id and l.wedding_id = t.wedding_id and l.run_id = t.run_id)
+        and (t.wedding_id is not null
+            or not exists (select from automation_priv.ledger l where l.tenant_id = t.tenant_id and l.wedding_id is null and l.run_id = t.run_id))
+        and not exists (select from automation.dead_letters d where d.tenant_id = t.tenant_id and d.run_id = t.run_id
+            and d.replayed_as is null and d.discarded_at is null) $x$, 2000, 'history; a run whose wedding is to come stays'),
+    ('automation.rule_versions', 't.created_at', '2 years', $x$
+        exists (select from automation.rule_versions n where n.tenant_id = t.tenant_id and n.rule_id = t.rule_id and n.revision > t.revision
+            and n.created_at < $1)
+        and not exists (select from automation.rules r where r.tenant_id = t.tenant_id and r.rule_id = t.rule_id
+            and t.revision >= least(r.revision, coalesce(r.validated_revision, r.revision)))
+        and not exists (select from automation.runs r where r.tenant_id = t.tenant_id and r.rule_id = t.rule_id and r.rule_revision = t.revision) $x$,
+        2000, 'history; what is in force, or what a run or a job is pinned to, stays'),
+    ('automation.dead_letters', 't.died_at', '13 months', $x$ (t.replayed_as is not null or t.discarded_at is not null)
+        and not exists (select from automation_priv.ledger l where l.job_id = t.replayed_as)
+        and not exists (select from automation.dead_letters d where d.tenant_id = t.tenant_id and d.job_id = t.replayed_as
+            and d.replayed_as is null and d.discarded_at is null) $x$, 2000, 'an open one stays until somebody closes it'),
+    -- All rows of a day in one batch, so that the audit balances at any time.
+    ('automation.job_counts', $x$ (t.day::timestamp at time zone 'UTC') $x$, '3 years', $x$
+        not exists (select from automation_priv.ledger l where l.tenant_id = t.tenant_id and l.accepted_day = t.day) $x$, 1000000,
+        'six rows a tenant and day; a day with an unfinished job stays'),
+    ('automation.execution_rollup', 't.hour', '3 years', 'true', 5000, 'analytics outlive the log that they were counted from'),
+    ('automation_priv.unique_keys', 't.held_until', '1 hour', 'true', 5000, 'a key whose time is over is free again anyway'),
+    ('automation_priv.log_quarantine', 't.at', '13 months', 'true', 5000, 'as long as the log itself; replay before'),
+    ('automation_priv.log_stage', 't.queued_at', '7 days', 'true', 5000, 'emptied by the transaction that fills it; leftovers are of no use');
+
+create index execution_rollup_hour on automation.execution_rollup using brin (hour); -- for the purge
+
+-- One batch of the first table, by name, that follows p_after and is purged at all; no row: there is none. more: the same table has more to purge.
+-- Locked rows are left for the next time. Nothing is purged while the domain clock is stepped: its instants are not the machine's.
+create function automation_priv.purge(p_term bigint, p_after text) returns table (table_name text, purged integer, more boolean)
+language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_column
+declare
+    r automation_priv.retention;
+    v_before timestamptz;
+begin
+    perform automation_priv.lead(p_term);
+    select x.* into r from automation_priv.retention x where x.keep is not null and x.table_name > p_after order by x.table_name limit 1;
+    if not found or exists (select from automation_priv.clock c where c.mode = 'stepped') then
+        return;
+    end if;
+    v_before := ((clock_timestamp() at time zone 'UTC') - r.keep) at time zone 'UTC';
+    execute format('delete from %1$s t where t.ctid = any (array(select t.ctid from %1$s t where %2$s < $1 and (%3$s) limit %4$s for update of t skip locked))',
+                   r.table_name::regclass, r.stamp, r.only_if, r.batch) using v_before;
+    get diagnostics purged = row_count;
+    table_name := r.table_name;
+    more := purged = r.batch;
+    return next;
 end $$;
 
 do $$

@@ -37,6 +37,7 @@ create table automation.trigger_events (
     primary key (tenant_id, event_id)
 );
 create index trigger_events_lookback on automation.trigger_events (tenant_id, wedding_id, event_type, seq);
+create index trigger_events_dispatched on automation.trigger_events using brin (dispatched_at); -- for the purge
 alter table automation.trigger_events enable row level security;
 
 -- Appends an event in the caller's transaction. The same event id is one event, however often it is published.
@@ -683,6 +684,21 @@ begin
     end if;
     return next;
 end $$;
+
+-- ---- retention of this file's tables (031) -------------------------------------------------------------------------------------------------
+insert into automation_priv.retention (table_name, reason) values
+    ('automation.timing_keys', 'bounded: one row a distinct timing of a tenant''s rules'),
+    ('automation.timings', 'kept: they belong to weddings'),
+    ('automation_priv.outbox', 'bounded: an event that was dispatched leaves'),
+    ('automation_priv.wedding_changes', 'bounded: one row a changed wedding until the leader has looked'),
+    ('automation_priv.zones', 'bounded: names of time zones');
+insert into automation_priv.retention (table_name, stamp, keep, only_if, reason) values
+    ('automation.trigger_events', 't.dispatched_at', '13 months', $x$
+        not exists (select from automation.runs r where r.tenant_id = t.tenant_id and r.wedding_id = t.wedding_id and r.state = 'running')
+        and (t.wedding_id is not null
+            or not exists (select from automation.runs r where r.tenant_id = t.tenant_id and r.wedding_id is null and r.state = 'running')) $x$,
+        'history; what a running run of the wedding may still look back at stays'),
+    ('automation_priv.outbox_quarantine', 't.quarantined_at', '1 year', 'true', 'events that could not be dispatched; somebody has to look');
 
 do $$
 declare f text;

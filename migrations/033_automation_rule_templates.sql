@@ -2093,6 +2093,12 @@ insert into automation.rule_templates (key, version, category, name, description
         "title": "message template to send"},
       "wait_days": {"type": "integer", "minimum": 1, "maximum": 30, "default": 2, "title": "days to wait for a payment"}}}');
 
+insert into automation_priv.retention (table_name, reason) values
+    ('automation.message_templates', 'kept: tenants'' data'),
+    ('automation.stages', 'kept: tenants'' data'),
+    ('automation.forms', 'kept: tenants'' data'),
+    ('automation.rule_templates', 'kept: tenants'' data');
+
 do $$
 declare x text;
 begin

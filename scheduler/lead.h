@@ -16,6 +16,7 @@
 #include "common/io/db.h"
 #include "common/io/rconn.h"
 #include "common/io/settings.h"
+#include "common/io/store_lead.h"
 #include "scheduler/admit.h"
 #include "scheduler/plan.h"
 #include "scheduler/rulesets.h"
@@ -60,6 +61,9 @@ struct lead {
     int64_t beacon_written; /* what this leader wrote to Redis last; 0: nothing yet */
     int64_t sweep_all_ms;   /* when consumers are looked through next */
     int64_t partitions_ms, clocks_ms;
+    bool runway_short;                  /* warned that the log has too few partitions ahead */
+    char purge_after[STORE_TABLE_SIZE]; /* the table that was purged last in this round; "": a round begins */
+    int64_t purge_ms;                   /* when the next round begins */
 };
 
 /* Fills `l` for a term; lead_fini ends both sessions. The thread is started and joined by the caller: lead_main(l). Tests call
@@ -91,6 +95,7 @@ enum err rollup_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;
 enum err maintain_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* partitions, clocks */
 enum err trim_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;    /* streams: groups, finished prefix */
 enum err relieve_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* bare entries of too long streams */
+enum err purge_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;   /* what is older than it is kept */
 enum err feed_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;    /* dead letters for onlookers */
 enum err beacon_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* is either store behind the other? */
 

@@ -15,6 +15,7 @@
 #define ROLLUP_FOLDS 6
 #define PARTITIONS_EVERY_MS 60000
 #define CLOCKS_EVERY_MS 10000
+#define RUNWAY_LEAST_US (INT64_C(45) * 86400 * 1000000)
 /* Clocks that are further apart: a warning; ticking stops, since nobody knows which of them is right. */
 #define CLOCKS_WARN_US INT64_C(5000000)
 #define CLOCKS_STOP_US INT64_C(60000000)
@@ -75,10 +76,43 @@ static enum err compare_clocks(struct lead *l, const struct store_clock *clock, 
     return err;
 }
 
+/* What the log's last partition leaves: rows beyond go to quarantine. */
+static enum err watch_runway(struct lead *l, struct err_info *info)
+{
+    int64_t runway_us = 0;
+    enum err err = store_lead_runway(l->db, &runway_us, info);
+    const bool is_short = runway_us < RUNWAY_LEAST_US;
+
+    if (err != ERR_OK)
+        return err;
+    if (is_short && !l->runway_short)
+        log_error("partitions.runway_short", L_INT("days", runway_us / 86400 / 1000000),
+                  L_STR("effect", "log rows beyond go to quarantine"));
+    else if (!is_short && l->runway_short)
+        log_info("partitions.runway_long", L_INT("days", runway_us / 86400 / 1000000));
+    l->runway_short = is_short;
+    return ERR_OK;
+}
+
+/* The alarm is judged also when making fails: that is when it matters. */
+static enum err make_partitions(struct lead *l, const struct store_clock *clock, struct err_info *info)
+{
+    struct err_info ignored = {0};
+    int64_t made = 0;
+    enum err err = store_lead_partitions(l->db, clock, &made, info);
+
+    if (made > 0)
+        log_info("partitions.made", L_INT("partitions", made));
+    if (err == ERR_OK)
+        l->partitions_ms = clock_mono_ms() + PARTITIONS_EVERY_MS;
+    enum err watched = db_alive(l->db) ? watch_runway(l, err == ERR_OK ? info : &ignored) : ERR_OK;
+    return err != ERR_OK ? err : watched;
+}
+
 enum err maintain_run(struct lead *l, bool *more, struct err_info *info)
 {
     struct store_clock clock;
-    int64_t made = 0, own_us = 0;
+    int64_t own_us = 0;
     const int64_t now_ms = clock_mono_ms();
     enum err err = ERR_OK;
 
@@ -90,13 +124,8 @@ enum err maintain_run(struct lead *l, bool *more, struct err_info *info)
     if (err != ERR_OK)
         return err;
     l->clock_stepped = clock.stepped;
-    if (now_ms >= l->partitions_ms) {
-        err = store_lead_partitions(l->db, &clock, &made, info);
-        if (made > 0)
-            log_info("partitions.made", L_INT("partitions", made));
-        if (err == ERR_OK)
-            l->partitions_ms = now_ms + PARTITIONS_EVERY_MS;
-    }
+    if (now_ms >= l->partitions_ms)
+        err = make_partitions(l, &clock, info);
     if (err == ERR_OK && now_ms >= l->clocks_ms) {
         err = compare_clocks(l, &clock, own_us, info);
         l->clocks_ms = now_ms + CLOCKS_EVERY_MS;

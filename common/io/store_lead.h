@@ -142,6 +142,17 @@ enum err store_lead_fold_rollups(struct db_session *s, int groups, int64_t *fold
 /* Partitions for the months of both instants and three more. */
 enum err store_lead_partitions(struct db_session *s, const struct store_clock *clock, int64_t *made,
                                struct err_info *info) MUST_USE;
+/* How long the log has partitions without a gap, from now on by the server's clock; 0: not even now. */
+enum err store_lead_runway(struct db_session *s, int64_t *runway_us, struct err_info *info) MUST_USE;
+/* One batch of the retention list's first purged table behind `table` by name, which is replaced by that table's name; ""
+ * when there is none. */
+#define STORE_TABLE_SIZE 128
+struct store_purged {
+    int64_t rows;
+    bool more; /* the same table has more to purge */
+};
+enum err store_lead_purge(struct db_session *s, int64_t term, char table[STORE_TABLE_SIZE], struct store_purged *out,
+                          struct err_info *info) MUST_USE;
 /* Adopts bare entries: a JSON array of common/core/adoption.h. What was adopted before, or logged, is skipped. */
 enum err store_lead_adopt(struct db_session *s, struct str entries, int64_t *adopted, struct err_info *info) MUST_USE;
 /* Kinds that may not stand in bare entries: one text column. */

@@ -118,6 +118,45 @@ enum err store_lead_partitions(struct db_session *s, const struct store_clock *c
     return store_lead_ask_i64(s, &stmt, &a, made, info);
 }
 
+enum err store_lead_runway(struct db_session *s, int64_t *runway_us, struct err_info *info)
+{
+    static const struct db_stmt stmt = {
+        "log_runway",
+        "select coalesce((extract(epoch from automation_priv.log_runway(clock_timestamp()) - clock_timestamp()) "
+        "* 1000000)::bigint, 0)"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    return store_lead_ask_i64(s, &stmt, &a, runway_us, info);
+}
+
+enum err store_lead_purge(struct db_session *s, int64_t term, char table[STORE_TABLE_SIZE], struct store_purged *out,
+                          struct err_info *info)
+{
+    static const struct db_stmt stmt = {"purge", "select table_name, purged, more from automation_priv.purge($1, $2)"};
+    struct arena arena = {0};
+    struct db_args a;
+    struct db_result *res = NULL;
+    enum err err = ERR_OK;
+
+    *out = (struct store_purged){0};
+    db_args_init(&a, &arena);
+    db_arg_i64(&a, term);
+    db_arg_cstr(&a, table);
+    err = store_lead_ask_rows(s, &stmt, &a, &res, info);
+    if (err != ERR_OK)
+        return err;
+    table[0] = '\0';
+    if (db_rows(res) > 0) {
+        struct str name = db_text(res, 0, 0);
+        (void)str_copy_n(table, STORE_TABLE_SIZE, name.p, name.n);
+        *out = (struct store_purged){db_i64(res, 0, 1), db_bool(res, 0, 2)};
+    }
+    db_result_free(res);
+    return err;
+}
+
 enum err store_lead_adopt(struct db_session *s, struct str entries, int64_t *adopted, struct err_info *info)
 {
     static const struct db_stmt stmt = {

@@ -122,6 +122,49 @@ Test(scheduler_sweep, partitions_are_made_for_machine_and_domain_time)
     leader_close(&t);
 }
 
+Test(scheduler_sweep, too_few_partitions_ahead_are_noticed)
+{
+    struct leader t;
+    if (!leader_open(&t))
+        return;
+    log_init("test", LOG_ERROR + 1, LOG_LOGFMT);
+    leader_work(&t);
+    cr_expect_not(t.lead.runway_short);
+    /* As if what makes partitions had failed for two months: the book says that they are there, and they are not part of the log. */
+    leader_sql(&t,
+               "update automation_priv.log_partitions set state = 'detached' where lo > now() + interval '1 month'");
+    t.lead.partitions_ms = 0;
+    leader_work(&t);
+    cr_expect(t.lead.runway_short);
+    leader_sql(&t, "update automation_priv.log_partitions set state = 'attached'");
+    t.lead.partitions_ms = 0;
+    leader_work(&t);
+    cr_expect_not(t.lead.runway_short);
+    leader_close(&t);
+}
+
+Test(scheduler_sweep, what_is_too_old_is_purged_table_by_table)
+{
+    struct leader t;
+    if (!leader_open(&t))
+        return;
+    leader_sql(&t, "select automation_priv.clock_set(null);"
+                   "insert into automation.trigger_events (tenant_id, event_id, event_type, payload, hops, "
+                   "occurred_at, dispatched_at)"
+                   " select '" LEADER_TENANT
+                   "', gen_random_uuid(), 'a.b', '{}', 0, now(), now() - interval '14 months' from "
+                   "generate_series(1, 5);"
+                   "insert into automation_priv.log_quarantine (reason, row_data, at) values ('x', '{}', now() - "
+                   "interval '14 months');"
+                   "update automation_priv.retention set batch = 2 where keep is not null");
+    for (int i = 0; i < 20; i++)
+        leader_work(&t); /* the duty runs once in each */
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation.trigger_events"), 0);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.log_quarantine"), 0);
+    cr_expect_gt(t.lead.purge_ms, 0, "the next round is an hour away");
+    leader_close(&t);
+}
+
 Test(scheduler_sweep, postgres_behind_redis_stops_what_acts_until_it_is_accepted)
 {
     struct leader t;
