@@ -51,6 +51,19 @@ begin
 end $$;
 grant execute on function automation.now() to public;
 
+-- ---- whose data a session may see -------------------------------------------------------------------------------------------
+-- One function for each source of trust; a policy asks one of them, never both. API roles: the tenant that the token's issuer put beyond the user's
+-- reach. A setting that was local to a transaction reads as '' afterwards, not as null.
+create function automation.jwt_tenant() returns uuid
+language sql stable parallel safe set search_path = '' as $$
+    select (nullif(pg_catalog.current_setting('request.jwt.claims', true), '')::jsonb #>> '{app_metadata,tenant_id}')::uuid
+$$;
+-- Programs that act for a tenant: set_config('app.tenant_id', …, true) in each transaction.
+create function automation.ctx_tenant() returns uuid
+language sql stable parallel safe set search_path = '' as $$
+    select nullif(pg_catalog.current_setting('app.tenant_id', true), '')::uuid
+$$;
+
 -- Identifiers that must be the same in every play: SHA-256 over "domain\npart\n…" with \ and newline escaped inside parts,
 -- first 16 bytes, UUID version 8. The same bytes as key_derive() in common/core/key.h.
 create function automation_priv.derive(domain text, variadic parts text[]) returns uuid
@@ -145,6 +158,7 @@ create table automation.wedding_vendors (
     relationship text not null default 'client_booked' check (relationship in ('preferred', 'referral', 'client_booked')),
     confirmed boolean not null default false,
     arrival timestamptz,
+    linked_at timestamptz not null default automation.now(), -- answers are counted from here
     primary key (tenant_id, wedding_id, vendor_id, role),
     foreign key (tenant_id, wedding_id) references automation.weddings on delete cascade,
     foreign key (tenant_id, vendor_id) references automation.vendors on delete cascade

@@ -194,7 +194,6 @@ create table automation.execution_logs (
     primary key (tenant_id, queued_at, execution_id)
 ) partition by range (queued_at);
 alter table automation.execution_logs enable row level security;
-create index execution_logs_rule on automation.execution_logs (tenant_id, rule_id, queued_at desc) where rule_id is not null;
 
 -- A leaf's life. `attached` and `restored` leaves are part of the log. Every move is one row update, so an archiver that was killed finds where it was:
 -- the catalog says what the leaf is, this table what was to become of it.
