@@ -174,6 +174,12 @@ begin
     return v.view;
 end $$;
 
+insert into automation_priv.retention (table_name, reason) values
+    ('automation_priv.vendor_deltas', 'bounded: folded into vendor_rollup every few seconds'),
+    ('automation_priv.stats_refreshes', 'bounded: one row a view');
+insert into automation_priv.retention (table_name, stamp, keep, reason) values
+    ('automation.vendor_rollup', $x$ (t.day::timestamp at time zone 'UTC') $x$, '3 years', 'analytics, as the rollups of the log');
+
 do $$
 declare f text;
 begin
