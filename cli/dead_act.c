@@ -1,7 +1,6 @@
 /* dead_act: see dead_act.h. */
 #include "cli/dead_act.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,7 +10,6 @@
 #include "cli/out.h"
 #include "common/base/mem.h"
 
-#define HOST_SIZE 256
 #define US_PER_MS 1000
 
 static const struct out_column columns[] = {
@@ -103,18 +101,6 @@ static void describe(const struct dead_options *o, struct buf *out)
     buf_put_char(out, '}');
 }
 
-static void put_user(struct buf *out)
-{
-    const struct passwd *pw = getpwuid(geteuid());
-    char host[HOST_SIZE] = "?";
-
-    (void)gethostname(host, sizeof(host) - 1);
-    if (pw != NULL)
-        buf_printf(out, "%s@%s", pw->pw_name, host);
-    else
-        buf_printf(out, "%ld@%s", (long)geteuid(), host);
-}
-
 static int confirm(const struct cmd_run *run, const struct dead_act *act, size_t n)
 {
     const struct dead_options *o = run->options;
@@ -190,7 +176,7 @@ static int act_on(const struct cmd_run *run, const struct dead_act *act, struct 
 
     describe(o, &filter);
     if (o->by == NULL)
-        put_user(&by);
+        input_user(&by);
     what.by = o->by == NULL ? buf_text(&by) : o->by;
     what.filter = (struct str){filter.data, filter.len};
     enum err err = input_id("--tenant", o->tenant, &what.tenant, &info);

@@ -2,12 +2,15 @@
 #include "cli/input.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/str.h"
 
 #define US_PER_MS 1000
+#define HOST_SIZE 256
 
 static bool is_empty(const char *text)
 {
@@ -85,4 +88,16 @@ enum err input_text(const char *operand, size_t most_bytes, struct buf *out, str
     err = read_stream(f, operand + 1, most_bytes, out, info);
     (void)fclose(f);
     return err;
+}
+
+void input_user(struct buf *out)
+{
+    const struct passwd *pw = getpwuid(geteuid());
+    char host[HOST_SIZE] = "?";
+
+    (void)gethostname(host, sizeof(host) - 1);
+    if (pw != NULL)
+        buf_printf(out, "%s@%s", pw->pw_name, host);
+    else
+        buf_printf(out, "%ld@%s", (long)geteuid(), host);
 }

@@ -25,6 +25,9 @@ enum err input_when(const char *name, const char *text, struct input_when *out, 
 /* The operand's text itself, or what "-" (standard input) or "@FILE" holds. ERR_LIMIT beyond most_bytes. */
 enum err input_text(const char *operand, size_t most_bytes, struct buf *out, struct err_info *info) MUST_USE;
 
+/* Appends user@host of the operating system: who acted, for the audit trail. */
+void input_user(struct buf *out);
+
 /* The check of commands: a line per error. */
 void input_check_id(const char *name, const char *text, struct buf *errors);
 void input_check_when(const char *name, const char *text, struct buf *errors);

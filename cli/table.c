@@ -16,6 +16,7 @@
     X(cmd_dead_retry)                                                                                                  \
     X(cmd_dead_discard)                                                                                                \
     X(cmd_worker_list)                                                                                                 \
+    X(cmd_restore_resume)                                                                                              \
     X(cmd_audit)                                                                                                       \
     X(cmd_rule_check)                                                                                                  \
     X(cmd_rule_preview)                                                                                                \

@@ -26,6 +26,8 @@ create table automation.kinds (
     retry_base_ms integer not null default 5000 check (retry_base_ms between 1000 and 86400000),
     retry_cap_ms integer not null default 3600000 check (retry_cap_ms between 1000 and 604800000),
     on_unknown text not null default 'retry' check (on_unknown in ('retry', 'ask')),
+    outward boolean not null generated always as (handler = 'http' or kind in ('send_email', 'send_sms', 'send_form', 'send_contract', 'send_invoice',
+        'request_payment', 'notify_vendor', 'notify_team', 'call_webhook')) stored, -- what it does can not be undone here
     check ((handler = 'http') = (url is not null)),
     check ((class = 'rule') = (handler = 'rule'))
 );
@@ -164,7 +166,9 @@ create table automation_priv.beacon (
     one boolean primary key default true check (one),
     seq bigint not null default 0,
     at timestamptz not null default clock_timestamp(),
-    accepted boolean not null default false -- an operator's word that this database, behind Redis's beacon, is the one to go on with
+    redis_seq bigint,        -- Redis's, while the leader finds it ahead: this database was restored, or lost its last commits
+    resume_until timestamptz, -- an operator's word that this is the database to go on with (restore_resume), and when it came
+    outward text check (outward in ('ask', 'rerun', 'skip'))
 );
 insert into automation_priv.beacon default values;
 
@@ -1171,7 +1175,7 @@ create table automation_priv.audit_trail (
     id bigint generated always as identity primary key,
     at timestamptz not null default clock_timestamp(),
     who text not null,
-    what text not null, -- replay_dead discard_dead
+    what text not null, -- replay_dead discard_dead restore_resume
     tenant_id uuid,     -- null: of any tenant
     asked integer not null,
     n integer not null, -- what was changed
@@ -1308,24 +1312,84 @@ language plpgsql security definer set search_path = '' as $$
 declare v bigint;
 begin
     perform automation_priv.lead(p_term);
-    update automation_priv.beacon set seq = seq + 1, at = clock_timestamp() returning seq into v;
+    update automation_priv.beacon set seq = seq + 1, at = clock_timestamp(), redis_seq = null returning seq into v;
     return v;
 end $$;
 
--- Redis's beacon is ahead: this database was restored from a backup or lost its last commits, so what is due here may have been done already. The
--- leader stops dispatching, ticking and admitting until an operator has looked and calls this; it then goes on at once.
-create function automation_priv.beacon_accept() returns void
-language sql security definer set search_path = '' as $$
-    update automation_priv.beacon set accepted = true;
-    select pg_catalog.pg_notify('automation_wake', '')
-$$;
--- The leader's answer to that call: the sequence catches up with Redis's, once. False: nobody has accepted.
-create function automation_priv.beacon_raise(p_term bigint, p_seq bigint) returns boolean
+-- ---- a database that was restored --------------------------------------------------------------------------------------------------
+-- Does the job act outward, or is it a step of a run whose rule does so anywhere? Then what this database does not know of may have reached people.
+create function automation_priv.may_have_acted(p_limit_due timestamptz) returns setof uuid
+language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_column
+begin
+    return query
+    select l.job_id from automation_priv.ledger l
+    left join automation.kinds k on k.kind = l.kind
+    left join automation.runs r on r.tenant_id = l.tenant_id and r.run_id = l.run_id
+    left join automation.rule_versions v on v.tenant_id = r.tenant_id and v.rule_id = r.rule_id and v.revision = r.rule_revision
+    where l.due_at <= p_limit_due
+      and (k.outward or exists (
+          select from jsonb_path_query(v.definition -> 'actions', 'strict $.**.type') t(name) join automation.kinds o on o.kind = t.name #>> '{}'
+          where o.outward));
+end $$;
+
+-- Redis's beacon is ahead, so the leader has stopped dispatching, ticking and admitting. An operator who has looked says from when on this database
+-- knows nothing (p_since, for the audit trail) and what becomes of jobs that act outward and were due until now, since they may have acted:
+-- ask: parked as `unknown_outcome` · rerun: they run, with the same effect keys · skip: they end as skipped, `restored`.
+-- Nobody owns what was claimed at that time; cached rule sets of the lost time are never asked for again.
+create function automation_priv.restore_resume(p_since timestamptz, p_outward text, p_by text) returns table (epoch uuid, freed integer, doubtful integer)
 language plpgsql security definer set search_path = '' as $$
+declare v_now timestamptz := automation.now();
+begin
+    if p_outward is null or p_outward not in ('ask', 'rerun', 'skip') then
+        raise exception 'outward %: ask, rerun or skip', quote_nullable(p_outward) using errcode = '22023';
+    elsif p_since is null or p_since > v_now then
+        raise exception 'since %: a time that has passed, to which this database was restored', p_since using errcode = '22023';
+    end if;
+    update automation_priv.beacon set outward = p_outward, resume_until = v_now where redis_seq > seq;
+    if not found then
+        raise exception 'this database is not behind: no leader has found Redis''s beacon ahead of it' using errcode = 'U0002';
+    end if;
+    epoch := automation_priv.new_epoch();
+    delete from automation_priv.workers;
+    update automation_priv.ledger l set owner = null, claimed_at = null, acting = null where l.owner is not null;
+    get diagnostics freed = row_count;
+    select count(*) into doubtful from automation_priv.may_have_acted(v_now);
+    insert into automation_priv.audit_trail (who, what, asked, n, filter)
+    values (p_by, 'restore_resume', doubtful, freed, jsonb_build_object('since', p_since, 'until', v_now, 'outward', p_outward));
+    perform pg_catalog.pg_notify('automation_wake', '');
+    return next;
+end $$;
+
+-- The leader's question each second while Redis is ahead. 0: nobody has decided. 1: decided; what was due until then is still to be planned, and
+-- nothing is admitted yet. 2: the decision holds for all of it, and the sequence has caught up.
+create function automation_priv.beacon_raise(p_term bigint, p_seq bigint) returns integer
+language plpgsql security definer set search_path = '' as $$
+declare
+    b automation_priv.beacon;
+    v_ids uuid[];
 begin
     perform automation_priv.lead(p_term);
-    update automation_priv.beacon set seq = greatest(seq, p_seq), accepted = false where accepted;
-    return found;
+    select * into b from automation_priv.beacon for update;
+    if b.outward is null then
+        update automation_priv.beacon set redis_seq = p_seq;
+        return 0;
+    end if;
+    if b.outward <> 'rerun' then
+        if exists (select from automation_priv.rules_to_check(1)) or exists (select from automation_priv.wedding_changes)
+            or exists (select from automation_priv.outbox o where o.available_at <= b.resume_until)
+            or exists (select from automation.timings t where t.state = 'pending' and t.due_at <= b.resume_until) then
+            return 1;
+        end if;
+        select array_agg(m) into v_ids from automation_priv.may_have_acted(b.resume_until) m;
+        if b.outward = 'ask' then
+            update automation_priv.ledger l set due_at = null, parked_reason = 'unknown_outcome' where l.job_id = any (v_ids);
+        else
+            perform automation_priv.end_unrun(v_ids, 'skipped', 'restored', 5::smallint);
+        end if;
+    end if;
+    update automation_priv.beacon set seq = greatest(seq, p_seq), redis_seq = null, outward = null, resume_until = null;
+    return 2;
 end $$;
 
 -- ---- retention ------------------------------------------------------------------------------------------------------------------------------------

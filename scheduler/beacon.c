@@ -4,28 +4,30 @@
  *  - Redis below what this leader wrote: Redis lost something (restart, failover, FLUSHALL). All that was admitted is forgotten and
  *    what is due and unclaimed is added again.
  *  - Redis above PostgreSQL: PostgreSQL lost something (restored from a backup, lost its last commits). What is due there may have
- *    been done already, so dispatching, ticking and admission stop until an operator has decided:
- *    `select automation_priv.beacon_accept()` goes on with the database as it is. A Redis that is emptied ends the state as well. */
+ *    been done already, so dispatching, ticking and admission stop until an operator has decided (usher restore resume). Then what was
+ *    due is planned, the decision is applied to it, and admission goes on. A Redis that is emptied ends the state as well. */
 #include "scheduler/lead.h"
 
 #include "common/base/log.h"
 #include "common/io/queue_admin.h"
 #include "common/io/store_lead.h"
 
+enum { UNDECIDED, PLANNING, AGREED };
+
 static enum err stay_behind(struct lead *l, int64_t redis, int64_t postgres, struct err_info *info)
 {
-    bool accepted = false;
-    enum err err = store_lead_beacon_raise(l->db, l->term, redis, &accepted, info);
+    int64_t decided = UNDECIDED;
+    enum err err = store_lead_beacon_raise(l->db, l->term, redis, &decided, info);
 
     if (err != ERR_OK)
         return err;
-    if (accepted)
+    if (decided == AGREED)
         log_warn("beacon.accepted", L_INT("postgres", postgres), L_INT("redis", redis));
-    else if (!l->behind)
+    else if (decided == UNDECIDED && !l->behind)
         log_error("beacon.postgres_behind", L_INT("postgres", postgres), L_INT("redis", redis),
-                  L_STR("effect", "no dispatching, ticking, admission"),
-                  L_STR("to_resume", "select automation_priv.beacon_accept()"));
-    l->behind = !accepted;
+                  L_STR("effect", "no dispatching, ticking, admission"), L_STR("to_resume", "usher restore resume"));
+    l->behind = decided != AGREED;
+    l->resuming = decided == PLANNING;
     return ERR_OK;
 }
 
@@ -58,7 +60,7 @@ enum err beacon_run(struct lead *l, bool *more, struct err_info *info)
     } else {
         if (l->behind)
             log_info("beacon.agrees", L_INT("postgres", postgres), L_INT("redis", redis));
-        l->behind = false;
+        l->behind = l->resuming = false;
     }
     if (redis < l->beacon_written)
         admit_forget(&l->admit, "Redis is behind its beacon");

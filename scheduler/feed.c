@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/io/die.h"
 #include "common/io/queue_admin.h"
 #include "common/io/store_lead.h"
 
@@ -92,8 +93,10 @@ enum err feed_run(struct lead *l, bool *more, struct err_info *info)
     *more = false;
     if (err == ERR_OK)
         err = add(l, rows, &added, info);
-    if (added > 0)
+    if (added > 0) {
+        die_at("before_feed_mark");
         marked = mark(l, rows, added, &marking);
+    }
     if (marked != ERR_OK) { /* an ended term outweighs what Redis says */
         err = marked;
         *info = marking;

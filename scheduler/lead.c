@@ -29,6 +29,7 @@ struct duty {
     bool needs_redis;
     bool breeds; /* what it did may be work for others, which the next look finds: a stamped rule's timings, a moved wedding */
     bool outward; /* not while PostgreSQL is behind Redis's beacon */
+    bool admits;  /* likewise, and not before what was due has been planned */
 };
 
 static bool has_rules(const struct lead *l, const struct store_work *w)
@@ -70,8 +71,8 @@ static const struct duty duties[] = {
     {"waits", waits_run, has_waits, 0, .outward = true},
     {"replan", replan_run, has_weddings, 0, .outward = true},
     {"tick", tick_run, has_timings, 0, .breeds = true, .outward = true},
-    {"admit", admit_run, NULL, 0, .needs_redis = true, .outward = true},
-    {"relieve", relieve_run, NULL, .every_ms = POLL_MS, .needs_redis = true, .outward = true},
+    {"admit", admit_run, NULL, 0, .needs_redis = true, .admits = true},
+    {"relieve", relieve_run, NULL, .every_ms = POLL_MS, .needs_redis = true, .admits = true},
     {"sweep", sweep_run, NULL, .every_ms = 2 * POLL_MS},
     {"fold", fold_run, NULL, .every_ms = POLL_MS},
     {"rollup", rollup_run, NULL, .every_ms = 5 * POLL_MS},
@@ -159,6 +160,7 @@ static enum err open_db(struct lead *l, struct err_info *info)
         log_info("postgres.connected", L_INT("backend", db_backend_pid(l->db)));
     l->db_failed = ERR_OK;
     l->db_delay_ms = 0;
+    l->duties[0].next_ms = 0; /* the beacon: it may be a restored one */
     l->plan.session = l->db;
     l->plan.term = l->term;
     return ERR_OK;
@@ -267,7 +269,8 @@ static bool is_due(const struct lead *l, size_t i, const struct store_work *work
     const struct duty *d = &duties[i];
 
     return clock_mono_ms() >= l->duties[i].next_ms && (!d->needs_redis || l->redis != NULL) &&
-           (!d->outward || !l->behind) && (d->due == NULL || d->due(l, work));
+           (!d->outward || !l->behind || l->resuming) && (!d->admits || !l->behind) &&
+           (d->due == NULL || d->due(l, work));
 }
 
 static enum err run_duty(struct lead *l, size_t i, bool *more)

@@ -55,6 +55,7 @@ struct lead {
     int64_t wake_due_us; /* domain time until something falls due */
 
     bool behind;       /* PostgreSQL is behind Redis's beacon: no dispatching, ticking, admission */
+    bool resuming;     /* still behind, but an operator has decided: all but admission */
     bool clocks_apart; /* no ticking */
     bool clocks_warned;
     bool clock_stepped;     /* development's stepped clock */

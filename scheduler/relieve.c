@@ -8,6 +8,7 @@
 
 #include "common/base/log.h"
 #include "common/core/adoption.h"
+#include "common/io/die.h"
 #include "common/io/queue_admin.h"
 #include "common/io/store_lead.h"
 
@@ -89,8 +90,12 @@ static enum err move_batch(struct lead *l, const struct admit_queue *q, const st
         ids[i] = entries.v[i].id;
     }
     buf_put_char(&json, ']');
-    if (*taken > 0)
+    if (*taken > 0) {
+        die_at("before_relieve_commit");
         err = store_lead_adopt(l->db, (struct str){json.data, json.len}, &adopted, info);
+    }
+    if (err == ERR_OK && *taken > 0)
+        die_at("before_relieve_ack");
     if (err == ERR_OK && *taken > 0)
         err = queue_admin_ack(l->redis, q->bare_key, ids, *taken, info);
     buf_free(&json);

@@ -52,9 +52,14 @@ static void bury(struct job *job, const char *reason, const char *error)
     executed(job, (struct job_result){.settle = SETTLE_FINAL, .outcome = OUTCOME_DEAD, .reason = reason, .error = error});
 }
 
+bool bare_ahead(const struct queue_id *id)
+{
+    return id->ms > (uint64_t)(clock_wall_us() / 1000 + AHEAD_MS);
+}
+
 static bool odd_id(const struct queue_entry *e, int64_t now_ms)
 {
-    return e->id.ms > (uint64_t)(now_ms + AHEAD_MS) || e->id.ms < (uint64_t)(now_ms - OLD_MS);
+    return bare_ahead(&e->id) || e->id.ms < (uint64_t)(now_ms - OLD_MS);
 }
 
 static void sort_out(struct job *job, const struct queue_entry *e, bool idle)

@@ -26,10 +26,12 @@
 struct db_result;
 struct job;
 struct queue_entry;
+struct queue_id;
 struct worker;
 
-/* `idle`: taken over from another reader. */
+/* `idle`: taken over from another reader, or coming again after a rewind. */
 void bare_add(struct worker *w, size_t stream, const struct queue_entry *e, bool idle);
+bool bare_ahead(const struct queue_id *id); /* so far in the future that no clock of a Redis made it */
 /* Adopts what has been running for long; called by the janitor. */
 void bare_watch(struct worker *w);
 

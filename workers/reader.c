@@ -44,6 +44,8 @@ static void suspect_all(struct reader *r, size_t stream)
 
 static bool comes_again(struct reader *r, size_t stream, const struct queue_id *id)
 {
+    if (bare_ahead(id))
+        return false;
     if (queue_id_cmp(id, &r->newest[stream]) > 0) {
         r->newest[stream] = *id;
         return false;

@@ -29,7 +29,7 @@ static const struct rule rules[] = {
     {"55P03", ERR_DB_LOCK},                                                  /* lock_not_available */
     {"0A000", ERR_DB_FEATURE}, {"42501", ERR_DENIED},    {"28", ERR_DENIED}, /* wrong password, no pg_hba entry */
     {"53", ERR_BUSY}, /* too many connections, disk full, out of memory */
-    {"P0002", ERR_NOTFOUND},   {"U0001", ERR_STATE},
+    {"P0002", ERR_NOTFOUND},   {"U0001", ERR_STATE},     {"U0002", ERR_STATE},
 };
 
 enum err db_error_code(const char *sqlstate)

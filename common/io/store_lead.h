@@ -164,7 +164,8 @@ enum err store_lead_dead_fed(struct db_session *s, int64_t term, const struct id
                              size_t n, struct err_info *info) MUST_USE;
 enum err store_lead_beacon(struct db_session *s, int64_t *seq, struct err_info *info) MUST_USE;
 enum err store_lead_beacon_next(struct db_session *s, int64_t term, int64_t *seq, struct err_info *info) MUST_USE;
-enum err store_lead_beacon_raise(struct db_session *s, int64_t term, int64_t seq, bool *accepted,
+/* Redis's is `seq`, and ahead. *decided: 0 no, 1 yes, but there is still something to plan, 2 the sequence has caught up. */
+enum err store_lead_beacon_raise(struct db_session *s, int64_t term, int64_t seq, int64_t *decided,
                                  struct err_info *info) MUST_USE;
 
 #endif

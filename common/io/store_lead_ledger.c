@@ -226,7 +226,7 @@ enum err store_lead_beacon_next(struct db_session *s, int64_t term, int64_t *seq
     return store_lead_ask_i64(s, &stmt, &a, seq, info);
 }
 
-enum err store_lead_beacon_raise(struct db_session *s, int64_t term, int64_t seq, bool *accepted, struct err_info *info)
+enum err store_lead_beacon_raise(struct db_session *s, int64_t term, int64_t seq, int64_t *decided, struct err_info *info)
 {
     static const struct db_stmt stmt = {"beacon_raise", "select automation_priv.beacon_raise($1, $2)"};
     struct arena arena = {0};
@@ -235,5 +235,5 @@ enum err store_lead_beacon_raise(struct db_session *s, int64_t term, int64_t seq
     db_args_init(&a, &arena);
     db_arg_i64(&a, term);
     db_arg_i64(&a, seq);
-    return store_lead_ask_bool(s, &stmt, &a, accepted, info);
+    return store_lead_ask_i64(s, &stmt, &a, decided, info);
 }

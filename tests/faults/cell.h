@@ -78,9 +78,11 @@ bool cell_offer_ledger(bool outward);
 bool cell_offer_direct(bool outward);
 bool cell_offer_entry(const char *id, const char *const *fields,
                       bool outward); /* NULL-terminated; with an id of one's own */
-/* About n jobs through each door, a third outward, and n / 10 events of a rule with two steps. Fails the cell when one is refused. */
+/* About n jobs through each door, a third outward, and n / 10 events of a rule with two steps. Waits for a door that is shut; fails
+ * the cell when it stays so. */
 void cell_load(int n);
-void cell_ledger(int n); /* through the SQL door alone: as many ledger jobs, a third outward */
+void cell_goes_on(int n, int logged); /* the same, until so many more log rows stand than before */
+void cell_ledger(int n);              /* through the SQL door alone: as many ledger jobs, a third outward */
 void cell_direct(int n);
 int cell_random(int low, int high); /* both included */
 

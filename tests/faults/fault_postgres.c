@@ -1,21 +1,214 @@
-/* PostgreSQL dies, restarts, refuses, goes back in time. */
+/* PostgreSQL dies, restarts, refuses, is locked, is full. */
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
 #include "tests/faults/cell.h"
 
 #define LOAD 90
 
-FAULT_PG(postgres_kill)
+static void start(void)
 {
     cell_scheduler();
     cell_worker();
     cell_worker();
     cell_load(LOAD);
+    cell_until_logged(cell_random(20, 60));
+}
+
+FAULT_PG(postgres_kill)
+{
+    start();
     for (int i = 0; i < 3; i++) {
-        cell_until_logged(cell_logged() + cell_random(10, 40));
         cell_interrupts(2);
         postgres_halt(&sys.postgres);
         cell_direct(10);
         postgres_restart(&sys.postgres);
-        cell_ledger(10);
+        cell_goes_on(30, cell_random(5, 30));
     }
     cell_recovers();
+}
+
+/* Shut down under load and back at once, while nobody had time to notice. */
+FAULT_PG(postgres_restart_at_once)
+{
+    start();
+    for (int i = 0; i < 3; i++) {
+        cell_interrupts(2);
+        postgres_restart(&sys.postgres);
+        cell_goes_on(30, cell_random(5, 30));
+    }
+    cell_recovers();
+}
+
+/* All sessions of the programs, of the workers, of the leader, again and again. */
+FAULT(postgres_backends_killed)
+{
+    start();
+    for (int i = 0; i < 10; i++) {
+        cell_interrupts(2);
+        system_sql("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
+                   " and application_name like 'usher-%%' and hashtext(pid::text || %d) %% 2 = 0",
+                   cell_random(0, 1000000));
+        cell_goes_on(20, cell_random(5, 20));
+    }
+    cell_recovers();
+}
+
+/* ---- others' transactions ---- */
+
+static struct db_session *hold(const char *sql)
+{
+    struct db_session *s = test_pg_session(&sys.pg);
+    struct err_info info = {0};
+
+    cr_assert_eq(db_exec(s, "begin", NULL, &info), ERR_OK);
+    cr_assert_eq(db_exec(s, sql, NULL, &info), ERR_OK, "%s: %s", sql, info.text);
+    return s;
+}
+
+static void let_go(struct db_session *s)
+{
+    struct err_info info = {0};
+
+    cr_assert_eq(db_exec(s, "commit", NULL, &info), ERR_OK, "%s", info.text);
+    db_close(s);
+}
+
+/* A session that enqueued, and then forgot its transaction: nobody waits for it, and what it commits at last is done. */
+FAULT(postgres_idle_in_transaction)
+{
+    struct db_session *s;
+
+    cell_scheduler();
+    cell_worker();
+    s = hold("select automation.enqueue_job('drill', p_tenant => '" SYSTEM_TENANT
+             "'), automation.publish_event('" SYSTEM_TENANT "', 'nobody.asks', null, '{}')");
+    cell_load(LOAD);
+    cell_mended();
+    cell_recovers();
+    cell_load(20);
+    cell_recovers();
+    let_go(s);
+    system_until(
+        "select count(*) = %zu from automation.execution_logs where kind = 'drill' and outcome = 0 and run_id is null"
+        " and job_id in (select job_id from automation.execution_logs)",
+        cell.ledger.n + cell.direct.n + 1 - cell.ledger_out.n - cell.direct_out.n);
+}
+
+/* Rows that effects need are held; the others settle meanwhile, and what was held settles when it is let go, without another run. */
+FAULT(postgres_lock_on_one_wedding)
+{
+    struct db_session *s;
+
+    system_sql("update automation.rules set definition = jsonb_set(definition, '{actions}', definition -> 'actions' ||"
+               " '[{\"type\":\"add_tag\",\"params\":{\"tag\":\"t\"}}]') where name = 'r'");
+    system_events(30);
+    cell.events = 30;
+    s = hold("select from automation.weddings where title = 'W1' for update");
+    cell_scheduler();
+    cell_worker();
+    cell_ledger(LOAD);
+    system_until("select count(*) = 29 from automation.runs where state = 'succeeded'");
+    system_until("select count(*) = 0 from automation_priv.ledger where run_id is null");
+    cell_demand(system_i64("select count(*) from automation.runs where state = 'running'") == 1, "one run waits");
+    let_go(s);
+    cell_mended();
+    cell_recovers();
+    cell_demand(system_i64("select count(*) from automation.execution_logs where run_id is not null") == 90,
+                "every step ran once");
+}
+
+/* ---- no room ---- */
+
+static bool run(const char *const *words)
+{
+    int status = 0;
+    const pid_t pid = fork();
+
+    if (pid == 0) {
+        execvp(words[0], (char **)(uintptr_t)words);
+        _exit(127);
+    }
+    return waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+/* The cluster moves to a small file system; false: not allowed here. */
+static bool move_to_small_disk(char mount_point[128])
+{
+    char old[128], aside[128];
+
+    snprintf(mount_point, 128, "%s/small", sys.postgres.dir);
+    snprintf(old, sizeof(old), "%s/pg", sys.postgres.dir);
+    snprintf(aside, sizeof(aside), "%s/old", sys.postgres.dir);
+    const char *const make[] = {"mkdir", "-m", "755", mount_point, NULL};
+    const char *const copy[] = {"cp", "-a", old, mount_point, NULL};
+    if (!run(make) || mount("tmpfs", mount_point, "tmpfs", 0, "size=220m,mode=755") != 0)
+        return false;
+    postgres_halt(&sys.postgres);
+    cr_assert(run(copy) && rename(old, aside) == 0);
+    cr_assert_eq(symlink("small/pg", old), 0);
+    postgres_restart(&sys.postgres);
+    return true;
+}
+
+static void fill(const char *mount_point, char path[160])
+{
+    static char block[1 << 16];
+    FILE *f;
+
+    snprintf(path, 160, "%s/filler", mount_point);
+    f = fopen(path, "w");
+    cr_assert_not_null(f);
+    while (fwrite(block, 1, sizeof(block), f) == sizeof(block) && fflush(f) == 0) {
+    }
+    (void)fclose(f);
+}
+
+/* Every job accepted takes room. */
+static bool door_is_shut(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 500; i++) {
+        if (!cell_offer_ledger(false))
+            return true;
+    }
+    return false;
+}
+
+static bool programs_are_refused(void *arg)
+{
+    size_t n = 0;
+
+    (void)arg;
+    for (int i = 0; i < sys.n_processes; i++)
+        n += system_logged(i, "53100") + system_logged(i, "worker.database");
+    return n > 0;
+}
+
+/* Tables can not grow; when the log of transactions can not either the server stops itself. */
+FAULT_PG(postgres_disk_full)
+{
+    char mount_point[128], filler[160];
+
+    if (geteuid() != 0 || !move_to_small_disk(mount_point)) {
+        cell_skip("mounting a small file system needs root");
+        return;
+    }
+    start();
+    cell_interrupts(2);
+    fill(mount_point, filler);
+    system_until_holds(door_is_shut, NULL, "the disk is full");
+    system_until_holds(programs_are_refused, NULL, "a program is refused");
+    cr_assert_eq(remove(filler), 0);
+    postgres_restart(&sys.postgres);
+    cell_mended();
+    cell_load(20);
+    cell_recovers();
+    cell_judge();
+    postgres_halt(&sys.postgres);
+    cr_assert_eq(umount2(mount_point, MNT_DETACH), 0);
 }

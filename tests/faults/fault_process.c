@@ -1,25 +1,124 @@
-/* Processes die, freeze, are too many or too few. */
+/* Processes die, freeze, are too many or too few. Leases pass by themselves: a silent worker is believed dead after 20 s. */
 #include <signal.h>
 
+#include "common/io/die.h"
 #include "tests/faults/cell.h"
 
-#define LOAD 90
+#define LOAD 150
 
-/* The lease passes by itself: workers are not believed dead before 20 s of silence. */
-FAULT(worker_kill)
+/* Workers begin when all work is there, so that the fault finds them busy. */
+static void start(int workers)
 {
     cell_scheduler();
-    for (int i = 0; i < 2; i++)
-        cell_worker();
     cell_load(LOAD);
+    for (int i = 0; i < workers; i++)
+        cell_worker();
     cell_until_logged(cell_random(20, 60));
+    system_until("select count(*) >= 5 from automation_priv.ledger where owner is not null");
+}
+
+FAULT(worker_kill)
+{
+    start(2);
     system_kill(1);
     cell_interrupts(1);
     cell_mended();
     cell_recovers();
 }
 
-/* An entry whose execution aborts the process: adopted when it comes back, and dead after four deaths; the others are spared. */
+FAULT(workers_all_killed)
+{
+    start(2);
+    system_kill(1);
+    system_kill(2);
+    cell_interrupts(2);
+    cell_load(20);
+    cell_worker();
+    cell_mended();
+    cell_recovers();
+}
+
+/* Frozen past its lease, then alive again: others have its jobs by then, and what it does comes to nothing. */
+FAULT(worker_stop)
+{
+    start(2);
+    system_signal(1, SIGSTOP);
+    cell_interrupts(1);
+    cell_mended();
+    cell_recovers();
+    system_signal(1, SIGCONT);
+    system_until_logged(1, "worker.fenced");
+    cell_load(20);
+}
+
+static void worker_dies_at(const char *point, int nth)
+{
+    char die[64];
+    const char *const env[] = {die, "USHER_BATCH=20", "USHER_CONCURRENCY=8", NULL};
+
+    system_die_env(die, point, nth);
+    cell_scheduler();
+    cell_load(LOAD);
+    cr_assert_eq(system_wait(system_worker(env)), DIE_STATUS);
+    cell_interrupts(1);
+    cell_mended();
+    cell_worker();
+    cell_recovers();
+}
+
+FAULT(worker_kill_before_claim_commit)
+{
+    worker_dies_at("before_claim_commit", cell_random(1, 4));
+}
+
+FAULT(worker_kill_after_claim_commit)
+{
+    worker_dies_at("after_claim_commit", cell_random(1, 4));
+}
+
+FAULT(worker_kill_before_settle_commit)
+{
+    worker_dies_at("before_settle_commit", cell_random(1, 6));
+}
+
+FAULT(worker_kill_after_settle_commit)
+{
+    worker_dies_at("after_settle_commit", cell_random(1, 6));
+}
+
+FAULT(worker_kill_before_ack)
+{
+    worker_dies_at("before_ack", cell_random(1, 4));
+}
+
+/* The outcome of a request is not known, the kind's policy is to ask a person: parked, and the worker dies at once. Nothing is sent again
+ * until somebody says so. */
+FAULT(worker_kill_between_park_and_ack)
+{
+    const char *const env[] = {"USHER_TEST_DIE=after_settle_commit", NULL};
+
+    system_sql(
+        "update automation.kinds set on_unknown = 'ask', url = replace(url, '/slow', '/drop') where kind = 'hook'");
+    cell_scheduler();
+    cr_assert(cell_offer_ledger(true));
+    cr_assert_eq(system_wait(system_worker(env)), DIE_STATUS);
+    cell_demand(system_i64("select count(*) from automation_priv.ledger where parked_reason = 'unknown_outcome'") == 1,
+                "the job is parked");
+    cell_mended();
+    cell_worker();
+    system_until("select count(*) = 2 from automation_priv.workers");
+    system_until("select count(*) = 1 from automation_priv.workers"); /* the dead one is swept */
+    cell_demand(sink_lines(&cell.web, "received.jsonl", "webhook_id") == 1, "one request while it is parked");
+    system_signal(2, SIGTERM); /* it has read the kind as it was */
+    cr_assert_eq(system_wait(2), 0);
+    system_sql("update automation.kinds set url = replace(url, '/drop', '/ok') where kind = 'hook';"
+               "update automation_priv.ledger set due_at = automation.now(), parked_reason = null");
+    cell.may_repeat = 1; /* the person's word */
+    cell_worker();
+    cell_recovers();
+}
+
+/* An entry whose execution aborts the process: adopted when it comes back, dead after four deaths; the others are spared. */
 FAULT(poison_entries)
 {
     static const char *const poison[] = {"kind", "drill", "payload", "{\"abort\":true}", NULL};
@@ -39,4 +138,62 @@ FAULT(poison_entries)
     cell_demand(deaths >= 4 && deaths <= 5, "four or five deaths");
     cell_worker();
     cell_recovers();
+}
+
+/* ---- scale ---- */
+
+FAULT(workers_1_20_1)
+{
+    enum { MORE = 19 };
+    int more[MORE];
+
+    start(1);
+    for (int i = 0; i < MORE; i++)
+        more[i] = cell_worker();
+    system_until("select count(*) = %d from automation_priv.workers", MORE + 1);
+    cell_load(LOAD);
+    for (int i = 0; i < MORE; i++)
+        system_signal(more[i], SIGTERM);
+    for (int i = 0; i < MORE; i++)
+        cell_demand(system_wait(more[i]) == 0, "a worker ends with status 0");
+    cell_load(20);
+    cell_mended();
+    cell_recovers();
+    cell_demand(system_i64("select count(*) from automation_priv.workers") == 1, "one worker is left");
+}
+
+/* Nobody there, with entries pending of one that died: whoever comes takes them over. */
+FAULT(no_workers_with_entries_pending)
+{
+    start(1);
+    system_kill(1);
+    cell_interrupts(1);
+    cell_demand(system_redis("XLEN " SYSTEM_IN) > 0, "entries are left");
+    cell_load(20);
+    system_until("select count(*) = 0 from automation_priv.workers"); /* swept */
+    cell_worker();
+    cell_mended();
+    cell_recovers();
+}
+
+FAULT(sigterm_under_saturation)
+{
+    const char *const env[] = {"USHER_BATCH=500", "USHER_CONCURRENCY=50", NULL};
+    int w;
+
+    cell_scheduler();
+    w = system_worker(env);
+    cell_load(LOAD);
+    for (int i = 0; i < 3; i++) {
+        cell_goes_on(LOAD, cell_random(20, 100));
+        system_signal(w, SIGTERM);
+        cell_demand(system_wait(w) == 0, "a drained worker ends with status 0");
+        cell_demand(system_i64("select count(*) from automation_priv.ledger where owner is not null") == 0,
+                    "a drained worker owns nothing");
+        w = system_worker(env);
+    }
+    cell_mended();
+    cell_recovers();
+    cell_demand(system_i64("select count(*) from automation.execution_logs where outcome = 1") == 0,
+                "nothing has failed");
 }

@@ -184,7 +184,7 @@ Test(scheduler_sweep, postgres_behind_redis_stops_what_acts_until_it_is_accepted
     cr_expect(t.lead.behind);
     cr_expect_eq(leader_i64(&t, "select count(*) from automation.runs"), 0);
     cr_expect_eq(leader_stream(&t), 0);
-    leader_sql(&t, "select automation_priv.beacon_accept()");
+    leader_sql(&t, "select automation_priv.restore_resume(automation.now() - interval '1 hour', 'rerun', 'a test')");
     leader_work(&t);
     cr_expect_not(t.lead.behind);
     cr_expect_eq(leader_i64(&t, "select count(*) from automation.runs"), 1);
