@@ -83,7 +83,8 @@ create index runs_started on automation.runs using brin (started_at); -- for the
 alter table automation.runs enable row level security;
 
 -- ---- the ledger -----------------------------------------------------------------------------------------------------------------
--- owner, claim_no, claimed_at, acting stand in no index: a claim is a HOT update.
+-- owner, claim_no, claimed_at, acting stand in no index: a claim is a HOT update. A batch may claim all rows of a page in one transaction,
+-- so a page keeps room for a second version of each.
 create table automation_priv.ledger (
     job_id uuid primary key,
     tenant_id uuid not null,
@@ -120,7 +121,7 @@ create table automation_priv.ledger (
     bare_entry text,
     traceparent text,
     payload bytea
-) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+) with (fillfactor = 45, autovacuum_vacuum_scale_factor = 0.05);
 create index ledger_due on automation_priv.ledger (queue, tenant_id, due_at, priority, job_id) where due_at is not null;
 create index ledger_wedding on automation_priv.ledger (tenant_id, wedding_id, due_at, priority, job_id) where wedding_id is not null;
 create index ledger_next on automation_priv.ledger (due_at) where due_at is not null;
@@ -794,7 +795,8 @@ begin
         returning l.*)
     select t.job_id, t.tenant_id, t.run_id, t.wedding_id, t.claim_no, t.claimed_at, t.due_at, t.deadline, t.timeout_ms, t.step, t.attempt,
         t.max_attempts, t.crashes, t.snoozes, t.kind, t.queue, t.effect_key, t.bare_at, t.bare_id, t.payload, t.wake,
-        automation_priv.fence(t.tenant_id, t.wedding_id, t.revision, t.run_id, t.deadline, v_now, t.aside),
+        case when t.wedding_id is null and t.run_id is null and t.deadline is null then 'run' -- nothing to look up
+            else automation_priv.fence(t.tenant_id, t.wedding_id, t.revision, t.run_id, t.deadline, v_now, t.aside) end,
         r.rule_id, r.rule_revision, r.generation, r.hops, v.definition, r.context,
         case when t.run_id is not null then automation_priv.facts(t.tenant_id, t.wedding_id, v_now) end, v_now
     from taken t
@@ -996,6 +998,40 @@ begin
     select t.j, case when not t.hit then 'lost_lease' when t.bad is not null then t.bad when t.withdrawn then 'withdrawn' else 'hit' end from batch t;
 end $$;
 
+-- The same for what is most of all work: jobs without run and effect that are done. One job each in order of their ids; returns only those that were
+-- not hit, as settle_jobs would. Effects, dead letters and next steps can not come of them.
+create function automation_priv.settle_done(p_owner uuid, p_ids uuid[], p_claims integer[]) returns table (job_id uuid, result text)
+language plpgsql security definer set search_path = '' set lock_timeout = '300ms' as $$
+#variable_conflict use_column
+declare
+    v_hits uuid[];
+    v_keyed uuid[];
+    v_withdrawn uuid[];
+begin
+    with asked as (select a.id, a.claim from unnest(p_ids, p_claims) as a(id, claim) order by a.id),
+    gone as (
+        delete from automation_priv.ledger l using asked a where l.job_id = a.id and l.owner = p_owner and l.claim_no = a.claim
+        returning l.job_id, l.tenant_id, l.accepted_day, l.bare_at, l.bare_id, l.unique_key is not null as keyed),
+    judged as (
+        select g.*, g.bare_id is not null and exists (select from automation.execution_logs e where e.tenant_id = g.tenant_id
+            and e.queued_at = g.bare_at and e.execution_id = g.bare_id) as withdrawn from gone g),
+    counted as (
+        insert into automation_priv.job_deltas (tenant_id, day, outcome, n)
+        select j.tenant_id, j.accepted_day, case when j.withdrawn then 'accepted' else 'done' end, case when j.withdrawn then -1 else 1 end * count(*)
+        from judged j group by j.tenant_id, j.accepted_day, j.withdrawn)
+    select array_agg(j.job_id), array_agg(j.job_id) filter (where j.keyed), array_agg(j.job_id) filter (where j.withdrawn) into v_hits, v_keyed, v_withdrawn
+    from judged j;
+    if v_keyed is not null then
+        update automation_priv.unique_keys u set held_until = automation.now() + interval '24 hours' where u.job_id = any (v_keyed);
+    end if;
+    if v_withdrawn is not null then
+        return query select w, 'withdrawn' from unnest(v_withdrawn) w;
+    end if;
+    if v_hits is null or cardinality(v_hits) < cardinality(p_ids) then
+        return query select a.id, 'lost_lease' from unnest(p_ids) as a(id) where v_hits is null or not a.id = any (v_hits);
+    end if;
+end $$;
+
 -- ---- adoption of bare entries ---------------------------------------------------------------------------------------------------------------
 -- Each element: at, id (the entry's log key), entry (stream and id), tenant, kind, queue, payload (hex), wedding, deadline, due, max, timeout,
 -- key, traceparent, attempt (2: the first attempt failed and is logged by this transaction), owner (its executor, for slow ones), in_ms,
@@ -1077,36 +1113,56 @@ begin
     return true;
 end $$;
 
--- Due rows of a queue that could run now, tenant by tenant in turn. While several tenants wait none gets more than p_share of them. The head of a
--- wedding goes first: a row waits behind the wedding's earlier due rows that are on their first attempt, claimed ones included.
+-- Due rows of a queue that could run now, tenant by tenant in turn: a tenant's n-th row, those that run already included, goes before any other's
+-- n+1st. While several tenants wait none gets beyond p_share rows and half of what runs. The head of a wedding goes first: a row waits behind the
+-- wedding's earlier due rows that are on their first attempt, claimed ones included. Of each tenant no more rows are read than its share of the
+-- answer, then four times as many where that was not enough: the cost is that of the answer, not of the backlog.
 create function automation_priv.due_jobs(p_queue text, p_limit integer, p_share integer)
 returns table (job_id uuid, tenant_id uuid, claim_no integer)
 language plpgsql stable security definer set search_path = '' as $$
 #variable_conflict use_column
+declare
+    v_now timestamptz := automation.now();
+    v_waiting uuid[];
+    v_quota integer;
+    v_share integer := p_limit;
+    v_jobs uuid[];
+    v_tenants uuid[];
+    v_claims integer[];
+    v_running integer;
+    v_full boolean;
 begin
-    return query
-    with recursive now as materialized (select automation.now() as t),
-    tenants(id) as (
+    with recursive tenants(id) as (
         (select l.tenant_id from automation_priv.ledger l where l.queue = p_queue and l.due_at is not null order by l.tenant_id limit 1)
         union all
         select (select l.tenant_id from automation_priv.ledger l where l.queue = p_queue and l.due_at is not null and l.tenant_id > t.id order by l.tenant_id limit 1)
-        from tenants t where t.id is not null),
-    waiting as materialized (
-        select t.id from tenants t cross join now where t.id is not null and exists (
-            select from automation_priv.ledger l where l.queue = p_queue and l.tenant_id = t.id and l.due_at <= now.t)),
-    share as materialized (select case when count(*) > 1 then least(p_share, p_limit) else p_limit end as n from waiting)
-    select j.job_id, w.id, j.claim_no
-    from waiting w cross join share s cross join now
-    cross join lateral (
-        select l.job_id, l.claim_no, row_number() over (order by l.due_at, l.priority, l.job_id) as turn
-        from automation_priv.ledger l
-        where l.queue = p_queue and l.tenant_id = w.id and l.due_at <= now.t and l.owner is null
-          and (l.wedding_id is null or not exists (
-              select from automation_priv.ledger h
-              where h.tenant_id = l.tenant_id and h.wedding_id = l.wedding_id and h.due_at <= now.t and h.attempt = 1 and h.queue = l.queue
-                and (h.due_at, h.priority, h.job_id) < (l.due_at, l.priority, l.job_id)))
-        order by l.due_at, l.priority, l.job_id limit s.n) j
-    order by j.turn, w.id limit p_limit;
+        from tenants t where t.id is not null)
+    select array_agg(t.id) into v_waiting from tenants t where t.id is not null and exists (
+        select from automation_priv.ledger l where l.queue = p_queue and l.tenant_id = t.id and l.due_at <= v_now);
+    if v_waiting is null then return; end if;
+    v_quota := 1 + p_limit / cardinality(v_waiting);
+    loop
+        select array_agg(x.job_id) filter (where not x.running), array_agg(x.tenant) filter (where not x.running),
+               array_agg(x.claim_no) filter (where not x.running), count(*) filter (where x.running), coalesce(bool_or(x.turn = v_quota), false)
+        into v_jobs, v_tenants, v_claims, v_running, v_full
+        from (
+            select j.job_id, w.id as tenant, j.claim_no, j.running, j.turn
+            from unnest(v_waiting) as w(id)
+            cross join lateral (
+                select l.job_id, l.claim_no, l.owner is not null as running, row_number() over (order by l.due_at, l.priority, l.job_id) as turn
+                from automation_priv.ledger l
+                where l.queue = p_queue and l.tenant_id = w.id and l.due_at <= v_now
+                  and (l.wedding_id is null or l.owner is not null or not exists (
+                      select from automation_priv.ledger h
+                      where h.tenant_id = l.tenant_id and h.wedding_id = l.wedding_id and h.due_at <= v_now and h.attempt = 1 and h.queue = l.queue
+                        and (h.due_at, h.priority, h.job_id) < (l.due_at, l.priority, l.job_id)))
+                order by l.due_at, l.priority, l.job_id limit v_quota) j
+            order by j.turn, w.id) x;
+        v_share := case when cardinality(v_waiting) > 1 then p_share + v_running / 2 else 2147483647 end;
+        exit when not v_full or v_quota >= v_share or cardinality(v_jobs) >= p_limit;
+        v_quota := least(v_quota::bigint * 4, v_share)::integer;
+    end loop;
+    return query select a.job, a.tenant, a.claim from unnest(v_jobs, v_tenants, v_claims) as a(job, tenant, claim) limit p_limit;
 end $$;
 
 -- Of these, which are still due and unclaimed at that claim number? (The leader's memory of what it added forgets the others.)

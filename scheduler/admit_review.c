@@ -17,7 +17,7 @@
 
 #define EVERY_MS 1000
 #define EVERY_FULL_MS 100
-#define CROWDED_PART 8      /* of the window */
+#define CROWDED_PART 2      /* of the window */
 #define MOST 20000          /* entries of one review */
 #define YOUNG_MS 1000       /* an entry acknowledged as stale because its row was locked is not added again at once */
 #define DRAIN_DECAY_SHIFT 3 /* the measured drain falls by an eighth a second */

@@ -21,7 +21,7 @@
 #define BUSY_AGAIN_MS 500 /* a tenant's row was locked for 300 ms */
 #define COMMIT_MS 30000
 
-enum lane_class { CLASS_PLAIN, CLASS_EFFECT, CLASS_BARE, CLASS_ADOPT };
+enum lane_class { CLASS_DONE, CLASS_PLAIN, CLASS_EFFECT, CLASS_BARE, CLASS_ADOPT };
 
 struct lane {
     struct worker *w;
@@ -46,6 +46,8 @@ static enum lane_class class_of(const struct job *job)
 {
     if (job->bare)
         return job->result.settle == SETTLE_FINAL && job->result.outcome == OUTCOME_DONE ? CLASS_BARE : CLASS_ADOPT;
+    if (settle_is_done(job))
+        return CLASS_DONE;
     return job->result.effect ? CLASS_EFFECT : CLASS_PLAIN;
 }
 
@@ -265,6 +267,8 @@ static void on_settled(void *arg, enum err err, const struct db_result *res, con
     }
     if (l->class == CLASS_ADOPT)
         bare_adopted(l->jobs, l->n, res);
+    else if (l->class == CLASS_DONE)
+        settle_done_results(l->jobs, l->n, res);
     else
         settle_results(l->jobs, l->n, res);
     write_log(l);
@@ -281,6 +285,7 @@ static void begin(struct lane *l)
     l->busy = true;
     db_conn_exec(l->conn, "begin", on_begin, l);
     switch (l->class) {
+    case CLASS_DONE: settle_done(l->conn, l->jobs, l->n, on_settled, l); break;
     case CLASS_PLAIN:
     case CLASS_EFFECT:
         settle_json(l->jobs, l->n, &json);

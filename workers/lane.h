@@ -1,6 +1,7 @@
 /* lane: one settling connection: batches of executed jobs, one transaction each.
  *
  * Ledger jobs:   BEGIN → settle_jobs (rows, effects, next steps, counters) → COPY of the log → COMMIT → forget
+ *   done, without run and effect: the same with settle_done, which takes ids and claim numbers alone
  * Bare, done:    BEGIN → COPY of the log → COMMIT → XACK
  * Bare, other:   BEGIN → adopt_entries → COPY of the first attempts' log → COMMIT → XACK
  *

@@ -2,6 +2,7 @@
 #include "workers/settle.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/core/advance.h"
@@ -111,6 +112,32 @@ void settle_json(struct job *const *jobs, size_t n, struct buf *out)
     buf_put_char(out, ']');
 }
 
+bool settle_is_done(const struct job *job)
+{
+    const struct job_result *r = &job->result;
+    return r->settle == SETTLE_FINAL && r->outcome == OUTCOME_DONE && !r->effect && id_is_zero(&job->run);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct job *const *x = a, *const *y = b;
+    return id_cmp(&(*x)->job_id, &(*y)->job_id);
+}
+
+void settle_done(struct db_conn *c, struct job **jobs, size_t n, db_cb cb, void *arg)
+{
+    struct id *ids = mem_alloc(n * sizeof(*ids));
+    int32_t *claims = mem_alloc(n * sizeof(*claims));
+    qsort(jobs, n, sizeof(struct job *), by_id);
+    for (size_t i = 0; i < n; i++) {
+        ids[i] = jobs[i]->job_id;
+        claims[i] = jobs[i]->claim_no;
+    }
+    store_settle_done(c, &jobs[0]->owner, ids, claims, n, cb, arg);
+    mem_free(ids);
+    mem_free(claims);
+}
+
 /* ---- the answer
  * ------------------------------------------------------------------------------------------------------------------
  * */
@@ -130,10 +157,10 @@ static void take_result(struct job *job, struct str result)
         job->settled_text = arena_strndup(&job->arena, result.p, result.n);
 }
 
-void settle_results(struct job *const *jobs, size_t n, const struct db_result *rows)
+static void set_results(struct job *const *jobs, size_t n, enum job_settled unnamed, const struct db_result *rows)
 {
     for (size_t i = 0; i < n; i++)
-        jobs[i]->settled = SETTLED_LOST;
+        jobs[i]->settled = unnamed;
     for (int row = 0; row < db_rows(rows); row++) {
         struct id id = db_id(rows, row, 0);
         struct job *job = map_get(&jobs[0]->worker->held, &id, sizeof(id));
@@ -141,6 +168,16 @@ void settle_results(struct job *const *jobs, size_t n, const struct db_result *r
         if (job && job->state == JOB_SETTLING && id_eq(&job->owner, &jobs[0]->owner))
             take_result(job, db_text(rows, row, 1));
     }
+}
+
+void settle_results(struct job *const *jobs, size_t n, const struct db_result *rows)
+{
+    set_results(jobs, n, SETTLED_LOST, rows);
+}
+
+void settle_done_results(struct job *const *jobs, size_t n, const struct db_result *rows)
+{
+    set_results(jobs, n, SETTLED_HIT, rows);
 }
 
 void settle_refused(struct job *job)

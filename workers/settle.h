@@ -8,11 +8,16 @@
 #include <stddef.h>
 
 #include "common/base/buf.h"
+#include "common/io/db.h"
 #include "workers/job.h"
 
-struct db_result;
 struct store_log;
 
+/* Done, without run and effect: settled by id and claim number alone (automation_priv.settle_done). */
+bool settle_is_done(const struct job *job);
+/* Sorts the jobs by id and starts that statement. */
+void settle_done(struct db_conn *c, struct job **jobs, size_t n, db_cb cb, void *arg);
+void settle_done_results(struct job *const *jobs, size_t n, const struct db_result *rows);
 void settle_json(struct job *const *jobs, size_t n, struct buf *out);
 void settle_results(struct job *const *jobs, size_t n, const struct db_result *rows);
 /* False when there is nothing to log: handed back, snoozed, or lost without having acted. Texts are borrowed from the

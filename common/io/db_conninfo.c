@@ -183,7 +183,7 @@ const char *db_conninfo_setup(struct pg_conn *pg, struct arena *arena, int64_t s
 {
     const char *sql =
         arena_printf(arena,
-                     "SET TimeZone='UTC'; SET DateStyle='ISO, MDY'; SET client_connection_check_interval=%d; "
+                     "SET TimeZone='UTC'; SET jit=off; SET DateStyle='ISO, MDY'; SET client_connection_check_interval=%d; "
                      "SET idle_in_transaction_session_timeout=%d; SET statement_timeout=%" PRId64,
                      CHECK_INTERVAL_MS, IDLE_IN_TRANSACTION_MS, statement_ms);
     if (!role || !role[0])

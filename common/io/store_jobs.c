@@ -149,6 +149,21 @@ void store_settle(struct db_conn *c, const struct id *owner, struct str batch, d
     arena_free(&arena);
 }
 
+void store_settle_done(struct db_conn *c, const struct id *owner, const struct id *ids, const int32_t *claims, size_t n,
+                       db_cb cb, void *arg)
+{
+    static const struct db_stmt stmt = {"settle_done",
+                                        "select job_id, result from automation_priv.settle_done($1, $2, $3)"};
+    struct arena arena = {0};
+    struct db_args a;
+    db_args_init(&a, &arena);
+    db_arg_id(&a, owner);
+    db_arg_ids(&a, ids, n);
+    db_arg_i32s(&a, claims, n);
+    db_conn_query(c, &stmt, &a, cb, arg);
+    arena_free(&arena);
+}
+
 void store_adopt(struct db_conn *c, struct str entries, db_cb cb, void *arg)
 {
     static const struct db_stmt stmt = {"adopt_entries",

@@ -98,7 +98,7 @@ static const char *const statements[][2] = {
      "select job_id, tenant_id, run_id, wedding_id, rule_id, effect_key, bare_id, claimed_at, due_at, deadline, bare_at,"
      " rule_revision, timeout_ms, claim_no, step, attempt, max_attempts, crashes, generation, kind, queue, payload, verdict,"
      " wake, definition, context, facts, snoozes from automation_priv.claim_jobs($1::uuid, $2::uuid[], '{}', false)"},
-    {"settle_jobs", "select job_id, result from automation_priv.settle_jobs($1::uuid, $2::jsonb)"},
+    {"settle_done", "select job_id, result from automation_priv.settle_done($1::uuid, $2::uuid[], $3::int4[])"},
     {"claim_least",
      "update automation_priv.ledger l set owner = $1, claim_no = claim_no + 1, claimed_at = now() where job_id = any ($2) and"
      " owner is null returning job_id, tenant_id, run_id, wedding_id, null::uuid, effect_key, bare_id, claimed_at, due_at,"
@@ -305,24 +305,21 @@ static void rows_of_claimed(struct thread *t, const PGresult *r)
 
 static void settle(struct thread *t, struct arena *arena, size_t n)
 {
-    struct buf json = {0};
     struct id *ids = arena_alloc(arena, n * sizeof(*ids) + 1);
+    int32_t *claims = arena_alloc(arena, n * sizeof(*claims) + 1);
+    const bool least = t->what == QUEUE_LIMIT_LEAST;
     struct db_args a;
-    char text[ID_TEXT_SIZE];
 
-    db_args_init(&a, arena);
-    db_arg_id(&a, &t->worker);
     for (size_t i = 0; i < n; i++) {
         ids[i] = t->rows[i].log.job_id;
-        buf_printf(&json, "%c{\"j\":\"%s\",\"c\":1,\"a\":\"final\",\"o\":\"done\"}", i ? ',' : '[', id_format(&ids[i], text));
+        claims[i] = 1;
     }
-    buf_put_char(&json, ']');
-    if (t->what == QUEUE_LIMIT_LEAST)
-        db_arg_ids(&a, ids, n);
-    else
-        db_arg_json(&a, (struct str){json.data, json.len});
-    PQclear(pg_ask(t->pg, t->what == QUEUE_LIMIT_LEAST ? "settle_least" : "settle_jobs", &a));
-    buf_free(&json);
+    db_args_init(&a, arena);
+    db_arg_id(&a, &t->worker);
+    db_arg_ids(&a, ids, n);
+    if (!least)
+        db_arg_i32s(&a, claims, n);
+    PQclear(pg_ask(t->pg, least ? "settle_least" : "settle_done", &a));
 }
 
 static void run_ledger(struct thread *t)
