@@ -1125,7 +1125,7 @@ declare
     v_now timestamptz := automation.now();
     v_waiting uuid[];
     v_quota integer;
-    v_share integer := p_limit;
+    v_share integer;
     v_jobs uuid[];
     v_tenants uuid[];
     v_claims integer[];
@@ -1140,7 +1140,7 @@ begin
     select array_agg(t.id) into v_waiting from tenants t where t.id is not null and exists (
         select from automation_priv.ledger l where l.queue = p_queue and l.tenant_id = t.id and l.due_at <= v_now);
     if v_waiting is null then return; end if;
-    v_quota := 1 + p_limit / cardinality(v_waiting);
+    v_quota := case when cardinality(v_waiting) > 1 then least(1 + p_limit / cardinality(v_waiting), p_share) else p_limit end;
     loop
         select array_agg(x.job_id) filter (where not x.running), array_agg(x.tenant) filter (where not x.running),
                array_agg(x.claim_no) filter (where not x.running), count(*) filter (where x.running), coalesce(bool_or(x.turn = v_quota), false)

@@ -181,11 +181,11 @@ void db_conninfo_started(struct pg_conn *pg)
 
 const char *db_conninfo_setup(struct pg_conn *pg, struct arena *arena, int64_t statement_ms, const char *role)
 {
-    const char *sql =
-        arena_printf(arena,
-                     "SET TimeZone='UTC'; SET jit=off; SET DateStyle='ISO, MDY'; SET client_connection_check_interval=%d; "
-                     "SET idle_in_transaction_session_timeout=%d; SET statement_timeout=%" PRId64,
-                     CHECK_INTERVAL_MS, IDLE_IN_TRANSACTION_MS, statement_ms);
+    const char *sql = arena_printf(
+        arena,
+        "SET TimeZone='UTC'; SET jit=off; SET DateStyle='ISO, MDY'; SET client_connection_check_interval=%d; "
+        "SET idle_in_transaction_session_timeout=%d; SET statement_timeout=%" PRId64,
+        CHECK_INTERVAL_MS, IDLE_IN_TRANSACTION_MS, statement_ms);
     if (!role || !role[0])
         return sql;
     char *quoted = PQescapeIdentifier(pg, role, strlen(role));

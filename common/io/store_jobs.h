@@ -60,7 +60,7 @@ void store_recheck(struct db_conn *c, const struct id *owner, const struct id *i
 
 /* Inside a transaction. `batch` is the JSON array of automation_priv.settle_jobs / adopt_entries. */
 void store_settle(struct db_conn *c, const struct id *owner, struct str batch, db_cb cb,
-                  void *arg);                                                 /* rows of (job id, result) */
+                  void *arg); /* rows of (job id, result) */
 /* The same for jobs that are done and have neither run nor effect; rows of (job id, result) of those that were not hit. */
 void store_settle_done(struct db_conn *c, const struct id *owner, const struct id *ids, const int32_t *claims, size_t n,
                        db_cb cb, void *arg);

@@ -44,7 +44,8 @@ static void ours(bool ledger, int workers, size_t n, const char *name)
     else
         queue_drain_fill_direct(n);
     struct queue_drained d = ledger ? queue_drain_ledger(p, k, n) : queue_drain_direct(p, k, n);
-    printf("%s: %.0f/s child %.2f us all %.2f us rss %.1f\n", name, d.per_s, d.children_cpu_us, d.all_cpu_us, queue_env_use(p[0]).rss_mb);
+    printf("%s: %.0f/s child %.2f us all %.2f us rss %.1f\n", name, d.per_s, d.children_cpu_us, d.all_cpu_us,
+           queue_env_use(p[0]).rss_mb);
     queue_env_stop(p, k);
 }
 
@@ -56,24 +57,29 @@ int main(void)
     for (int r = 0; r < 2; r++) {
         size_t n = queue_env_n(100000, 1000), m = queue_env_n(50000, 1000);
         if (!only || strstr(only, "limit")) {
-        limit(QUEUE_LIMIT_OVERLAP, 1, 1000, n, "overlap_1p");
-        limit(QUEUE_LIMIT_OVERLAP, 2, 1000, n, "overlap_2p");
+            limit(QUEUE_LIMIT_OVERLAP, 1, 1000, n, "overlap_1p");
+            limit(QUEUE_LIMIT_OVERLAP, 2, 1000, n, "overlap_2p");
         }
         if (!only || strstr(only, "direct")) {
-        ours(false, 1, n, "direct_1w");
-        ours(false, 2, n, "direct_2w");
+            ours(false, 1, n, "direct_1w");
+            ours(false, 2, n, "direct_2w");
         }
         if (!only || strstr(only, "limit")) {
-        limit(QUEUE_LIMIT_LEDGER, 2, 1000, m, "ledger_2p");
-        limit(QUEUE_LIMIT_LEAST, 2, 1000, m, "least_2p");
+            limit(QUEUE_LIMIT_LEDGER, 2, 1000, m, "ledger_2p");
+            limit(QUEUE_LIMIT_LEAST, 2, 1000, m, "least_2p");
         }
         if (!only || strstr(only, "ledger"))
-        ours(true, 2, m, "ledger_2w");
+            ours(true, 2, m, "ledger_2w");
     }
     if (getenv("FUNCS")) {
         char cmd[600];
-        snprintf(cmd, sizeof cmd, "psql -X -h %s -U postgres -d %s -c \"select funcname, calls, total_time::int, self_time::int, round((1000*total_time/calls)::numeric,1) us from pg_stat_user_functions order by self_time desc limit 20\"", queue_env.postgres.dir, queue_env.pg.name);
-        if (system(cmd)) return 1;
+        snprintf(cmd, sizeof cmd,
+                 "psql -X -h %s -U postgres -d %s -c \"select funcname, calls, total_time::int, self_time::int, "
+                 "round((1000*total_time/calls)::numeric,1) us from pg_stat_user_functions order by self_time desc "
+                 "limit 20\"",
+                 queue_env.postgres.dir, queue_env.pg.name);
+        if (system(cmd))
+            return 1;
     }
     queue_env_close();
     return 0;

@@ -16,7 +16,6 @@
 
 /* ---- filling ---- */
 
-
 double queue_drain_fill_direct(size_t n)
 {
     const int64_t start_us = clock_mono_us();
@@ -30,7 +29,8 @@ double queue_drain_fill_direct(size_t n)
             struct id id = queue_env_tenant(i + k);
             queue_env_kind(i + k, kind);
             queue_env_payload(i + k, payload);
-            const struct str argv[] = {STR("XADD"),          STR(QUEUE_ENV_IN), STR("*"), STR("kind"), str_of(kind), STR("payload"),
+            const struct str argv[] = {STR("XADD"),     STR(QUEUE_ENV_IN), STR("*"),
+                                       STR("kind"),     str_of(kind),      STR("payload"),
                                        str_of(payload), STR("tenant"),     str_of(id_format(&id, tenant))};
             rsession_append(queue_env.session, 9, argv);
         }
@@ -86,16 +86,17 @@ void queue_drain_fill_backlog(size_t n)
 {
     struct buf sql = {0};
 
-    buf_printf(&sql,
-               "insert into automation_priv.ledger (job_id, tenant_id, due_at, accepted_at, accepted_day, timeout_ms,"
-               " max_attempts, kind, queue, effect_key, payload)"
-               " select id, ('be000000-0000-4000-8000-' || lpad(to_hex(i %% 200), 12, '0'))::uuid, now(), now(),"
-               " (now() at time zone 'UTC')::date, 30000, 8, 'bench.k' || lpad((i %% 2000)::text, 4, '0'), 'default', id,"
-               " convert_to('{\"text\":\"' || repeat('x', 288) || '\"}', 'UTF8')"
-               " from (select i, gen_random_uuid() as id from generate_series(1, %zu) i) x;"
-               "insert into automation_priv.job_deltas select tenant_id, accepted_day, 'accepted', count(*)"
-               " from automation_priv.ledger group by 1, 2; analyze automation_priv.ledger",
-               n);
+    buf_printf(
+        &sql,
+        "insert into automation_priv.ledger (job_id, tenant_id, due_at, accepted_at, accepted_day, timeout_ms,"
+        " max_attempts, kind, queue, effect_key, payload)"
+        " select id, ('be000000-0000-4000-8000-' || lpad(to_hex(i %% 200), 12, '0'))::uuid, now(), now(),"
+        " (now() at time zone 'UTC')::date, 30000, 8, 'bench.k' || lpad((i %% 2000)::text, 4, '0'), 'default', id,"
+        " convert_to('{\"text\":\"' || repeat('x', 288) || '\"}', 'UTF8')"
+        " from (select i, gen_random_uuid() as id from generate_series(1, %zu) i) x;"
+        "insert into automation_priv.job_deltas select tenant_id, accepted_day, 'accepted', count(*)"
+        " from automation_priv.ledger group by 1, 2; analyze automation_priv.ledger",
+        n);
     test_pg_run(&queue_env.pg, buf_text(&sql));
     buf_free(&sql);
 }
@@ -135,7 +136,8 @@ static struct cost cost(const pid_t *pids, size_t n)
     return c;
 }
 
-static struct queue_drained drain(const pid_t *pids, size_t n_pids, size_t n, bool (*done)(struct db_session *s, size_t n))
+static struct queue_drained drain(const pid_t *pids, size_t n_pids, size_t n,
+                                  bool (*done)(struct db_session *s, size_t n))
 {
     struct db_session *s = test_pg_session(&queue_env.pg);
     const struct cost before = cost(pids, n_pids);

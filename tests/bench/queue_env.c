@@ -68,7 +68,8 @@ static void fill_database(void)
 {
     static const char sql[] =
         "insert into automation.tenants (tenant_id, name)"
-        " select ('be000000-0000-4000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, 'tenant ' || i from generate_series(0, 199) i;"
+        " select ('be000000-0000-4000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, 'tenant ' || i from "
+        "generate_series(0, 199) i;"
         "insert into automation.kinds (kind, class, handler) select 'bench.k' || lpad(i::text, 4, '0'), 'free', 'noop'"
         " from generate_series(0, 1999) i;"
         "insert into automation.kinds (kind, class, handler, max_attempts) values ('bench.drill', 'free', 'drill', 1);"
@@ -88,7 +89,8 @@ void queue_env_open(void)
 {
     static const char *const redis_options[] = {"--appendonly", "yes", "--appendfsync", "everysec", NULL};
     static const char *const postgres_options[] = {"-c", "shared_buffers=512MB",     "-c", "max_wal_size=4GB",
-                                                   "-c", "checkpoint_timeout=15min", "-c", "track_functions=all", NULL};
+                                                   "-c", "checkpoint_timeout=15min", "-c", "track_functions=all",
+                                                   NULL};
     const char *scale = getenv("SCALE");
 
     queue_env.scale = scale != NULL ? strtod(scale, NULL) : 1;

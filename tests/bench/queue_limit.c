@@ -95,20 +95,25 @@ static void pg_copy(PGconn *pg, const struct buf *data)
 
 static const char *const statements[][2] = {
     {"claim_jobs",
-     "select job_id, tenant_id, run_id, wedding_id, rule_id, effect_key, bare_id, claimed_at, due_at, deadline, bare_at,"
-     " rule_revision, timeout_ms, claim_no, step, attempt, max_attempts, crashes, generation, kind, queue, payload, verdict,"
+     "select job_id, tenant_id, run_id, wedding_id, rule_id, effect_key, bare_id, claimed_at, due_at, deadline, "
+     "bare_at,"
+     " rule_revision, timeout_ms, claim_no, step, attempt, max_attempts, crashes, generation, kind, queue, payload, "
+     "verdict,"
      " wake, definition, context, facts, snoozes from automation_priv.claim_jobs($1::uuid, $2::uuid[], '{}', false)"},
     {"settle_done", "select job_id, result from automation_priv.settle_done($1::uuid, $2::uuid[], $3::int4[])"},
-    {"claim_least",
-     "update automation_priv.ledger l set owner = $1, claim_no = claim_no + 1, claimed_at = now() where job_id = any ($2) and"
-     " owner is null returning job_id, tenant_id, run_id, wedding_id, null::uuid, effect_key, bare_id, claimed_at, due_at,"
-     " deadline, bare_at, null::int8, timeout_ms, claim_no, step, attempt, max_attempts, crashes, 0, kind, queue, payload"},
+    {"claim_least", "update automation_priv.ledger l set owner = $1, claim_no = claim_no + 1, claimed_at = now() where "
+                    "job_id = any ($2) and"
+                    " owner is null returning job_id, tenant_id, run_id, wedding_id, null::uuid, effect_key, bare_id, "
+                    "claimed_at, due_at,"
+                    " deadline, bare_at, null::int8, timeout_ms, claim_no, step, attempt, max_attempts, crashes, 0, "
+                    "kind, queue, payload"},
     {"settle_least",
      "with gone as (delete from automation_priv.ledger where job_id = any ($2) and owner = $1 and claim_no = 1"
      " returning tenant_id, accepted_day), counted as (insert into automation_priv.job_deltas"
      " select tenant_id, accepted_day, 'done', count(*) from gone group by 1, 2) select count(*) from gone"},
-    {"due_jobs", "select job_id, claim_no from automation_priv.ledger where queue = 'default' and due_at <= now() and owner is"
-                 " null and job_id > $1 order by job_id limit 4000"},
+    {"due_jobs",
+     "select job_id, claim_no from automation_priv.ledger where queue = 'default' and due_at <= now() and owner is"
+     " null and job_id > $1 order by job_id limit 4000"},
 };
 
 static void open_stores(struct thread *t)
@@ -206,8 +211,13 @@ static void row_of_entry(const struct thread *t, const redisReply *item, struct 
         fields[i] = (struct str){f->element[i]->str, (size_t)f->element[i]->len};
     if (queue_id_parse(str_of(item->element[0]->str), &id) != ERR_OK)
         fail("entry", "no id");
-    row->log = (struct store_log){.worker_id = t->worker, .due_at_us = DB_NULL_TIME, .step = -1, .attempt = 1,
-                                  .outcome = OUTCOME_DONE, .queue = "default", .kind = row->kind};
+    row->log = (struct store_log){.worker_id = t->worker,
+                                  .due_at_us = DB_NULL_TIME,
+                                  .step = -1,
+                                  .attempt = 1,
+                                  .outcome = OUTCOME_DONE,
+                                  .queue = "default",
+                                  .kind = row->kind};
     for (size_t i = 0; i + 1 < f->elements; i += 2) {
         if (str_is(fields[i], "tenant") && id_parse(fields[i + 1], &row->log.tenant_id) != ERR_OK)
             fail("entry", "no tenant's id");
@@ -260,9 +270,15 @@ static void run_copy(struct thread *t)
     for (size_t done = 0; done < t->n / THREADS; done += t->batch) {
         for (size_t i = 0; i < t->batch; i++) {
             struct row *row = &t->rows[i];
-            row->log = (struct store_log){.tenant_id = queue_env_tenant(i), .worker_id = t->worker, .due_at_us = DB_NULL_TIME,
-                                          .queued_at_us = now_us, .started_at_us = now_us, .step = -1, .attempt = 1,
-                                          .outcome = OUTCOME_DONE, .queue = "default"};
+            row->log = (struct store_log){.tenant_id = queue_env_tenant(i),
+                                          .worker_id = t->worker,
+                                          .due_at_us = DB_NULL_TIME,
+                                          .queued_at_us = now_us,
+                                          .started_at_us = now_us,
+                                          .step = -1,
+                                          .attempt = 1,
+                                          .outcome = OUTCOME_DONE,
+                                          .queue = "default"};
             id_new(&row->log.execution_id);
             row->log.job_id = row->log.execution_id;
             queue_env_kind(i, row->kind);
@@ -293,9 +309,15 @@ static void rows_of_claimed(struct thread *t, const PGresult *r)
     for (int i = 0; i < PQntuples(r); i++) {
         struct row *row = &t->rows[i];
         char job[ID_TEXT_SIZE];
-        row->log = (struct store_log){.job_id = id_at(r, i, 0), .tenant_id = id_at(r, i, 1), .worker_id = t->worker,
-                                      .queued_at_us = time_at(r, i, 7), .due_at_us = time_at(r, i, 8), .attempt = 1,
-                                      .started_at_us = time_at(r, i, 7), .step = -1, .outcome = OUTCOME_DONE,
+        row->log = (struct store_log){.job_id = id_at(r, i, 0),
+                                      .tenant_id = id_at(r, i, 1),
+                                      .worker_id = t->worker,
+                                      .queued_at_us = time_at(r, i, 7),
+                                      .due_at_us = time_at(r, i, 8),
+                                      .attempt = 1,
+                                      .started_at_us = time_at(r, i, 7),
+                                      .step = -1,
+                                      .outcome = OUTCOME_DONE,
                                       .queue = "default"};
         (void)str_copy_n(row->kind, sizeof(row->kind), PQgetvalue(r, i, 19), (size_t)PQgetlength(r, i, 19));
         struct str parts[] = {str_of(id_format(&row->log.job_id, job)), STR("1")};

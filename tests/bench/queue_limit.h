@@ -12,7 +12,7 @@ enum queue_limit {
     QUEUE_LIMIT_COPY,     /* COPY of the log rows; no Redis */
     QUEUE_LIMIT_OVERLAP,  /* XREADGROUP, COPY, XACK; two connections a process, so that they overlap */
     QUEUE_LIMIT_LEDGER,   /* select due rows and XADD (one more process); XREADGROUP, claim, XACK, settle, COPY */
-    QUEUE_LIMIT_LEAST     /* the same rows with the least SQL that changes them: no fence, no other outcome than success */
+    QUEUE_LIMIT_LEAST /* the same rows with the least SQL that changes them: no fence, no other outcome than success */
 };
 
 /* A stopped child that drains what is there in batches, and ends when it finds no more. */
