@@ -71,16 +71,6 @@ int main(void)
         if (!only || strstr(only, "ledger"))
             ours(true, 2, m, "ledger_2w");
     }
-    if (getenv("FUNCS")) {
-        char cmd[600];
-        snprintf(cmd, sizeof cmd,
-                 "psql -X -h %s -U postgres -d %s -c \"select funcname, calls, total_time::int, self_time::int, "
-                 "round((1000*total_time/calls)::numeric,1) us from pg_stat_user_functions order by self_time desc "
-                 "limit 20\"",
-                 queue_env.postgres.dir, queue_env.pg.name);
-        if (system(cmd))
-            return 1;
-    }
     queue_env_close();
     return 0;
 }
