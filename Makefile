@@ -18,7 +18,7 @@ DEMO_ARGS = demo$(if $(JSON), --json)
 
 # ---- flags -------------------------------------------------------------------------------------------------------------------
 DATA_DIR ?= $(CURDIR)
-PACKAGES := libuv hiredis libpq msgpack jansson libcurl libcrypto
+PACKAGES := libuv hiredis libpq msgpack jansson libcurl libcrypto libzstd
 # Asked once, when first needed: `make deps` must work where pkg-config is still missing.
 pkg = $(eval $(1) := $(shell pkg-config $(2)))$($(1))
 PKG_CFLAGS = $(call pkg,PKG_CFLAGS,--cflags $(PACKAGES))

@@ -239,21 +239,24 @@ enum err manifest_parse(struct str text, struct manifest *m, struct err_info *in
     return err;
 }
 
-enum err manifest_fits(const struct manifest *m, const struct manifest *now, bool same, struct err_info *info)
+static const struct manifest_column *find_column(const struct manifest *m, const char *name)
 {
-    if (same && m->n_columns != now->n_columns)
-        return err_set(info, ERR_STATE, "the archive has %zu columns and the table %zu", m->n_columns, now->n_columns);
     for (size_t i = 0; i < m->n_columns; i++) {
-        const struct manifest_column *had = &m->columns[i];
-        size_t at = same ? i : 0;
-        while (!same && at < now->n_columns && strcmp(now->columns[at].name, had->name) != 0)
-            at++;
-        if (at >= now->n_columns || strcmp(now->columns[at].name, had->name) != 0)
-            return err_set(info, ERR_STATE, "the archive's column %s is not in the table%s", had->name,
-                           same ? " at its place" : "");
-        if (strcmp(now->columns[at].type, had->type) != 0)
+        if (strcmp(m->columns[i].name, name) == 0)
+            return &m->columns[i];
+    }
+    return NULL;
+}
+
+enum err manifest_fits(const struct manifest *m, const struct manifest *now, struct err_info *info)
+{
+    for (size_t i = 0; i < m->n_columns; i++) {
+        const struct manifest_column *had = &m->columns[i], *has = find_column(now, had->name);
+        if (has == NULL)
+            return err_set(info, ERR_STATE, "the archive's column %s is not in the log any more", had->name);
+        if (strcmp(has->type, had->type) != 0)
             return err_set(info, ERR_STATE, "column %s was %s in the archive and is %s now", had->name, had->type,
-                           now->columns[at].type);
+                           has->type);
     }
     return ERR_OK;
 }

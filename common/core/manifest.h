@@ -59,9 +59,9 @@ void manifest_format(const struct manifest *m, struct buf *out);
 /* ERR_MALFORMED with the place for anything that manifest_format did not write. */
 enum err manifest_parse(struct str text, struct manifest *m, struct err_info *info) MUST_USE;
 
-/* Can a table with the columns of `now` take what `m` holds? Every column of m must be there with its type; where `same`, in the
- * same order and without others. ERR_STATE names the first difference. */
-enum err manifest_fits(const struct manifest *m, const struct manifest *now, bool same, struct err_info *info) MUST_USE;
+/* Can a table with the columns of `now` take what `m` holds? Every column of m must be there with its type; the table may have
+ * others beside. ERR_STATE names the first that is not. */
+enum err manifest_fits(const struct manifest *m, const struct manifest *now, struct err_info *info) MUST_USE;
 
 /* Lower-case hexadecimal and NUL. */
 void manifest_hex(const uint8_t hash[HASH_SIZE], char out[MANIFEST_HEX_SIZE]);

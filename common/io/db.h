@@ -95,6 +95,16 @@ enum err db_query(struct db_session *s, const struct db_stmt *stmt, const struct
 enum err db_exec(struct db_session *s, const char *sql, int *position, struct err_info *info) MUST_USE;
 /* COPY … FROM STDIN with all of `data`. */
 enum err db_copy_in(struct db_session *s, const char *copy_sql, const struct buf *data, struct err_info *info) MUST_USE;
+/* The same piece by piece: the source is asked until it says *n = 0. Its error ends the COPY, which then has stored nothing. */
+typedef enum err (*db_copy_source)(void *arg, const char **p, size_t *n, struct err_info *info);
+enum err db_copy_from(struct db_session *s, const char *copy_sql, db_copy_source source, void *arg,
+                      struct err_info *info) MUST_USE;
+/* COPY … TO STDOUT: the sink is given each row (in CSV also the header) as one piece. Its error cancels the COPY. */
+typedef enum err (*db_copy_sink)(void *arg, const char *p, size_t n, struct err_info *info);
+enum err db_copy_to(struct db_session *s, const char *copy_sql, db_copy_sink sink, void *arg,
+                    struct err_info *info) MUST_USE;
+/* From any thread, while the session is open: asks the server to end the statement that runs (ERR_TIMEOUT there). */
+void db_cancel(struct db_session *s);
 void db_result_free(struct db_result *r);
 /* Waits at most timeout_ms for a NOTIFY on the channels LISTENed to; true if one came. */
 bool db_wait_notify(struct db_session *s, int64_t timeout_ms);

@@ -44,6 +44,12 @@ const char *const settings_smtp_tls[] = {"none", "try", "require", NULL};
                    "development allows the stepped clock"), \
     SETTING_STR("migrations", COMMON(migrations), "USHER_MIGRATIONS", NULL, 0, \
                 "folder of the migration files; unset: looked for near the program"), \
+    SETTING_STR("archive-dir", COMMON(archive_dir), NULL, NULL, 0, \
+                "folder of archived months of the log; unset: nothing is archived by itself"), \
+    SETTING_INT("archive-after", COMMON(archive_after_months), NULL, "12", 1, 1200, \
+                "months that a month of the log stays after its end"), \
+    SETTING_MS("archive-grace", COMMON(archive_grace_ms), NULL, "7d", 0, INT64_C(31536000000), \
+               "how long an archived and verified month stays in the database too"), \
     SETTING_INT("shards", COMMON(shards), "USHER_SHARDS", "1", 1, 1024, "logical shards of the streams; only 1 is supported")
 
 /* What only makes sense as a flag. */

@@ -57,7 +57,10 @@ struct settings {
     int64_t log_format;  /* enum log_format */
     int64_t environment; /* enum settings_environment */
     char *migrations;    /* folder; NULL: looked for, see settings_find_migrations */
-    int64_t shards;      /* 1: more needs Redis Cluster support, which is not built */
+    char *archive_dir;   /* NULL: no archiving */
+    int64_t archive_after_months;
+    int64_t archive_grace_ms;
+    int64_t shards; /* 1: more needs Redis Cluster support, which is not built */
     bool help;
     bool version;
     bool check_config;

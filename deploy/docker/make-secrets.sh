@@ -4,7 +4,7 @@ set -eu
 
 cd "$(dirname "$0")"
 mkdir -p secrets
-for name in postgres migrator scheduler worker; do
+for name in postgres migrator scheduler worker maint; do
     file=secrets/${name}_password
     [ -s "$file" ] || od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >"$file"
     # The containers read them as other users than the one who made them; the folder keeps others of this host out.

@@ -1,12 +1,13 @@
 -- Logins of a production system, once per cluster, as a superuser (or, without `bypassrls`, any role that may create roles):
 --
---     MIGRATOR_PASSWORD=… SCHEDULER_PASSWORD=… WORKER_PASSWORD=… psql -d DATABASE -f deploy/postgres/logins.sql
+--     MIGRATOR_PASSWORD=… SCHEDULER_PASSWORD=… WORKER_PASSWORD=… MAINT_PASSWORD=… psql -d DATABASE -f deploy/postgres/logins.sql
 --
 -- Running it again sets the passwords anew. The migrations then run as usher_migrator, the programs as the other two.
 \set ON_ERROR_STOP on
 \getenv migrator_password MIGRATOR_PASSWORD
 \getenv scheduler_password SCHEDULER_PASSWORD
 \getenv worker_password WORKER_PASSWORD
+\getenv maint_password MAINT_PASSWORD
 
 begin;
 do $$
@@ -17,7 +18,7 @@ begin
             execute format('create role %I nologin', r);
         end if;
     end loop;
-    foreach r in array array['usher_migrator', 'usher_scheduler', 'usher_worker'] loop
+    foreach r in array array['usher_migrator', 'usher_scheduler', 'usher_worker', 'usher_maint'] loop
         if not exists (select from pg_catalog.pg_roles where rolname = r) then
             execute format('create role %I login', r);
         end if;
@@ -29,11 +30,14 @@ end $$;
 -- The sweep ends the connections of frozen workers.
 grant pg_signal_backend, pg_read_all_stats to automation_owner;
 grant automation_owner to usher_migrator;
+-- The archiver detaches, drops and restores partitions, which only their owner may.
+grant automation_owner, automation_maint to usher_maint;
 grant automation_scheduler to usher_scheduler;
 grant automation_worker to usher_worker;
 alter role usher_migrator password :'migrator_password';
 alter role usher_scheduler password :'scheduler_password';
 alter role usher_worker password :'worker_password';
+alter role usher_maint password :'maint_password';
 -- COPY into the partitioned log needs it; without it log batches go through the staging table, which is slower.
 alter role usher_worker bypassrls;
 alter role usher_scheduler bypassrls;

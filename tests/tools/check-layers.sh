@@ -46,6 +46,7 @@ only() {
 only hiredis 'hiredis|async\.h|read\.h>' 'common/io/rconn[a-z_]*\.[ch]'
 only libpq 'libpq|postgres' 'common/io/db[a-z_]*\.[ch]'
 only libcurl 'curl/' 'common/io/outbound[a-z_]*\.[ch]'
+only zstd 'zstd' 'common/io/archive_file\.c'
 only libuv 'uv\.h|uv/' 'common/io/[a-z_]*\.[ch]'
 
 while read -r line; do
