@@ -45,6 +45,8 @@ insert into automation.kinds (kind, class, queue, handler, timeout_ms, max_attem
     ('add_tag', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
     ('remove_tag', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
     ('emit_event', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
+    ('start_rule', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
+    ('stop_rule', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
     ('branch', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
     ('wait', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
     ('stop', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000);
@@ -126,6 +128,7 @@ create index ledger_due on automation_priv.ledger (queue, tenant_id, due_at, pri
 create index ledger_wedding on automation_priv.ledger (tenant_id, wedding_id, due_at, priority, job_id) where wedding_id is not null;
 create index ledger_next on automation_priv.ledger (due_at) where due_at is not null;
 create index ledger_wait on automation_priv.ledger (tenant_id, wait_event, wedding_id) where wait_event is not null;
+create index ledger_queued on automation_priv.ledger (tenant_id, wedding_id) where parked_reason = 'queued';
 create unique index ledger_bare on automation_priv.ledger (bare_id, bare_at) where bare_id is not null;
 
 create table automation_priv.unique_keys (
@@ -942,7 +945,10 @@ begin
     gone as (delete from automation_priv.ledger l using good g where l.job_id = g.j and (g.a = 'final' or g.withdrawn)),
     kept as (
         update automation_priv.ledger l set owner = null, claimed_at = null, acting = null,
-            due_at = case when g.a = 'park' then null when g.a = 'release' then l.due_at else v_now + g.in_ms * interval '1 millisecond' end,
+            due_at = case when g.a = 'park' then null when g.a = 'release' then l.due_at
+                when g.a = 'retry' and l.due_spec ? 'window' then -- a retry keeps quiet hours too
+                    (select d.due_at from automation_priv.resolve_due(l.tenant_id, l.wedding_id, l.due_spec, v_now + g.in_ms * interval '1 millisecond') d)
+                else v_now + g.in_ms * interval '1 millisecond' end,
             parked_reason = case when g.a = 'park' then g.reason end,
             attempt = (l.attempt + (g.a = 'retry')::integer)::smallint,
             snoozes = (l.snoozes + (g.a = 'snooze')::integer)::smallint,

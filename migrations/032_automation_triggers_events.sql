@@ -82,6 +82,8 @@ create table automation.timing_keys (
     seconds bigint not null,
     at_time time, -- null: the offset is exact and counts from the anchor's instant
     zone_mode text not null, -- wedding, tenant, or an IANA name
+    send_window jsonb, -- {"days": bits, Monday first, "from": minute, "to": minute}; null: any time
+    yearly smallint, -- so many occurrences, a year apart; null: one
     primary key (tenant_id, timing_id)
 );
 alter table automation.timing_keys enable row level security;
@@ -93,7 +95,9 @@ create table automation.timings (
     state text not null check (state in ('pending', 'fired', 'suspended')),
     due_at timestamptz,
     revision bigint not null,
+    occurrence smallint not null default 1, -- of a yearly timing, or of one that fires again after a move
     fired_at timestamptz,
+    fired_due timestamptz, -- the instant that it fired for
     primary key (tenant_id, wedding_id, timing_id),
     foreign key (tenant_id, wedding_id) references automation.weddings on delete cascade,
     check (state <> 'pending' or due_at is not null)
@@ -113,6 +117,55 @@ begin
         else ((p_date + make_interval(months => p_months, days => p_days))::date + p_time) at time zone p_zone + p_seconds * interval '1 second' end);
 end $$;
 
+-- The first open instant of a window that is not before p_at: p_at itself where that is open, so asking twice changes nothing. Where that would be after
+-- p_limit, the last open minute before p_at instead; where there is none within a week, p_at.
+create function automation_priv.open_instant(p_at timestamptz, p_zone text, p_window jsonb, p_limit timestamptz) returns timestamptz
+language plpgsql stable set search_path = '' as $$
+declare
+    v_local timestamp := p_at at time zone p_zone;
+    v_minute integer := extract(hour from v_local) * 60 + extract(minute from v_local);
+    v_days integer := (p_window ->> 'days')::integer;
+    v_from integer := (p_window ->> 'from')::integer;
+    v_to integer := (p_window ->> 'to')::integer;
+    v_open timestamptz;
+begin
+    if p_window is null or p_at is null or ((v_days >> (extract(isodow from v_local)::integer - 1)) & 1 = 1 and v_minute >= v_from and v_minute < v_to) then
+        return p_at;
+    end if;
+    select min(x.t) into v_open from generate_series(0, 7) n
+    cross join lateral (select v_local::date + n as day) d
+    cross join lateral (select (d.day + make_interval(mins => v_from)) at time zone p_zone as t) x
+    where (v_days >> (extract(isodow from d.day)::integer - 1)) & 1 = 1 and x.t >= p_at;
+    if p_limit is not null and v_open > p_limit then
+        select max(x.t) into v_open from generate_series(0, 7) n
+        cross join lateral (select v_local::date - n as day) d
+        cross join lateral (select (d.day + make_interval(mins => v_to - 1)) at time zone p_zone as t) x
+        where (v_days >> (extract(isodow from d.day)::integer - 1)) & 1 = 1 and x.t <= least(p_at, p_limit);
+    end if;
+    return coalesce(v_open, p_at);
+end $$;
+
+-- The latest that something due before a milestone may come: its instant, or the end of its day where it has no time.
+create function automation_priv.anchor_limit(p_date date, p_time time, p_zone text) returns timestamptz
+language plpgsql stable set search_path = '' as $$
+begin
+    return case when p_time is null then (p_date + 1)::timestamp at time zone p_zone else (p_date + p_time) at time zone p_zone end;
+end $$;
+
+-- A timing's instant for one wedding: what is due before its anchor is not moved past it by the window.
+create function automation_priv.timing_instant(k automation.timing_keys, p_date date, p_time time, p_wedding_zone text, p_tenant_zone text, p_occurrence integer)
+returns timestamptz
+language plpgsql stable set search_path = '' as $$
+declare
+    v_zone text := case k.zone_mode when 'wedding' then p_wedding_zone when 'tenant' then p_tenant_zone else k.zone_mode end;
+    v_at timestamptz := automation_priv.instant(p_date, p_time, v_zone, k.months + case when k.yearly is null then 0 else 12 * (p_occurrence - 1) end, k.days,
+        k.seconds, k.at_time);
+begin
+    if k.send_window is null then return v_at; end if;
+    return automation_priv.open_instant(v_at, v_zone, k.send_window,
+        case when least(k.months, k.days, k.seconds) < 0 then automation_priv.anchor_limit(p_date, p_time, v_zone) end);
+end $$;
+
 -- Brings the timings of some weddings (null: all of the tenant) and some keys (null: all) in line. Fired ones stay fired, unless they are in p_again.
 create function automation_priv.refresh_timings(p_tenant uuid, p_weddings uuid[], p_timing uuid, p_again uuid[] default '{}') returns void
 language plpgsql security definer set search_path = '' as $$
@@ -124,15 +177,36 @@ begin
     join automation.tenants n using (tenant_id)
     join automation.timing_keys k using (tenant_id)
     left join automation.milestones m on m.tenant_id = w.tenant_id and m.wedding_id = w.wedding_id and m.name = k.milestone
-    cross join lateral (select automation_priv.instant(m.local_date, m.local_time,
-        case k.zone_mode when 'wedding' then w.time_zone when 'tenant' then n.time_zone else k.zone_mode end,
-        k.months, k.days, k.seconds, k.at_time) as due_at) d
+    left join automation.timings s on k.yearly is not null and s.tenant_id = w.tenant_id and s.wedding_id = w.wedding_id and s.timing_id = k.timing_id
+    cross join lateral (select automation_priv.timing_instant(k, m.local_date, m.local_time, w.time_zone, n.time_zone, coalesce(s.occurrence, 1)) as due_at) d
     where w.tenant_id = p_tenant and (p_weddings is null or w.wedding_id = any (p_weddings)) and (p_timing is null or k.timing_id = p_timing)
     order by w.wedding_id, k.timing_id
     on conflict (tenant_id, wedding_id, timing_id) do update set
         due_at = excluded.due_at, revision = excluded.revision,
         state = case when t.state = 'fired' and not t.timing_id = any (p_again) then 'fired' else excluded.state end
     where (t.due_at, t.revision, t.state) is distinct from (excluded.due_at, excluded.revision, excluded.state);
+end $$;
+
+-- A yearly timing's instant a year on.
+create function automation_priv.timing_due(p_tenant uuid, p_wedding uuid, p_timing uuid, p_occurrence integer) returns timestamptz
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return (
+    select automation_priv.timing_instant(k, m.local_date, m.local_time, w.time_zone, n.time_zone, p_occurrence)
+    from automation.weddings w join automation.tenants n using (tenant_id) join automation.timing_keys k using (tenant_id)
+    left join automation.milestones m on m.tenant_id = w.tenant_id and m.wedding_id = w.wedding_id and m.name = k.milestone
+    where w.tenant_id = p_tenant and w.wedding_id = p_wedding and k.timing_id = p_timing);
+end $$;
+
+-- After a move: timings that have fired for another instant and that a rule with on_date_change `refire` uses fire once more.
+create function automation_priv.refire_timings(p_tenant uuid, p_wedding uuid) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+    update automation.timings t set state = 'pending', occurrence = (t.occurrence + 1)::smallint
+    where t.tenant_id = p_tenant and t.wedding_id = p_wedding and t.state = 'fired' and t.due_at <> t.fired_due
+      and exists (select from automation.timing_keys k where k.tenant_id = p_tenant and k.timing_id = t.timing_id and k.yearly is null)
+      and exists (select from automation.rules r where r.tenant_id = p_tenant and r.timing_id = t.timing_id and r.status = 'active'
+          and r.definition #>> '{settings,on_date_change}' = 'refire');
 end $$;
 
 -- The instant a step is due, from its specification, and the wedding's revision where it derives from the wedding's date.
@@ -144,6 +218,10 @@ begin
     return query
     select case
             when p_spec is null or p_spec = '{}' then p_now
+            when p_spec ? 'window' then (select case when x.t > v.top then p_now else x.t end
+                from (select automation_priv.anchor_limit(m.local_date, m.local_time, z.zone) as top) v
+                cross join lateral (select automation_priv.open_instant(p_now, case p_spec #>> '{window,zone}' when 'wedding' then w.time_zone when 'tenant'
+                    then n.time_zone else p_spec #>> '{window,zone}' end, p_spec -> 'window', null) as t) x)
             when p_spec ? 'milestone' then (select case when x.t is null then null else greatest(p_now, x.t) end -- greatest() skips nulls
                 from (select automation_priv.instant(m.local_date, m.local_time, z.zone, (p_spec ->> 'months')::integer,
                     (p_spec ->> 'days')::integer, (p_spec ->> 'seconds')::bigint, (p_spec ->> 'at')::time) as t) x)
@@ -155,7 +233,7 @@ begin
         case when p_spec ? 'milestone' then w.revision end
     from (select 1) one
     left join automation.weddings w on w.tenant_id = p_tenant and w.wedding_id = p_wedding
-    left join automation.milestones m on m.tenant_id = p_tenant and m.wedding_id = p_wedding and m.name = p_spec ->> 'milestone'
+    left join automation.milestones m on m.tenant_id = p_tenant and m.wedding_id = p_wedding and m.name = coalesce(p_spec ->> 'milestone', p_spec #>> '{window,limit}')
     left join automation.tenants n on n.tenant_id = p_tenant
     cross join lateral (select coalesce(w.time_zone, n.time_zone, 'UTC') as zone) z;
 end $$;
@@ -323,6 +401,10 @@ begin
     elsif v_op = 'emit_event' then
         perform automation.publish_event(p_tenant, p_effect ->> 'type', p_wedding, coalesce(p_effect -> 'payload', '{}'),
             automation_priv.derive('event', p_job::text));
+    elsif v_op = 'start_rule' then
+        perform automation.start_rule(p_tenant, (p_effect ->> 'rule')::uuid, p_wedding, '{}', automation_priv.derive('event', p_job::text));
+    elsif v_op = 'stop_rule' then
+        perform automation_priv.stop_runs(p_tenant, (p_effect ->> 'rule')::uuid, p_wedding, p_run, 'stopped_by_rule');
     elsif p_wedding is null then
         raise exception 'action % needs a wedding', v_op using errcode = '22023';
     elsif v_op = 'move_stage' then
@@ -449,7 +531,7 @@ end $$;
 -- Due timings, locked, with what matching needs.
 create function automation_priv.due_timings(p_term bigint, p_limit integer)
 returns table (tenant_id uuid, wedding_id uuid, timing_id uuid, due_at timestamptz, ruleset_version bigint, facts jsonb, wedding_revision bigint,
-    wedding_status text, now timestamptz)
+    wedding_status text, now timestamptz, occurrence smallint)
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_column
 declare v_now timestamptz := automation.now();
@@ -457,18 +539,111 @@ begin
     perform automation_priv.lead(p_term);
     return query
     with picked as (
-        select t.tenant_id, t.wedding_id, t.timing_id, t.due_at from automation.timings t where t.state = 'pending' and t.due_at <= v_now
+        select t.tenant_id, t.wedding_id, t.timing_id, t.due_at, t.occurrence from automation.timings t where t.state = 'pending' and t.due_at <= v_now
         order by t.due_at limit p_limit for update skip locked),
     fired as (
-        update automation.timings t set state = 'fired', fired_at = v_now from picked p
+        update automation.timings t set fired_at = v_now, fired_due = p.due_at, state = case when p.occurrence < k.yearly then 'pending' else 'fired' end,
+            occurrence = (p.occurrence + coalesce(p.occurrence < k.yearly, false)::integer)::smallint,
+            due_at = case when p.occurrence < k.yearly then automation_priv.timing_due(p.tenant_id, p.wedding_id, p.timing_id, p.occurrence + 1) else p.due_at end
+        from picked p left join automation.timing_keys k on k.tenant_id = p.tenant_id and k.timing_id = p.timing_id
         where t.tenant_id = p.tenant_id and t.wedding_id = p.wedding_id and t.timing_id = p.timing_id)
-    select p.tenant_id, p.wedding_id, p.timing_id, p.due_at, coalesce(s.version, 0), automation_priv.facts(p.tenant_id, p.wedding_id, v_now), w.revision, w.status, v_now
+    select p.tenant_id, p.wedding_id, p.timing_id, p.due_at, coalesce(s.version, 0), automation_priv.facts(p.tenant_id, p.wedding_id, v_now), w.revision, w.status, v_now, p.occurrence
     from picked p join automation.weddings w on w.tenant_id = p.tenant_id and w.wedding_id = p.wedding_id
     left join automation.ruleset_state s on s.tenant_id = p.tenant_id
     order by p.due_at, p.tenant_id, p.wedding_id, p.timing_id;
 end $$;
 
--- Starts runs: {tenant, run, rule, revision, wedding, type, ref, seq, due, state, reason, bound, wedding_revision, wedding_status, hops, context, single,
+-- Ends what has not begun of these runs and the runs themselves; what a worker is doing now ends with what really happens, and nothing follows it.
+create function automation_priv.stop_runs(p_tenant uuid, p_rule uuid, p_wedding uuid, p_except uuid, p_reason text) returns integer
+language plpgsql security definer set search_path = '' as $$
+declare
+    v_runs uuid[];
+    v_jobs uuid[];
+begin
+    select array_agg(r.run_id) into v_runs from (
+        select x.run_id from automation.runs x where x.tenant_id = p_tenant and x.rule_id = p_rule and x.wedding_id is not distinct from p_wedding
+            and x.state = 'running' and x.run_id is distinct from p_except order by x.run_id for update) r;
+    if v_runs is null then return 0; end if;
+    select array_agg(l.job_id) into v_jobs from (
+        select j.job_id from automation_priv.ledger j where j.tenant_id = p_tenant and j.wedding_id is not distinct from p_wedding and j.run_id = any (v_runs)
+            and j.owner is null for update skip locked) l;
+    perform automation_priv.end_unrun(v_jobs, 'cancelled', p_reason, 3::smallint);
+    update automation.runs r set state = 'cancelled', reason = p_reason, finished_at = automation.now()
+    where r.tenant_id = p_tenant and r.run_id = any (v_runs) and r.state = 'running';
+    return cardinality(v_runs);
+end $$;
+
+-- Why a planned run may not start now, or null. p_mode: what the rule says of a second run.
+create function automation_priv.refuse_run(p_tenant uuid, p_rule uuid, p_wedding uuid, p_run uuid, p_type text, p_due timestamptz, p_mode text,
+    p_max_runs integer, p_now timestamptz) returns text
+language plpgsql security definer set search_path = '' as $$
+begin
+    -- A rule begins with its activation: dates that had passed then, of weddings that were there then, never fire.
+    if p_type = 'milestone' and exists (select from automation.rules u join automation.weddings w on w.tenant_id = p_tenant and w.wedding_id = p_wedding
+            where u.tenant_id = p_tenant and u.rule_id = p_rule and p_due < date_trunc('milliseconds', u.activated_at) and w.created_at < u.activated_at) then
+        return 'before_activation';
+    elsif p_mode = 'single' and exists (select from automation.runs r where r.tenant_id = p_tenant and r.rule_id = p_rule
+            and r.wedding_id is not distinct from p_wedding and r.state = 'running' and r.run_id <> p_run) then
+        return 'already_running';
+    elsif p_max_runs is not null and (select count(*) from automation.runs r where r.tenant_id = p_tenant and r.rule_id = p_rule
+            and r.wedding_id is not distinct from p_wedding and r.state not in ('skipped', 'superseded') and r.run_id <> p_run) >= p_max_runs then
+        return 'max_runs';
+    elsif (select count(*) from (select from automation.runs r where r.tenant_id = p_tenant and r.rule_id = p_rule and r.wedding_id is not distinct from p_wedding
+            and r.state <> 'skipped' and r.run_id <> p_run and r.started_at > p_now - interval '1 hour' limit 16) x) >= 16 then
+        perform automation_priv.pause_rule(p_tenant, p_rule, p_wedding, p_now);
+        return 'loop_guard';
+    end if;
+    return null;
+end $$;
+
+-- A rule that ran 16 times within an hour for one wedding is paused, and the team finds a task that says so.
+create function automation_priv.pause_rule(p_tenant uuid, p_rule uuid, p_wedding uuid, p_now timestamptz) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+    update automation.rules u set status = 'paused' where u.tenant_id = p_tenant and u.rule_id = p_rule and u.status = 'active';
+    if not found then return; end if;
+    insert into automation.tasks (tenant_id, task_id, wedding_id, title, created_at)
+    select p_tenant, automation_priv.derive('loop_guard', p_rule::text, coalesce(p_wedding::text, ''), p_now::text), p_wedding,
+        format('Rule "%s" was paused: it ran 16 times within an hour for one wedding', u.name), p_now
+    from automation.rules u where u.tenant_id = p_tenant and u.rule_id = p_rule on conflict do nothing;
+end $$;
+
+-- Steps that wait for an earlier run of their rule and wedding (mode `queued`), whose turn has come. One at a time for each.
+create function automation_priv.queued_ready(p_limit integer) returns setof uuid
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return query
+    select distinct on (r.tenant_id, r.rule_id, r.wedding_id) l.job_id
+    from automation_priv.ledger l join automation.runs r on r.tenant_id = l.tenant_id and r.run_id = l.run_id
+    where l.parked_reason = 'queued' and not exists (
+        select from automation.runs o where o.tenant_id = r.tenant_id and o.rule_id = r.rule_id and o.wedding_id is not distinct from r.wedding_id
+            and o.state = 'running' and not exists (select from automation_priv.ledger x where x.parked_reason = 'queued' and x.run_id = o.run_id))
+    order by r.tenant_id, r.rule_id, r.wedding_id, r.due_at, r.trigger_seq, l.job_id limit p_limit;
+end $$;
+create function automation_priv.release_queued(p_term bigint, p_limit integer) returns integer
+language plpgsql security definer set search_path = '' as $$
+declare n integer;
+begin
+    perform automation_priv.lead(p_term);
+    update automation_priv.ledger l set parked_reason = case when d.due_at is null then 'anchor_missing' end, due_at = d.due_at
+    from automation_priv.ledger o cross join lateral automation_priv.resolve_due(o.tenant_id, o.wedding_id, o.due_spec, automation.now()) d
+    where o.job_id in (select automation_priv.queued_ready(p_limit)) and l.job_id = o.job_id and l.owner is null;
+    get diagnostics n = row_count;
+    return n;
+end $$;
+
+-- Starts a rule for a wedding by hand: its conditions are asked as ever, its trigger is not. The event's id makes a repeated call one start.
+create function automation.start_rule(p_tenant uuid, p_rule uuid, p_wedding uuid, p_payload jsonb default '{}', p_event_id uuid default null) returns uuid
+language plpgsql security definer set search_path = '' as $$
+begin
+    if not exists (select from automation.rules u where u.tenant_id = p_tenant and u.rule_id = p_rule and u.status = 'active') then
+        raise exception 'tenant % has no active rule %', p_tenant, p_rule using errcode = '22023';
+    end if;
+    return automation.publish_event(p_tenant, 'rule.start', p_wedding, p_payload || jsonb_build_object('rule', p_rule), p_event_id);
+end $$;
+grant execute on function automation.start_rule to automation_worker, automation_scheduler;
+
+-- Starts runs: {tenant, run, rule, revision, wedding, type, ref, seq, due, state, reason, bound, wedding_revision, wedding_status, hops, context, mode,
 -- max_runs, priority, kind, step, spec, event, templates}. A run that stands is not started again, unless it was superseded before any outward step acted.
 create function automation_priv.plan_runs(p_term bigint, p_runs jsonb) returns integer
 language plpgsql security definer set search_path = '' as $$
@@ -481,6 +656,7 @@ declare
     v_generation smallint;
     v_job uuid;
     v_seq bigint;
+    v_queued boolean;
     n integer := 0;
 begin
     perform automation_priv.lead(p_term);
@@ -488,21 +664,22 @@ begin
     v_seq := coalesce(pg_catalog.pg_sequence_last_value('automation.trigger_events_seq_seq'), 0);
     for p in select * from jsonb_to_recordset(p_runs) as x(tenant uuid, run uuid, rule uuid, revision bigint, wedding uuid, type text, ref uuid, seq bigint,
         due timestamptz, state text, reason text, bound boolean, wedding_revision bigint, wedding_status text, hops smallint, context jsonb,
-        single boolean, max_runs integer, priority smallint, kind text, step smallint, spec jsonb, event text, templates jsonb)
+        mode text, max_runs integer, priority smallint, kind text, step smallint, spec jsonb, event text, templates jsonb)
     loop
         -- What happened before a rule went live never starts it, however late it is dispatched.
         continue when p.type = 'event' and exists (select from automation.rules u where u.tenant_id = p.tenant and u.rule_id = p.rule and date_trunc('milliseconds', u.activated_at) > p.due); -- p.due came in milliseconds
         v_state := p.state;
         v_reason := p.reason;
-        if v_state = 'running' and p.single and exists (select from automation.runs r where r.tenant_id = p.tenant and r.rule_id = p.rule
-                and r.wedding_id is not distinct from p.wedding and r.state = 'running' and r.run_id <> p.run) then
-            v_state := 'skipped';
-            v_reason := 'already_running';
-        elsif v_state = 'running' and p.max_runs is not null and (select count(*) from automation.runs r where r.tenant_id = p.tenant and r.rule_id = p.rule
-                and r.wedding_id is not distinct from p.wedding and r.state not in ('skipped', 'superseded') and r.run_id <> p.run) >= p.max_runs then
-            v_state := 'skipped';
-            v_reason := 'max_runs';
+        if v_state = 'running' and not exists (select from automation.runs r where r.tenant_id = p.tenant and r.run_id = p.run and r.state not in ('superseded', 'skipped')) then
+            v_reason := automation_priv.refuse_run(p.tenant, p.rule, p.wedding, p.run, p.type, p.due, p.mode, p.max_runs, v_now);
         end if;
+        if v_state = 'running' and v_reason is null and p.spec #>> '{window,outside}' = 'skip'
+           and (select d.due_at from automation_priv.resolve_due(p.tenant, p.wedding, p.spec, v_now) d) > v_now then
+            v_reason := 'outside_window';
+        end if;
+        v_state := case when v_state = 'running' and v_reason is not null then 'skipped' else v_state end;
+        v_queued := v_state = 'running' and p.mode = 'queued' and exists (select from automation.runs r where r.tenant_id = p.tenant and r.rule_id = p.rule
+            and r.wedding_id is not distinct from p.wedding and r.state = 'running' and r.run_id <> p.run);
         insert into automation.runs as r (tenant_id, run_id, rule_id, rule_revision, wedding_id, trigger_type, trigger_ref, trigger_seq, due_at, state, reason,
             wedding_revision, wedding_status, hops, context, started_at, finished_at)
         values (p.tenant, p.run, p.rule, p.revision, p.wedding, p.type, p.ref, coalesce(p.seq, v_seq), p.due, v_state, v_reason,
@@ -512,17 +689,20 @@ begin
         on conflict (tenant_id, run_id) do update set rule_revision = excluded.rule_revision, generation = r.generation + 1::smallint, due_at = excluded.due_at,
             state = excluded.state, reason = excluded.reason, wedding_revision = excluded.wedding_revision, wedding_status = excluded.wedding_status,
             context = excluded.context, started_at = excluded.started_at, finished_at = excluded.finished_at, failed_steps = 0::smallint
-            where r.state in ('superseded', 'skipped') and not r.acted and r.reason is distinct from 'past_due'
+            where r.state in ('superseded', 'skipped') and not r.acted and r.reason is distinct from 'past_due' and r.reason is distinct from 'before_activation'
         returning r.generation into v_generation;
         continue when not found;
         n := n + 1;
         continue when v_state <> 'running';
+        if p.mode = 'restart' then
+            perform automation_priv.stop_runs(p.tenant, p.rule, p.wedding, p.run, 'restarted');
+        end if;
         v_job := automation_priv.derive('job', p.run::text, p.step::text, '0', v_generation::text);
         insert into automation_priv.ledger (job_id, tenant_id, run_id, wedding_id, due_at, accepted_at, accepted_day, timeout_ms, step, priority, max_attempts,
             kind, queue, wait_event, effect_key, revision, due_spec, parked_reason)
-        select v_job, p.tenant, p.run, p.wedding, case when p.spec is null then p.due else d.due_at end, v_now, v_day, k.timeout_ms, p.step, p.priority,
+        select v_job, p.tenant, p.run, p.wedding, case when v_queued then null when p.spec is null then p.due else d.due_at end, v_now, v_day, k.timeout_ms, p.step, p.priority,
             k.max_attempts, k.kind, k.queue, p.event, v_job, case when p.bound then p.wedding_revision else d.revision end, p.spec,
-            case when p.spec is not null and d.due_at is null then 'anchor_missing' end
+            case when v_queued then 'queued' when p.spec is not null and d.due_at is null then 'anchor_missing' end
         from automation.kinds k cross join lateral automation_priv.resolve_due(p.tenant, p.wedding, p.spec, v_now) d where k.kind = p.kind;
         if not found then
             raise exception 'kind % of rule % is not in automation.kinds', p.kind, p.rule using errcode = '22023';
@@ -571,6 +751,7 @@ begin
                   and r.wedding_revision = j.revision and not r.acted and r.trigger_type = 'milestone' for update of j skip locked) l;
             perform automation_priv.end_unrun(v_ids, 'superseded', 'wedding_moved', 4::smallint);
             perform automation_priv.refresh_timings(c.tenant_id, array[c.wedding_id], null, coalesce(v_again, '{}'));
+            perform automation_priv.refire_timings(c.tenant_id, c.wedding_id);
             update automation_priv.ledger l set due_at = d.due_at, revision = c.revision, parked_reason = case when d.due_at is null then 'anchor_missing' end
             from (select j.job_id, j.due_spec from automation_priv.ledger j where j.tenant_id = c.tenant_id and j.wedding_id = c.wedding_id and j.owner is null
                   and j.revision <> c.revision for update skip locked) x
@@ -596,7 +777,7 @@ begin
     where coalesce(r.validated_revision, 0) <> r.revision and coalesce(r.rejected_revision, 0) <> r.revision order by r.tenant_id, r.rule_id limit p_limit;
 end $$;
 
--- p_stamp: {"rejection": […]} or {"trigger_type", "event_type", "timing": {id, milestone, months, days, seconds, at, zone}}.
+-- p_stamp: {"rejection": […]} or {"trigger_type", "event_type", "timing": {id, milestone, months, days, seconds, at, zone, window, yearly}}.
 create function automation_priv.stamp_rule(p_term bigint, p_tenant uuid, p_rule uuid, p_revision bigint, p_stamp jsonb) returns void
 language plpgsql security definer set search_path = '' as $$
 declare k jsonb := p_stamp -> 'timing';
@@ -609,7 +790,7 @@ begin
     end if;
     if k is not null then
         insert into automation.timing_keys values (p_tenant, (k ->> 'id')::uuid, k ->> 'milestone', (k ->> 'months')::integer, (k ->> 'days')::integer,
-            (k ->> 'seconds')::bigint, (k ->> 'at')::time, k ->> 'zone') on conflict do nothing;
+            (k ->> 'seconds')::bigint, (k ->> 'at')::time, k ->> 'zone', k -> 'window', (k ->> 'yearly')::smallint) on conflict do nothing;
     end if;
     update automation.rules set validated_revision = p_revision, rejected_revision = null, rejection = null, trigger_type = p_stamp ->> 'trigger_type',
         event_type = p_stamp ->> 'event_type', timing_id = (k ->> 'id')::uuid
@@ -645,6 +826,7 @@ begin
         when exists (select from automation.timings t where t.state = 'pending' and t.due_at <= n.t) then 'timings'
         when exists (select from automation_priv.wedding_changes) then 'moved weddings'
         when exists (select from automation_priv.wait_checks) then 'waits'
+        when exists (select from automation_priv.queued_ready(1)) then 'queued runs'
         when exists (select from automation_priv.ledger l where l.due_at <= n.t or l.owner is not null) then 'jobs'
         when exists (select from automation_priv.rules_to_check(1)) then 'rules'
         end

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "common/base/log.h"
+#include "common/core/advance.h"
 #include "common/core/match.h"
 #include "common/core/rule.h"
 #include "common/core/vocab.h"
@@ -31,6 +32,10 @@ static json_t *timing_json(const struct rule_trigger *t)
                        (int)(t->at_minute % MINUTES_PER_HOUR));
         (void)json_object_set_new(o, "at", json_string(at));
     }
+    if (t->window.set)
+        (void)json_object_set_new(o, "window", advance_window(&t->window));
+    if (t->yearly > 0)
+        (void)json_object_set_new(o, "yearly", json_integer(t->yearly));
     return o;
 }
 

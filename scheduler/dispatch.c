@@ -24,8 +24,11 @@ struct dispatch {
     json_t *context; /* of its runs */
     struct waking *waking;
     struct err_info *info;
+    bool by_hand; /* the rule was named, its trigger is not asked */
     enum err err;
 };
+
+#define START_EVENT "rule.start" /* automation.start_rule */
 
 static bool on_hit(const struct match_hit *hit, void *ctx)
 {
@@ -43,6 +46,7 @@ static bool on_hit(const struct match_hit *hit, void *ctx)
         .wedding_revision = d->event->wedding_revision,
         .wedding_status = d->event->wedding_status,
         .hops = d->event->hops,
+        .by_hand = d->by_hand,
         .context = d->context,
     };
 
@@ -108,6 +112,28 @@ static enum err start_runs(struct dispatch *d, struct match *rules)
     return d->err != ERR_OK ? d->err : err;
 }
 
+/* The event names the rule that it starts, whatever that rule's trigger is. */
+static enum err start_named(struct dispatch *d, const struct match *rules)
+{
+    struct match_hit hit = {.reason = ""};
+    char why[LOGIC_REASON_SIZE];
+    const json_t *event = json_object_get(d->facts.root, "event");
+
+    if (id_parse(str_of(json_string_value(json_object_get(event, "rule"))), &hit.rule_id) == ERR_OK)
+        hit.rule = match_get(rules, &hit.rule_id, &hit.revision);
+    if (hit.rule == NULL)
+        return ERR_OK;
+    struct logic_facts *facts = logic_facts_new(match_fields((struct match *)(uintptr_t)rules));
+    logic_facts_set(facts, d->facts.root, &d->facts.env);
+    hit.truth = hit.rule->conditions != NULL ? logic_eval(hit.rule->conditions, facts, &hit.why) : LOGIC_TRUE;
+    if (hit.truth != LOGIC_TRUE)
+        hit.reason = hit.truth == LOGIC_FALSE ? "conditions_not_met" : (logic_reason_text(&hit.why, why), why);
+    d->by_hand = true;
+    (void)on_hit(&hit, d);
+    logic_facts_free(facts);
+    return d->err;
+}
+
 static enum err dispatch_event(struct lead *l, const struct store_event *e, struct waking *waking, struct err_info *info)
 {
     struct dispatch d = {.lead = l, .event = e, .waking = waking, .info = info};
@@ -116,13 +142,14 @@ static enum err dispatch_event(struct lead *l, const struct store_event *e, stru
 
     if (e->ruleset_version > 0)
         err = rulesets_get(l->rules, l->db, &e->tenant_id, e->ruleset_version, &rules, info);
-    if (rules != NULL && !match_has_event(rules, e->type))
+    const bool named = str_is(e->type, START_EVENT);
+    if (rules != NULL && !named && !match_has_event(rules, e->type))
         rules = NULL;
     if (err != ERR_OK || (rules == NULL && e->waits.p == NULL))
         return err;
     err = prepare(&d);
     if (err == ERR_OK && rules != NULL)
-        err = start_runs(&d, rules);
+        err = named ? start_named(&d, rules) : start_runs(&d, rules);
     if (err == ERR_OK)
         end_waits(&d); /* last: it may drop the rule set from the cache */
     json_decref(d.context);

@@ -2,6 +2,7 @@
 #include "scheduler/plan.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/core/advance.h"
@@ -17,17 +18,23 @@
 #define US_PER_S INT64_C(1000000)
 #define TIME_SECONDS_LENGTH 19 /* "2026-05-02T09:00:00" */
 
-/* Changes for yearly rules and explicit firing again, which this version does not have. */
-static const struct str first_occurrence = STR("1");
+/* A timing may have fired more often than this rule of its wants. */
+static int occurrence_of(const struct plan_run *run)
+{
+    bool again = run->rule->trigger.yearly > 0 || run->rule->settings.on_date_change == DATE_CHANGE_REFIRE;
+
+    return again && run->occurrence > 1 ? run->occurrence : 1;
+}
 
 void plan_run_id(const struct plan_run *run, struct id *out)
 {
-    char tenant[ID_TEXT_SIZE], rule[ID_TEXT_SIZE], wedding[ID_TEXT_SIZE] = "", ref[ID_TEXT_SIZE];
+    char tenant[ID_TEXT_SIZE], rule[ID_TEXT_SIZE], wedding[ID_TEXT_SIZE] = "", ref[ID_TEXT_SIZE], occurrence[16];
 
+    (void)snprintf(occurrence, sizeof(occurrence), "%d", occurrence_of(run));
     if (!id_is_zero(&run->wedding_id))
         id_format(&run->wedding_id, wedding);
     const struct str parts[] = {str_of(id_format(&run->tenant_id, tenant)), str_of(id_format(&run->rule_id, rule)),
-                                str_of(wedding), str_of(id_format(&run->ref, ref)), first_occurrence};
+                                str_of(wedding), str_of(id_format(&run->ref, ref)), str_of(occurrence)};
     key_derive(out, "run", parts, sizeof(parts) / sizeof(parts[0]));
 }
 
@@ -66,10 +73,10 @@ static void put_str(struct buf *b, const char *key, struct str s)
     buf_put_json(b, s.p, s.n);
 }
 
-static void put_first_step(struct buf *b, const struct program *program)
+static void put_first_step(struct buf *b, const struct rule *rule)
 {
-    const struct step *step = &program->steps[0];
-    json_t *due = advance_due(step), *templates = message_names(program);
+    const struct step *step = &rule->program.steps[0];
+    json_t *due = advance_due(rule, step), *templates = message_names(&rule->program);
 
     put_json(b, "templates", templates);
     put_str(b, "kind", str_of(vocab_text(VOCAB_ACTION, (int)step->type)));
@@ -81,10 +88,15 @@ static void put_first_step(struct buf *b, const struct program *program)
     json_decref(templates);
 }
 
-/* A run whose instant derives from the wedding's date is bound to the wedding's revision, unless its rule keeps planned runs. */
-static bool is_bound(const struct rule *r)
+static enum trigger_type trigger_of(const struct plan_run *run)
 {
-    return r->trigger.type == TRIGGER_MILESTONE && r->settings.on_date_change != DATE_CHANGE_KEEP;
+    return run->by_hand ? TRIGGER_MANUAL : run->rule->trigger.type;
+}
+
+/* A run whose instant derives from the wedding's date is bound to the wedding's revision, unless its rule keeps planned runs. */
+static bool is_bound(const struct plan_run *run)
+{
+    return trigger_of(run) == TRIGGER_MILESTONE && run->rule->settings.on_date_change != DATE_CHANGE_KEEP;
 }
 
 static void put_wedding(struct buf *b, const struct plan_run *run)
@@ -109,19 +121,19 @@ static void put_run(struct buf *b, const struct plan_run *run)
     put_id(b, "ref", &run->ref);
     buf_printf(b, ",\"revision\":%" PRId64, run->rule_revision);
     put_wedding(b, run);
-    put_str(b, "type", str_of(vocab_text(VOCAB_TRIGGER, (int)run->rule->trigger.type)));
+    put_str(b, "type", str_of(vocab_text(VOCAB_TRIGGER, (int)trigger_of(run))));
     if (run->seq > 0)
         buf_printf(b, ",\"seq\":%" PRId64, run->seq);
     put_time(b, "due", run->due_us);
     put_str(b, "state", run->skipped != NULL ? STR("skipped") : STR("running"));
     put_str(b, "reason", (struct str){run->skipped, run->skipped != NULL ? str_of(run->skipped).n : 0});
-    buf_printf(b, ",\"bound\":%s,\"hops\":%d,\"single\":%s,\"priority\":%d", is_bound(run->rule) ? "true" : "false",
-               run->hops, settings->mode == MODE_SINGLE ? "true" : "false", (int)settings->priority);
+    buf_printf(b, ",\"bound\":%s,\"hops\":%d,\"mode\":\"%s\",\"priority\":%d", is_bound(run) ? "true" : "false",
+               run->hops, vocab_text(VOCAB_MODE, (int)settings->mode), (int)settings->priority);
     if (settings->max_runs_per_wedding > 0)
         buf_printf(b, ",\"max_runs\":%" PRId64, settings->max_runs_per_wedding);
     put_json(b, "context", run->context);
     if (run->skipped == NULL)
-        put_first_step(b, &run->rule->program);
+        put_first_step(b, run->rule);
     buf_put_char(b, '}');
 }
 

@@ -27,8 +27,10 @@ struct plan_run {
     struct id tenant_id, wedding_id, rule_id; /* wedding: zero for none */
     int64_t rule_revision;
     const struct rule *rule;
-    struct id ref; /* timing or event */
-    int64_t seq;   /* of the event; 0: none, waits then count from now */
+    struct id ref;  /* timing or event */
+    int occurrence; /* of a yearly timing, or of one that fires again; 0: the first */
+    bool by_hand;   /* started whatever its trigger is */
+    int64_t seq;    /* of the event; 0: none, waits then count from now */
     int64_t due_us;
     const char *skipped; /* why it does not run, or NULL: it runs */
     int64_t wedding_revision;

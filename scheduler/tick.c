@@ -52,6 +52,7 @@ static bool on_hit(const struct match_hit *hit, void *ctx)
         .rule_revision = hit->revision,
         .rule = hit->rule,
         .ref = t->timing->timing_id,
+        .occurrence = t->timing->occurrence,
         .due_us = t->timing->due_us,
         .wedding_revision = t->timing->wedding_revision,
         .wedding_status = t->timing->wedding_status,

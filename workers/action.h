@@ -17,7 +17,7 @@ const struct action *action_find(const char *name);
 extern const struct action action_send_email, action_notify_team, action_notify_vendor;
 extern const struct action action_call_webhook;
 extern const struct action action_create_task, action_create_note, action_set_field, action_move_stage, action_add_tag,
-    action_remove_tag, action_emit_event;
+    action_remove_tag, action_emit_event, action_start_rule, action_stop_rule;
 extern const struct action action_wait, action_branch, action_stop;
 extern const struct action action_noop, action_http, action_drill;
 

@@ -47,7 +47,7 @@ static void put_next(struct buf *out, const struct job *job)
     if (!next)
         return;
     advance_job_id(&job->run, next->index, job->generation, &id);
-    json_t *due = advance_due(next);
+    json_t *due = advance_due(job->rule->rule, next);
     buf_printf(out, ",\"next\":[{\"job\":\"%s\",\"step\":%d,\"kind\":\"%s\"", id_format(&id, text), next->index,
                vocab_text(VOCAB_ACTION, (int)next->type));
     if (due) {

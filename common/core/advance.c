@@ -20,11 +20,37 @@ static void set_minute(json_t *due, const char *key, int32_t minute)
     json_object_set_new(due, key, json_string(text));
 }
 
-json_t *advance_due(const struct step *step)
+json_t *advance_window(const struct rule_window *w)
+{
+    return json_pack("{s:i,s:i,s:i}", "days", (int)w->days, "from", (int)w->from_minute, "to", (int)w->to_minute);
+}
+
+/* A run that begins before its milestone must not be moved past it. */
+static bool is_before(const struct rule_trigger *t)
+{
+    return t->type == TRIGGER_MILESTONE && (t->offset.months < 0 || t->offset.days < 0 || t->offset.seconds < 0);
+}
+
+static json_t *window_due(const struct rule *rule, const struct step *step)
+{
+    const struct rule_window *w = &rule->settings.window;
+    json_t *window;
+
+    if (!w->set || step->urgent || vocab_action_effect(step->type) != EFFECT_OUTWARD)
+        return NULL;
+    window = advance_window(w);
+    json_object_set_new(window, "zone", json_string(rule->trigger.zone));
+    json_object_set_new(window, "outside", json_string(vocab_text(VOCAB_OUTSIDE, (int)w->outside)));
+    if (is_before(&rule->trigger))
+        json_object_set_new(window, "limit", json_string(vocab_text(VOCAB_MILESTONE, (int)rule->trigger.milestone)));
+    return json_pack("{s:o}", "window", window);
+}
+
+json_t *advance_due(const struct rule *rule, const struct step *step)
 {
     json_t *due = NULL;
     if (step->type != ACTION_WAIT)
-        return NULL;
+        return window_due(rule, step);
     switch (step->wait.kind) {
     case WAIT_DURATION:
     case WAIT_EVENT: return offset_due(&step->wait.duration);

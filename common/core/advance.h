@@ -8,13 +8,18 @@
 
 #include "common/base/id.h"
 #include "common/core/program.h"
+#include "common/core/rule.h"
 
 /* The specification from which SQL derives when a step is due (automation_priv.resolve_due):
  * {"months","days","seconds"} from now,
- * {"time":"HH:MM"}, or {"milestone","months","days","seconds","at"}; for a wait for an event its timeout. NULL when
- * the step is
+ * {"time":"HH:MM"}, or {"milestone","months","days","seconds","at"};
+ * for a wait for an event its timeout. Steps that reach people under a send window have {"window": {"days" (bits, Monday first),
+ * "from", "to" (minutes), "zone", "outside", "limit"}}: the next open instant, but not past the milestone `limit`. NULL when the step is
  * due at once. New reference. */
-json_t *advance_due(const struct step *step);
+json_t *advance_due(const struct rule *rule, const struct step *step);
+
+/* {"days", "from", "to"}, a new reference. */
+json_t *advance_window(const struct rule_window *w);
 
 /* The job's id: derived from run, step and the run's generation, so that planning a step twice is planning it once. */
 void advance_job_id(const struct id *run, int step, int generation, struct id *out);

@@ -32,11 +32,17 @@ enum { MAP_SLOT_BYTES = 64, FIELD_BYTES = 192 };
 const char *match_timing_text(const struct rule_trigger *t, char out[MATCH_TIMING_TEXT_SIZE])
 {
     char offset[OFFSET_TEXT_SIZE], at[8] = "--:--";
+    int n;
 
     if (t->at_minute >= 0)
         snprintf(at, sizeof(at), "%02u:%02u", (unsigned)t->at_minute / 60 % 24, (unsigned)t->at_minute % 60);
-    snprintf(out, MATCH_TIMING_TEXT_SIZE, "%s|%s|%s|%s", vocab_text(VOCAB_MILESTONE, (int)t->milestone),
-             offset_format_key(&t->offset, offset), at, t->zone);
+    n = snprintf(out, MATCH_TIMING_TEXT_SIZE, "%s|%s|%s|%s", vocab_text(VOCAB_MILESTONE, (int)t->milestone),
+                 offset_format_key(&t->offset, offset), at, t->zone);
+    if (t->window.set)
+        n += snprintf(out + n, (size_t)(MATCH_TIMING_TEXT_SIZE - n), "|window %d %d-%d", (int)t->window.days,
+                      (int)t->window.from_minute, (int)t->window.to_minute);
+    if (t->yearly > 0)
+        (void)snprintf(out + n, (size_t)(MATCH_TIMING_TEXT_SIZE - n), "|yearly %d", (int)t->yearly);
     return out;
 }
 

@@ -28,7 +28,8 @@
  *
  * the sign is '-' when any part of the offset is negative, else '+'; the three numbers are months, days and seconds without sign
  * or leading zeros; HH:MM is the local time of day, or "--:--" when the offset is exact (counts from the anchor's instant);
- * zone is "wedding", "tenant" or an IANA name. In SQL:
+ * zone is "wedding", "tenant" or an IANA name,
+ * followed by "|window DAYS FROM-TO" (bits, minutes) where a send window moves the instant, and "|yearly N". Without these in SQL:
  *
  *   format('%s|%sP%sM%sDT%sS|%s|%s', milestone, case when least(months, days, seconds) < 0 then '-' else '+' end,
  *          abs(months), abs(days), abs(seconds), coalesce(to_char(at_time, 'HH24:MI'), '--:--'), zone_mode)

@@ -45,6 +45,7 @@ struct step {
     enum action_type type;
     json_t *params;      /* object, an own reference, never to be changed; NULL for branch and wait */
     const char *pointer; /* JSON pointer of the action in the document */
+    bool urgent;         /* may run outside the rule's send window */
     int next;  /* step that follows, or PROGRAM_END; for a branch: what follows after both lists; for stop: END */
     int depth; /* 0 at the top level */
     struct logic *condition; /* branch only; unknown counts as false */

@@ -37,6 +37,15 @@ static void check_approval(struct rule_check *c, const json_t *action, const cha
         rule_check_error(c, at, "requires_approval", "must be false");
 }
 
+static bool read_urgent(struct rule_check *c, const json_t *action, const char *at)
+{
+    const json_t *v = json_object_get(action, "urgent");
+
+    if (v != NULL && !json_is_boolean(v))
+        rule_check_error(c, at, "urgent", "must be true or false");
+    return json_is_true(v);
+}
+
 static void read_until_event(struct rule_check *c, const json_t *until, const char *at, struct wait_spec *w)
 {
     static const char *const keys[] = {"event", "where", "timeout"};
@@ -118,8 +127,8 @@ static const char *const *control_keys(enum action_type type, size_t *n)
 static void check_action_keys(struct rule_check *c, const json_t *action, const char *at, const char *const *own,
                               size_t n)
 {
-    enum { COMMON = 4, OWN_MAX = 3 };
-    const char *keys[COMMON + OWN_MAX] = {"id", "type", "params", "requires_approval"};
+    enum { COMMON = 5, OWN_MAX = 3 };
+    const char *keys[COMMON + OWN_MAX] = {"id", "type", "params", "requires_approval", "urgent"};
 
     for (size_t i = 0; i < n; i++)
         keys[COMMON + i] = own[i];
@@ -148,6 +157,7 @@ bool program_step_read(struct rule_check *c, struct step *s, const json_t *actio
     }
     s->id = read_id(c, action, at);
     check_approval(c, action, at);
+    s->urgent = read_urgent(c, action, at);
     type = rule_check_word(c, action, at, "type", VOCAB_ACTION, -1);
     if (type < 0)
         return false;

@@ -65,6 +65,18 @@ static const char *read_string(struct rule_check *c, const json_t *document, con
     return s == NULL ? NULL : arena_strdup(c->arena, s);
 }
 
+/* A run that does nothing before its first mail begins when that may be sent; `skip` and urgent steps need the instant itself. */
+static void set_trigger_window(struct rule *r)
+{
+    if (r->trigger.type != TRIGGER_MILESTONE || r->settings.window.outside == OUTSIDE_SKIP)
+        return;
+    for (int i = 0; i < r->program.n; i++) {
+        if (r->program.steps[i].urgent)
+            return;
+    }
+    r->trigger.window = r->settings.window;
+}
+
 static void read_document(struct rule_check *c, struct rule *r, const json_t *document)
 {
     static const char *const keys[] = {"$schema", "schema_version", "name",    "template_key",
@@ -83,6 +95,7 @@ static void read_document(struct rule_check *c, struct rule *r, const json_t *do
     program_build(&r->program, json_object_get(document, "actions"), "/actions", c);
     settings = rule_check_object(c, document, "", "settings", false);
     rule_settings_read(c, settings, "/settings", &r->settings);
+    set_trigger_window(r);
     if (c->errors->n == 0)
         check_all_references(c, r);
     if (c->errors->n == 0)

@@ -31,6 +31,7 @@
 #define RULE_PRIORITY_MAX 1000
 #define RULE_PRIORITY_DEFAULT 100
 #define RULE_MAX_RUNS_LIMIT 1000000
+#define RULE_YEARLY_MAX 60
 #define RULE_AT_DEFAULT_MINUTE (9 * 60) /* 09:00 */
 #define RULE_GRACE_DEFAULT ((struct offset){.days = 1})
 
@@ -49,6 +50,14 @@ struct rule_errors {
     struct rule_error warnings[RULE_WARNINGS_MAX];
 };
 
+struct rule_window {
+    bool set;
+    uint8_t days; /* bit n = weekday n, Monday = bit 0; never 0 */
+    int32_t from_minute;
+    int32_t to_minute; /* from < to; 1440 is the end of the day ("24:00") */
+    enum outside_window outside;
+};
+
 struct rule_trigger {
     enum trigger_type type;
     const char *event_type;   /* event: "contract.signed"; else NULL */
@@ -57,14 +66,8 @@ struct rule_trigger {
     int32_t at_minute; /* minute of the local day; -1 when the offset is exact: it then counts from the anchor's instant */
     enum zone_mode zone_mode; /* of `at`, of waits and of send_window; default the wedding's */
     const char *zone;         /* "wedding", "tenant" or the IANA name: the text of timing keys */
-};
-
-struct rule_window {
-    bool set;
-    uint8_t days; /* bit n = weekday n, Monday = bit 0; never 0 */
-    int32_t from_minute;
-    int32_t to_minute; /* from < to; 1440 is the end of the day ("24:00") */
-    enum outside_window outside;
+    int32_t yearly;           /* milestone: so many firings, a year apart; 0: one */
+    struct rule_window window; /* milestone: the settings' window where it moves the instant itself: not `skip`, no urgent step */
 };
 
 struct rule_settings {
@@ -76,7 +79,7 @@ struct rule_settings {
     int32_t priority;             /* 0 (first) … 1000, default 100 */
     enum on_error on_action_error; /* default retry_then_continue */
     struct logic *exit_when;       /* or NULL: checked before every step; true ends the run */
-    struct rule_window window;
+    struct rule_window window;     /* when steps that reach people may run; local to the trigger's zone */
 };
 
 struct rule {

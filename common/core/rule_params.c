@@ -2,6 +2,7 @@
  * here their syntax is checked, and whatever can be known without rendering. */
 #include <string.h>
 
+#include "common/base/id.h"
 #include "common/core/rule_check.h"
 #include "common/core/template.h"
 #include "common/core/template_tree.h"
@@ -26,6 +27,7 @@ enum param_kind {
     PARAM_DURATION,
     PARAM_EVENT_TYPE,
     PARAM_FIELD,
+    PARAM_RULE,
     PARAM_VALUE
 };
 
@@ -66,6 +68,8 @@ static const struct params table[] = {
     {ACTION_MOVE_STAGE, {{"stage", PARAM_WORD, true}}},
     {ACTION_ADD_TAG, {{"tag", PARAM_WORD, true}}},
     {ACTION_REMOVE_TAG, {{"tag", PARAM_WORD, true}}},
+    {ACTION_START_RULE, {{"rule", PARAM_RULE, true}}},
+    {ACTION_STOP_RULE, {{"rule", PARAM_RULE, true}}},
     {ACTION_CREATE_NOTE, {{"text", PARAM_BODY, true}}},
     {ACTION_EMIT_EVENT, {{"type", PARAM_EVENT_TYPE, true}, {"payload", PARAM_TREE, false}}},
 };
@@ -154,6 +158,17 @@ static bool is_attribute(struct str s)
     return true;
 }
 
+static void check_rule_id(struct rule_check *c, const json_t *obj, const char *at, const char *key)
+{
+    const char *text = json_string_value(json_object_get(obj, key));
+    char shown[RULE_CHECK_SHOW_SIZE];
+    struct id id;
+
+    if (text == NULL || id_parse(str_of(text), &id) != ERR_OK)
+        rule_check_error(c, at, key, "found %s; it must be the id of a rule",
+                         rule_check_show(json_object_get(obj, key), shown));
+}
+
 static void check_field(struct rule_check *c, const json_t *obj, const char *at, const char *key)
 {
     static const char wedding[] = "wedding.", attributes[] = "wedding.attributes.";
@@ -234,6 +249,7 @@ static void check_param(struct rule_check *c, const struct param *p, const json_
     case PARAM_DURATION: rule_check_offset(c, params, at, p->name, true, SIGN_NOT_NEGATIVE, &ignored); break;
     case PARAM_EVENT_TYPE: (void)rule_check_event_type(c, params, at, p->name); break;
     case PARAM_FIELD: check_field(c, params, at, p->name); break;
+    case PARAM_RULE: check_rule_id(c, params, at, p->name); break;
     case PARAM_VALUE: check_value(c, params, at, p->name); break;
     }
 }

@@ -42,13 +42,11 @@ static uint8_t read_days(struct rule_check *c, const json_t *window, const char 
     return set;
 }
 
-/* Windows are read so that what is wrong in one is told, but nothing shifts an instant yet. */
 static void read_window(struct rule_check *c, const json_t *settings, const char *at, struct rule_settings *out)
 {
     static const char *const keys[] = {"days", "from", "to", "outside"};
     const json_t *window = rule_check_object(c, settings, at, "send_window", false);
     struct rule_window *w = &out->window;
-    size_t before = c->errors->n;
 
     if (window == NULL)
         return;
@@ -61,8 +59,6 @@ static void read_window(struct rule_check *c, const json_t *settings, const char
     w->outside = (enum outside_window)rule_check_word(c, window, at, "outside", VOCAB_OUTSIDE, OUTSIDE_NEXT_OPEN);
     if (w->from_minute >= 0 && w->to_minute >= 0 && w->from_minute >= w->to_minute)
         rule_check_error(c, at, "to", "must be later than \"from\"; a window over midnight is not available");
-    if (c->errors->n == before)
-        rule_check_error(c, at, NULL, "send windows are not available in this version: steps run at their instant");
 }
 
 /* "once_per_wedding" is the field's word for a limit of one run. */

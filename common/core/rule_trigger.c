@@ -4,13 +4,14 @@
 
 static void check_trigger_keys(struct rule_check *c, const json_t *obj, const char *at, enum trigger_type type)
 {
-    static const char *const milestone[] = {"type", "milestone", "offset", "at", "time_zone", "weekend"};
+    static const char *const milestone[] = {"type", "milestone", "offset", "at", "time_zone", "weekend", "yearly"};
+    static const char *const manual[] = {"type", "time_zone"};
     static const char *const event[] = {"type", "event", "time_zone"};
 
     switch (type) {
-    case TRIGGER_MILESTONE: rule_check_keys(c, obj, at, milestone, 6); break;
+    case TRIGGER_MILESTONE: rule_check_keys(c, obj, at, milestone, 7); break;
     case TRIGGER_EVENT: rule_check_keys(c, obj, at, event, 3); break;
-    case TRIGGER_MANUAL:
+    case TRIGGER_MANUAL: rule_check_keys(c, obj, at, manual, 2); break;
     case TRIGGER_SCHEDULE:
     case TRIGGER_WEBHOOK:
     case TRIGGER_COUNT: break;
@@ -35,7 +36,7 @@ static void read_zone(struct rule_check *c, const json_t *obj, const char *at, s
     }
     if (mode != ZONE_WEDDING && out->type != TRIGGER_MILESTONE) {
         rule_check_error(c, at, "time_zone",
-                         "\"%s\" is not available with an event trigger in this version; available: \"wedding\"",
+                         "\"%s\" is not available with this kind of trigger in this version; available: \"wedding\"",
                          json_string_value(v));
         return;
     }
@@ -71,4 +72,5 @@ void rule_trigger_read(struct rule_check *c, const json_t *obj, const char *at, 
         return;
     rule_check_anchor(c, obj, at, &out->milestone, &out->offset, &out->at_minute);
     read_weekend(c, obj, at);
+    out->yearly = (int32_t)rule_check_int(c, obj, at, "yearly", 1, RULE_YEARLY_MAX, 0);
 }

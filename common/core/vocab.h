@@ -43,8 +43,8 @@ enum vocab_unknown {
     X(ACTION_CREATE_NOTE, "create_note", EFFECT_DATABASE, UNKNOWN_RETRY, true)                                         \
     X(ACTION_CALL_WEBHOOK, "call_webhook", EFFECT_OUTWARD, UNKNOWN_RETRY, true)                                        \
     X(ACTION_EMIT_EVENT, "emit_event", EFFECT_DATABASE, UNKNOWN_RETRY, true)                                           \
-    X(ACTION_START_RULE, "start_rule", EFFECT_DATABASE, UNKNOWN_RETRY, false)                                          \
-    X(ACTION_STOP_RULE, "stop_rule", EFFECT_DATABASE, UNKNOWN_RETRY, false)                                            \
+    X(ACTION_START_RULE, "start_rule", EFFECT_DATABASE, UNKNOWN_RETRY, true)                                           \
+    X(ACTION_STOP_RULE, "stop_rule", EFFECT_DATABASE, UNKNOWN_RETRY, true)                                             \
     X(ACTION_WAIT, "wait", EFFECT_CONTROL, UNKNOWN_RETRY, true)                                                        \
     X(ACTION_BRANCH, "branch", EFFECT_CONTROL, UNKNOWN_RETRY, true)                                                    \
     X(ACTION_FOR_EACH, "for_each", EFFECT_CONTROL, UNKNOWN_RETRY, false)                                               \
@@ -56,7 +56,7 @@ enum vocab_unknown {
     X(TRIGGER_EVENT, "event", true)                                                                                    \
     X(TRIGGER_SCHEDULE, "schedule", false)                                                                             \
     X(TRIGGER_WEBHOOK, "webhook", false)                                                                               \
-    X(TRIGGER_MANUAL, "manual", false)
+    X(TRIGGER_MANUAL, "manual", true)
 
 /* X(CODE, text, has a time of day: hour offsets may count from it) */
 #define MILESTONE_MAP(X)                                                                                               \
@@ -103,7 +103,7 @@ enum vocab_unknown {
 /* What an already planned run does when its wedding moves. */
 #define DATE_CHANGE_MAP(X)                                                                                             \
     X(DATE_CHANGE_RESCHEDULE_PENDING, "reschedule_pending", true)                                                      \
-    X(DATE_CHANGE_REFIRE, "refire", false)                                                                             \
+    X(DATE_CHANGE_REFIRE, "refire", true)                                                                              \
     X(DATE_CHANGE_KEEP, "keep", true)                                                                                  \
     X(DATE_CHANGE_ASK, "ask", false)
 
@@ -117,8 +117,8 @@ enum vocab_unknown {
 /* A second firing while a run of the same rule and wedding is unfinished. */
 #define MODE_MAP(X)                                                                                                    \
     X(MODE_SINGLE, "single", true)     /* skip the new one */                                                          \
-    X(MODE_RESTART, "restart", false)  /* end the old one */                                                           \
-    X(MODE_QUEUED, "queued", false)    /* one after another */                                                         \
+    X(MODE_RESTART, "restart", true)   /* end the old one */                                                           \
+    X(MODE_QUEUED, "queued", true)     /* one after another */                                                         \
     X(MODE_PARALLEL, "parallel", true) /* side by side */
 
 #define ON_ERROR_MAP(X)                                                                                                \

@@ -135,8 +135,6 @@ static void warn_settings(struct preview *p)
     if (loop != NULL)
         preview_warn(p, "self_trigger", "step %s publishes %s, which starts this rule again", loop->id,
                      p->rule->trigger.event_type);
-    if (p->rule->settings.window.set)
-        preview_warn(p, "send_window", "send_window is stored but does not shift instants in this version");
 }
 
 enum err preview_run_verdict(struct preview *p)
@@ -212,7 +210,7 @@ static void warn_anchor(struct preview *p, const struct step *step)
 static enum err put_when(struct preview *p, const struct step *step, json_t *out, const struct arrival *came,
                          struct arrival *leaves)
 {
-    json_t *spec = advance_due(step);
+    json_t *spec = advance_due(p->rule, step);
     char *text = spec != NULL ? json_dumps(spec, JSON_COMPACT) : NULL;
     int32_t offset_s = 0;
     enum err err = ERR_OK;

@@ -135,7 +135,8 @@ enum err store_lead_work(struct db_session *s, struct store_work *out, struct er
                      " select exists (select from automation_priv.rules_to_check(1)),"
                      " exists (select from automation_priv.outbox o where o.available_at <= n.t),"
                      " exists (select from automation_priv.wait_checks),"
-                     " exists (select from automation_priv.wedding_changes),"
+                     " exists (select from automation_priv.wedding_changes) or exists (select from "
+                     "automation_priv.queued_ready(1)),"
                      " exists (select from automation.timings t where t.state = 'pending' and t.due_at <= n.t),"
                      " least((select min(o.available_at) from automation_priv.outbox o where o.available_at > n.t),"
                      " (select min(t.due_at) from automation.timings t where t.state = 'pending' and t.due_at > n.t),"
@@ -285,10 +286,9 @@ enum err store_lead_wake(struct db_session *s, int64_t term, const struct id *jo
 
 enum err store_lead_timings(struct db_session *s, int64_t term, int limit, struct db_result **out, struct err_info *info)
 {
-    static const struct db_stmt stmt = {
-        "due_timings",
-        "select tenant_id, wedding_id, timing_id, due_at, ruleset_version, facts, wedding_revision, wedding_status, now"
-        " from automation_priv.due_timings($1, $2)"};
+    static const struct db_stmt stmt = {"due_timings", "select tenant_id, wedding_id, timing_id, due_at, "
+                                                       "ruleset_version, facts, wedding_revision, wedding_status, now, "
+                                                       "occurrence from automation_priv.due_timings($1, $2)"};
 
     return store_lead_ask_batch(s, &stmt, term, limit, out, info);
 }
@@ -305,7 +305,20 @@ void store_lead_timing(const struct db_result *r, int row, struct store_timing *
         .wedding_revision = db_i64(r, row, 6),
         .wedding_status = db_text(r, row, 7),
         .now_us = db_time(r, row, 8),
+        .occurrence = (int)db_i64(r, row, 9),
     };
+}
+
+enum err store_lead_queued(struct db_session *s, int64_t term, int limit, int64_t *released, struct err_info *info)
+{
+    static const struct db_stmt stmt = {"release_queued", "select automation_priv.release_queued($1, $2)"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_i64(&a, term);
+    db_arg_i32(&a, limit);
+    return store_lead_ask_i64(s, &stmt, &a, released, info);
 }
 
 enum err store_lead_later_timing(struct db_session *s, const struct store_timing *t, bool *later, struct err_info *info)

@@ -83,6 +83,7 @@ struct store_timing {
     struct id tenant_id, wedding_id, timing_id;
     int64_t due_us, ruleset_version, wedding_revision, now_us;
     struct str facts, wedding_status;
+    int occurrence; /* from 1 */
 };
 void store_lead_timing(const struct db_result *r, int row, struct store_timing *out);
 /* Is a later timing of that wedding due already that a rule with late policy fire_latest_only uses? */
@@ -91,6 +92,10 @@ enum err store_lead_later_timing(struct db_session *s, const struct store_timing
 enum err store_lead_plan(struct db_session *s, int64_t term, struct str runs, int64_t *started,
                          struct err_info *info) MUST_USE;
 enum err store_lead_replan(struct db_session *s, int64_t term, int limit, int64_t *handled,
+                           struct err_info *info) MUST_USE;
+
+/* Lets the next run of each rule and wedding go on that waited for an earlier one (mode `queued`). */
+enum err store_lead_queued(struct db_session *s, int64_t term, int limit, int64_t *released,
                            struct err_info *info) MUST_USE;
 
 /* ---- rules -------------------------------------------------------------------------------------------------------------------- */

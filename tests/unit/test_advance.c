@@ -6,7 +6,8 @@
 
 static void expect_due(struct step step, const char *wanted)
 {
-    json_t *due = advance_due(&step);
+    const struct rule rule = {.name = "r"};
+    json_t *due = advance_due(&rule, &step);
     char *text = due != NULL ? json_dumps(due, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 
     if (wanted == NULL)
@@ -39,6 +40,31 @@ Test(advance, only_waits_are_due_later)
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         expect_due(cases[i].step, cases[i].due);
+}
+
+Test(advance, what_reaches_people_waits_for_its_window)
+{
+    struct rule rule = {
+        .trigger = {.type = TRIGGER_MILESTONE, .milestone = MILESTONE_CEREMONY, .offset = {.days = -1}, .zone = "tenant"},
+        .settings.window = {.set = true, .days = 31, .from_minute = 540, .to_minute = 1140},
+    };
+    const struct step mail = {.type = ACTION_SEND_EMAIL}, urgent = {.type = ACTION_SEND_EMAIL, .urgent = true},
+                      task = {.type = ACTION_CREATE_TASK};
+    json_t *due = advance_due(&rule, &mail);
+    char *text = json_dumps(due, JSON_COMPACT | JSON_SORT_KEYS);
+
+    cr_expect_str_eq(
+        text, "{\"window\":{\"days\":31,\"from\":540,\"limit\":\"ceremony\",\"outside\":\"next_open\",\"to\":1140,"
+              "\"zone\":\"tenant\"}}");
+    cr_expect_null(advance_due(&rule, &urgent));
+    cr_expect_null(advance_due(&rule, &task));
+    free(text);
+    json_decref(due);
+    rule.trigger.offset.days = 1;
+    due = advance_due(&rule, &mail);
+    cr_expect_null(json_object_get(json_object_get(due, "window"), "limit"),
+                   "after the day there is nothing to be late for");
+    json_decref(due);
 }
 
 Test(advance, a_jobs_id_follows_from_run_step_and_generation)

@@ -52,9 +52,10 @@ Test(vocab, milestones_may_carry_the_wedding_prefix)
 
 Test(vocab, exactly_the_built_actions_are_available)
 {
-    static const char *const built[] = {"send_email", "call_webhook", "create_task", "set_field",    "move_stage",
-                                        "add_tag",    "remove_tag",   "create_note", "emit_event",   "notify_team",
-                                        "wait",       "branch",       "stop",        "notify_vendor"};
+    static const char *const built[] = {"send_email", "call_webhook",  "create_task", "set_field",
+                                        "move_stage", "add_tag",       "remove_tag",  "create_note",
+                                        "emit_event", "notify_team",   "wait",        "branch",
+                                        "stop",       "notify_vendor", "start_rule",  "stop_rule"};
     int available = 0;
 
     for (int i = 0; i < ACTION_COUNT; i++)
@@ -86,7 +87,7 @@ Test(vocab, lists_what_is_available_as_a_sentence)
     struct buf b = {0};
 
     vocab_list(VOCAB_TRIGGER, &b);
-    cr_assert_str_eq(buf_text(&b), "milestone or event");
+    cr_assert_str_eq(buf_text(&b), "milestone, event or manual");
     buf_reset(&b);
     vocab_list(VOCAB_OUTSIDE, &b);
     cr_assert_str_eq(buf_text(&b), "next_open or skip");

@@ -86,4 +86,6 @@ const struct action action_set_field = {"set_field", start_field};
 const struct action action_move_stage = {"move_stage", start_plain};
 const struct action action_add_tag = {"add_tag", start_plain};
 const struct action action_remove_tag = {"remove_tag", start_plain};
+const struct action action_start_rule = {"start_rule", start_plain};
+const struct action action_stop_rule = {"stop_rule", start_plain};
 const struct action action_emit_event = {"emit_event", start_plain};
