@@ -319,10 +319,12 @@ begin
     for c in
         select n.tenant_id, n.wedding_id, n.change_no, n.revision <> o.revision as moved, n.status, o.status as old_status, n.stage, o.stage as old_stage,
                n.ceremony_date, o.ceremony_date as old_date, n.guest_count, o.guest_count as old_guests
-        from new_rows n join old_rows o using (tenant_id, wedding_id)
+        -- A full join, which can not become a nested loop: the plan is kept from a first call with one row.
+        from new_rows n full join old_rows o on o.tenant_id = n.tenant_id and o.wedding_id = n.wedding_id
         where (n.revision, n.status, n.stage, n.guest_count) is distinct from (o.revision, o.status, o.stage, o.guest_count)
         order by n.tenant_id, n.wedding_id
     loop
+        continue when c.wedding_id is null or c.old_status is null;
         if c.moved or c.status <> c.old_status then
             insert into automation_priv.wedding_changes values (c.tenant_id, c.wedding_id, v_now) on conflict do nothing;
         end if;

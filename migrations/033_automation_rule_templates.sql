@@ -2093,11 +2093,716 @@ insert into automation.rule_templates (key, version, category, name, description
         "title": "message template to send"},
       "wait_days": {"type": "integer", "minimum": 1, "maximum": 30, "default": 2, "title": "days to wait for a payment"}}}');
 
+-- ---- host tables --------------------------------------------------------------------------------------------------------------------------------
+-- The host application's own tables projected into ours: three statement triggers with transition tables, so that a bulk statement costs one call.
+-- A mapping is compiled once, at attach, into the statements below; the trigger hands them the listed columns of the changed rows as JSON.
+-- Whatever goes wrong in a projection is caught and noted with its row: the host's write stands.
+alter table automation_priv.switches add column host_tables boolean not null default true; -- off: no host table is looked at
+create table automation_priv.sources (
+    source_id uuid primary key,
+    host_table regclass not null unique,
+    host_name text not null, -- schema.table at the attach: part of derived ids
+    mapping jsonb not null,
+    target text, -- null: events only
+    raw_sql text not null,    -- the listed columns of row t as jsonb
+    key_columns text[] not null,
+    key_types text[] not null,
+    eval_sql text not null,   -- $1: raw rows → [{"i", "key", "tenant", "wedding", "ident", "doc", "payloads"}]
+    upsert_sql text,          -- $1: docs
+    delete_sql text,          -- $1: docs
+    ident text[] not null,    -- columns of the target that identify its row
+    state text not null default 'on' check (state in ('on', 'off')),
+    reason text,
+    backfilled_to jsonb,      -- key of the last row that the backfill has done
+    backfilled boolean not null default false,
+    attached_at timestamptz not null default clock_timestamp()
+);
+-- Appended by failing projections only: no row is updated that two of the host's transactions might wait for.
+create table automation_priv.source_errors (
+    id bigint generated always as identity primary key,
+    source_id uuid not null references automation_priv.sources on delete cascade,
+    at timestamptz not null default clock_timestamp(),
+    key jsonb, -- of the row; null: the whole statement
+    sqlstate text not null,
+    message text not null,
+    old_row jsonb,
+    new_row jsonb
+);
+create index source_errors_at on automation_priv.source_errors (source_id, at);
+
+-- So many errors within ten minutes switch a source off.
+create function automation_priv.source_error_limit() returns integer language sql immutable parallel safe set search_path = '' as $$ select 100 $$;
+
+create function automation_priv.jsonb_merge(a jsonb, b jsonb) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+begin
+    if jsonb_typeof(a) is distinct from 'object' or jsonb_typeof(b) is distinct from 'object' then
+        return b;
+    end if;
+    return a || (select coalesce(jsonb_object_agg(e.key, automation_priv.jsonb_merge(a -> e.key, e.value)), '{}') from jsonb_each(b) e);
+end $$;
+
+-- A key of the host's as our id: itself where it is a UUID, else derived from table and key.
+create function automation_priv.host_id(p_host text, p_key text, p_is_uuid boolean) returns uuid
+language plpgsql immutable parallel safe set search_path = '' as $$
+begin
+    return case when p_is_uuid then p_key::uuid else automation_priv.derive('host', p_host, p_key) end;
+end $$;
+
+-- What may be written, by target: column, type, required.
+create function automation_priv.source_targets() returns table (target text, col text, type text, required boolean, ident boolean)
+language sql immutable parallel safe set search_path = '' as $$
+    values ('weddings', 'wedding_id', 'uuid', false, true), ('weddings', 'title', 'text', true, false), ('weddings', 'status', 'text', false, false),
+        ('weddings', 'ceremony_date', 'date', false, false), ('weddings', 'ceremony_time', 'time', false, false), ('weddings', 'time_zone', 'text', true, false),
+        ('weddings', 'inquired_on', 'date', false, false), ('weddings', 'booked_on', 'date', false, false), ('weddings', 'guest_count', 'integer', false, false),
+        ('weddings', 'service_types', 'text[]', false, false), ('weddings', 'package', 'text', false, false), ('weddings', 'budget_cents', 'bigint', false, false),
+        ('weddings', 'stage', 'text', false, false), ('weddings', 'tags', 'text[]', false, false), ('weddings', 'client_name', 'text', false, false),
+        ('weddings', 'client_email', 'text', false, false), ('weddings', 'client_phone', 'text', false, false), ('weddings', 'venue', 'jsonb', false, false),
+        ('weddings', 'attributes', 'jsonb', false, false),
+        ('attributes', 'wedding_id', 'uuid', false, true), ('attributes', 'attributes', 'jsonb', true, false),
+        ('contacts', 'contact_id', 'uuid', false, true), ('contacts', 'wedding_id', 'uuid', false, false), ('contacts', 'role', 'text', true, false),
+        ('contacts', 'name', 'text', true, false), ('contacts', 'email', 'text', false, false), ('contacts', 'phone', 'text', false, false),
+        ('vendors', 'vendor_id', 'uuid', false, true), ('vendors', 'name', 'text', true, false), ('vendors', 'kind', 'text', true, false),
+        ('vendors', 'email', 'text', false, false), ('vendors', 'phone', 'text', false, false),
+        ('wedding_vendors', 'wedding_id', 'uuid', false, true), ('wedding_vendors', 'vendor_id', 'uuid', false, true),
+        ('wedding_vendors', 'role', 'text', true, true), ('wedding_vendors', 'relationship', 'text', false, false),
+        ('wedding_vendors', 'confirmed', 'boolean', false, false), ('wedding_vendors', 'arrival', 'timestamptz', false, false),
+        ('milestones', 'wedding_id', 'uuid', false, true), ('milestones', 'name', 'text', true, true), ('milestones', 'local_date', 'date', true, false),
+        ('milestones', 'local_time', 'time', false, false),
+        ('stages', 'name', 'text', true, true), ('stages', 'title', 'text', false, false), ('stages', 'position', 'integer', false, false),
+        ('forms', 'name', 'text', true, true), ('forms', 'title', 'text', false, false)
+$$;
+
+-- The type of a column of the host's, or an error that names those there are.
+create function automation_priv.source_column(p_table regclass, p_column text, p_where text) returns text
+language plpgsql stable set search_path = '' as $$
+declare v text;
+begin
+    select pg_catalog.format_type(a.atttypid, null) into v from pg_catalog.pg_attribute a
+    where a.attrelid = p_table and a.attname = p_column and a.attnum > 0 and not a.attisdropped;
+    if not found then
+        raise exception 'mapping %: % has no column %', p_where, p_table, coalesce(quote_ident(p_column), 'of no name') using errcode = '22023',
+            hint = 'Columns: ' || (select string_agg(a.attname, ', ' order by a.attnum) from pg_catalog.pg_attribute a
+                                    where a.attrelid = p_table and a.attnum > 0 and not a.attisdropped);
+    end if;
+    return v;
+end $$;
+
+create function automation_priv.source_keys(p_object jsonb, p_where text, variadic p_known text[]) returns void
+language plpgsql immutable set search_path = '' as $$
+declare v text;
+begin
+    if jsonb_typeof(p_object) is distinct from 'object' then
+        raise exception 'mapping %: found %, expected an object', p_where, coalesce(jsonb_typeof(p_object), 'nothing') using errcode = '22023';
+    end if;
+    select k into v from jsonb_object_keys(p_object) k where not k = any (p_known) limit 1;
+    if found then
+        raise exception 'mapping %: unknown member %; allowed: %', p_where, quote_ident(v), array_to_string(p_known, ', ') using errcode = '22023';
+    end if;
+end $$;
+
+-- One field of a mapping as an SQL expression over the host's row t: "column", or {"column" | "value", "path", "times", "map", "default", "zone"}.
+-- Adds the column to p_columns. p_type null: as jsonb, whatever it is.
+create function automation_priv.source_field(p_table regclass, p_spec jsonb, p_type text, p_where text, inout p_columns text[], out sql text)
+language plpgsql stable set search_path = '' as $$
+declare
+    s jsonb := case jsonb_typeof(p_spec) when 'string' then jsonb_build_object('column', p_spec) else p_spec end;
+    v_from text;
+    v_family text;
+    v_good boolean;
+begin
+    perform automation_priv.source_keys(s, p_where, 'column', 'value', 'path', 'times', 'map', 'default', 'zone');
+    if (s ? 'column') = (s ? 'value') then
+        raise exception 'mapping %: expected one of "column" and "value"', p_where using errcode = '22023';
+    elsif s ? 'value' then
+        sql := case when p_type is null then format('%L::jsonb', s -> 'value') when p_type = 'jsonb' then format('%L::jsonb', s -> 'value')
+            when p_type = 'text[]' then format('array(select jsonb_array_elements_text(%L))', s -> 'value') else format('%L::%s', s ->> 'value', p_type) end;
+        execute 'select ' || sql; -- a constant that does not fit is found now
+        return;
+    end if;
+    v_from := automation_priv.source_column(p_table, s ->> 'column', p_where);
+    if not s ->> 'column' = any (p_columns) then
+        p_columns := p_columns || (s ->> 'column');
+    end if;
+    sql := format('t.%I', s ->> 'column');
+    if s ? 'path' then
+        if v_from not in ('json', 'jsonb') then
+            raise exception 'mapping %: "path" looks into json or jsonb, but column % is of type %', p_where, s ->> 'column', v_from using errcode = '22023';
+        end if;
+        sql := format('(%s::jsonb #%s %L::text[])', sql, case when p_type is null or p_type in ('jsonb', 'text[]') then '>' else '>>' end,
+            string_to_array(s ->> 'path', '.'));
+        v_from := case when p_type is null or p_type in ('jsonb', 'text[]') then 'jsonb' else 'text' end;
+    end if;
+    if s ? 'map' then
+        perform automation_priv.source_keys(s -> 'map', p_where || '.map', variadic array(select jsonb_object_keys(s -> 'map')));
+        sql := format('coalesce(%L::jsonb ->> (%s)::text, %L)', s -> 'map', sql, s ->> 'default');
+        v_from := 'text';
+    elsif s ? 'default' then
+        sql := format('coalesce((%s)::text, %L)', sql, s ->> 'default');
+        v_from := 'text';
+    end if;
+    if s ? 'times' then
+        sql := format('((%s)::numeric * %s)', sql, (s ->> 'times')::numeric);
+        v_from := 'numeric';
+    end if;
+    if s ? 'zone' then
+        if v_from not in ('timestamp without time zone', 'timestamp with time zone') then
+            raise exception 'mapping %: "zone" is of timestamps, but column % is of type %', p_where, s ->> 'column', v_from using errcode = '22023';
+        end if;
+        perform now() at time zone (s ->> 'zone');
+        sql := format('(%s at time zone %L)', sql, s ->> 'zone');
+        v_from := case v_from when 'timestamp without time zone' then 'timestamp with time zone' else 'timestamp without time zone' end;
+    end if;
+    v_family := case when v_from in ('smallint', 'integer', 'bigint', 'numeric', 'real', 'double precision', 'money') then 'number'
+        when v_from in ('text', 'character varying', 'character', 'name', 'uuid', 'public.citext', 'citext') then 'text'
+        when v_from in ('json', 'jsonb') then 'json' when v_from like '%[]' then 'list'
+        when v_from like 'timestamp%' then 'instant' when v_from like 'time %' then 'time' else v_from end;
+    v_good := case p_type
+        when 'text' then v_family not in ('json', 'list', 'bytea')
+        when 'integer' then v_family in ('number', 'text') when 'bigint' then v_family in ('number', 'text')
+        when 'boolean' then v_family in ('boolean', 'text')
+        when 'date' then v_family in ('date', 'instant', 'text')
+        when 'time' then v_family in ('time', 'text') or v_from = 'timestamp without time zone'
+        when 'timestamptz' then v_from = 'timestamp with time zone' or v_family = 'text'
+        when 'text[]' then v_family in ('list', 'json', 'text')
+        when 'uuid' then v_family in ('text', 'uuid')
+        else true end;
+    if not v_good then
+        raise exception 'mapping %: column % is of type %, expected %', p_where, s ->> 'column', v_from, case p_type
+                when 'date' then 'date, timestamp or text' when 'timestamptz' then 'timestamp with time zone (or one without and "zone")'
+                when 'integer' then 'a number or text' when 'bigint' then 'a number or text' when 'text[]' then 'a list, jsonb or text'
+                when 'time' then 'time, timestamp without time zone or text' when 'boolean' then 'boolean or text' else 'text, a number or a date' end
+            using errcode = '22023';
+    end if;
+    sql := case
+        when p_type is null or p_type = 'jsonb' then format('to_jsonb(%s)', sql)
+        when p_type in ('integer', 'bigint') and v_from = 'money' then format('round((%s)::numeric)::%s', sql, p_type)
+        when p_type in ('integer', 'bigint') then format('round((%s)::numeric)::%s', sql, p_type)
+        when p_type = 'text[]' and v_family = 'json' then
+            format('case jsonb_typeof((%1$s)::jsonb) when ''array'' then array(select jsonb_array_elements_text((%1$s)::jsonb)) else ''{}'' end', sql)
+        when p_type = 'text[]' and v_family = 'text' then format('coalesce(regexp_split_to_array(nullif(btrim(%s), ''''), ''\s*,\s*''), ''{}'')', sql)
+        when p_type = 'text[]' then format('coalesce((%s)::text[], ''{}'')', sql)
+        else format('(%s)::%s', sql, p_type) end;
+end $$;
+
+-- The tenant of a row: {"value": UUID}, {"column": of UUIDs}, or {"column", "lookup": {"table", "key", "value"}}.
+create function automation_priv.source_tenant(p_table regclass, p_spec jsonb, inout p_columns text[], out sql text)
+language plpgsql volatile set search_path = '' as $$
+declare
+    l jsonb := p_spec -> 'lookup';
+    v_table regclass;
+begin
+    perform automation_priv.source_keys(p_spec, 'tenant', 'value', 'column', 'lookup');
+    select f.p_columns, f.sql into p_columns, sql from automation_priv.source_field(p_table, p_spec - 'lookup', case when l is null then 'uuid' else 'text' end, 'tenant', p_columns) f;
+    if l is null then
+        return;
+    end if;
+    perform automation_priv.source_keys(l, 'tenant.lookup', 'table', 'key', 'value');
+    v_table := to_regclass(l ->> 'table');
+    if v_table is null then
+        raise exception 'mapping tenant.lookup.table: there is no table %', coalesce(l ->> 'table', 'named') using errcode = '22023';
+    end if;
+    perform automation_priv.source_column(v_table, l ->> 'key', 'tenant.lookup.key'), automation_priv.source_column(v_table, l ->> 'value', 'tenant.lookup.value');
+    -- The projection runs as automation_owner, whoever writes the host's row.
+    execute format('grant select (%I, %I) on %s to automation_owner', l ->> 'key', l ->> 'value', v_table);
+    sql := format('(select l.%I::text::uuid from %s l where l.%I = t.%I)', l ->> 'value', v_table, l ->> 'key', p_spec ->> 'column');
+end $$;
+
+-- A row of another host table that this row points to: "column", or {"column", "of": "schema.table"}.
+create function automation_priv.source_reference(p_table regclass, p_spec jsonb, p_where text, inout p_columns text[], out sql text)
+language plpgsql stable set search_path = '' as $$
+declare
+    s jsonb := case jsonb_typeof(p_spec) when 'string' then jsonb_build_object('column', p_spec) else p_spec end;
+    v_type text;
+    v_of regclass;
+begin
+    perform automation_priv.source_keys(s, p_where, 'column', 'of');
+    v_type := automation_priv.source_column(p_table, s ->> 'column', p_where);
+    v_of := to_regclass(s ->> 'of');
+    if v_type <> 'uuid' and v_of is null then
+        raise exception 'mapping %: column % is of type %, not uuid: "of" must name the table whose key it is', p_where, s ->> 'column', v_type using errcode = '22023';
+    end if;
+    if not s ->> 'column' = any (p_columns) then
+        p_columns := p_columns || (s ->> 'column');
+    end if;
+    sql := format('automation_priv.host_id(%L, t.%I::text, %L)', automation_priv.host_name(v_of), s ->> 'column', v_type = 'uuid');
+end $$;
+
+create function automation_priv.host_name(p_table regclass) returns text
+language sql stable set search_path = '' as $$
+    select n.nspname || '.' || c.relname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = p_table
+$$;
+
+-- {"invoice.balance_due": SQL, "invoice.paid": SQL} as one nested object: what is null is null, so that a host's null takes a value back.
+create function automation_priv.source_nest(p_fields jsonb) returns text
+language plpgsql immutable set search_path = '' as $$
+begin
+    return (select 'jsonb_build_object(' || string_agg(format('%L, %s', x.head, case when x.leaf is not null then x.leaf else automation_priv.source_nest(x.rest) end), ', ' order by x.head) || ')'
+        from (select split_part(f.key, '.', 1) as head, max(f.value) filter (where strpos(f.key, '.') = 0) as leaf,
+                     jsonb_object_agg(substr(f.key, strpos(f.key, '.') + 1), f.value) filter (where strpos(f.key, '.') > 0) as rest
+              from jsonb_each_text(p_fields) f group by 1) x);
+end $$;
+
+-- Compiles "columns": the SQL of the target's document, without tenant and identity.
+create function automation_priv.source_document(p_table regclass, p_target text, p_fields jsonb, inout p_columns text[], out sql text, out fields text[])
+language plpgsql stable set search_path = '' as $$
+declare
+    f record;
+    c record;
+    v_head text;
+    v_nested jsonb := '{}';
+    v_parts text[] := '{}';
+    v_sql text;
+begin
+    fields := '{}';
+    for f in select e.key, e.value from jsonb_each(p_fields) e order by 1 loop
+        v_head := case when p_target = 'attributes' then 'attributes' else split_part(f.key, '.', 1) end;
+        select * into c from automation_priv.source_targets() t where t.target = p_target and t.col = v_head and t.type <> 'uuid';
+        if not found or (c.type = 'jsonb') <> (p_target = 'attributes' or strpos(f.key, '.') > 0) then
+            raise exception 'mapping columns.%: % has no such column', f.key, p_target using errcode = '22023',
+                hint = 'Columns: ' || (select string_agg(t.col || case t.type when 'jsonb' then '.<name>' else '' end, ', ' order by t.col)
+                    from automation_priv.source_targets() t where t.target = p_target and t.type <> 'uuid');
+        end if;
+        select x.p_columns, x.sql into p_columns, v_sql from automation_priv.source_field(p_table, f.value, nullif(c.type, 'jsonb'), 'columns.' || f.key, p_columns) x;
+        if c.type = 'jsonb' then
+            v_nested := automation_priv.jsonb_merge(v_nested, jsonb_build_object(v_head,
+                jsonb_build_object(case when p_target = 'attributes' then f.key else substr(f.key, length(v_head) + 2) end, v_sql)));
+        else
+            v_parts := v_parts || format('%L, %s', f.key, v_sql);
+        end if;
+        if not v_head = any (fields) then
+            fields := fields || v_head;
+        end if;
+    end loop;
+    select v_parts || coalesce(array_agg(format('%L, %s', n.key, automation_priv.source_nest(n.value))), '{}') into v_parts from jsonb_each(v_nested) n;
+    select string_agg(quote_ident(t.col), ', ') into v_sql from automation_priv.source_targets() t
+    where t.target = p_target and t.required and not t.col = any (fields);
+    if v_sql is not null then
+        raise exception 'mapping columns: % needs %', p_target, v_sql using errcode = '22023';
+    end if;
+    sql := 'jsonb_build_object(' || array_to_string(v_parts, ', ') || ')';
+end $$;
+
+-- "where": rows that do not satisfy it are as if they were not there. {"column": …, "null": true|false} or {"column": …, "in": [texts]}.
+create function automation_priv.source_where(p_table regclass, p_spec jsonb, inout p_columns text[], out sql text)
+language plpgsql stable set search_path = '' as $$
+declare v_field text;
+begin
+    sql := 'true';
+    if p_spec is null then return; end if;
+    perform automation_priv.source_keys(p_spec, 'where', 'column', 'null', 'in');
+    if (p_spec ? 'null') = (p_spec ? 'in') then
+        raise exception 'mapping where: expected one of "null" and "in"' using errcode = '22023';
+    end if;
+    perform automation_priv.source_column(p_table, p_spec ->> 'column', 'where.column');
+    if not p_spec ->> 'column' = any (p_columns) then
+        p_columns := p_columns || (p_spec ->> 'column');
+    end if;
+    v_field := format('t.%I', p_spec ->> 'column');
+    sql := case when p_spec ? 'in' then format('%L::jsonb ? (%s)::text', p_spec -> 'in', v_field)
+        when (p_spec -> 'null')::boolean then v_field || ' is null' else v_field || ' is not null' end;
+end $$;
+
+-- "events": [{"on": "insert|update|delete", "type", "column", "from", "to", "payload": {name: field}}].
+create function automation_priv.source_events(p_table regclass, p_events jsonb, inout p_columns text[], out sql text)
+language plpgsql stable set search_path = '' as $$
+declare
+    e record;
+    p record;
+    v_at text;
+    v_parts text[];
+    v_all text[] := '{}';
+    v_sql text;
+begin
+    for e in select x.value as spec, x.i - 1 as i from jsonb_array_elements(coalesce(p_events, '[]')) with ordinality x(value, i) loop
+        v_at := 'events.' || e.i;
+        perform automation_priv.source_keys(e.spec, v_at, 'on', 'type', 'column', 'from', 'to', 'payload');
+        if e.spec ->> 'on' is null or e.spec ->> 'on' not in ('insert', 'update', 'delete') then
+            raise exception 'mapping %.on: found %, expected "insert", "update" or "delete"', v_at, coalesce(e.spec ->> 'on', 'nothing') using errcode = '22023';
+        elsif e.spec ->> 'type' is null or e.spec ->> 'type' !~ '^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$' then
+            raise exception 'mapping %.type: found %, expected lower-case words joined by dots, such as payment.received', v_at, coalesce(e.spec ->> 'type', 'nothing')
+                using errcode = '22023';
+        elsif (e.spec ? 'from' or e.spec ? 'to') and not e.spec ? 'column' then
+            raise exception 'mapping %: "from" and "to" need "column"', v_at using errcode = '22023';
+        end if;
+        if e.spec ? 'column' then
+            perform automation_priv.source_column(p_table, e.spec ->> 'column', v_at || '.column');
+            if not e.spec ->> 'column' = any (p_columns) then
+                p_columns := p_columns || (e.spec ->> 'column');
+            end if;
+        end if;
+        v_parts := '{}';
+        for p in select x.key, x.value from jsonb_each(coalesce(e.spec -> 'payload', '{}')) x order by 1 loop
+            select x.p_columns, x.sql into p_columns, v_sql from automation_priv.source_field(p_table, p.value, null, v_at || '.payload.' || p.key, p_columns) x;
+            v_parts := v_parts || format('%L, %s', p.key, v_sql);
+        end loop;
+        v_all := v_all || ('jsonb_build_object(' || array_to_string(v_parts, ', ') || ')');
+    end loop;
+    sql := 'jsonb_build_array(' || array_to_string(v_all, ', ') || ')';
+end $$;
+
+-- The statements of a mapping. Everything wrong with it is an error here, with its place.
+create function automation_priv.source_compile(p_table regclass, p_mapping jsonb, inout s automation_priv.sources)
+language plpgsql volatile set search_path = '' as $$
+declare
+    v_columns text[];
+    v_fields text[] := '{}';
+    v_doc text := '''{}''::jsonb';
+    v_tenant text;
+    v_wedding text := 'null';
+    v_vendor text;
+    v_where text;
+    v_payloads text;
+    v_key text;
+    v_id text;
+    v_ident text := '';
+    v_set text;
+begin
+    perform automation_priv.source_keys(p_mapping, 'itself', 'into', 'key', 'tenant', 'wedding', 'vendor', 'columns', 'where', 'events', 'on_delete');
+    s.target := p_mapping ->> 'into';
+    if s.target is not null and not exists (select from automation_priv.source_targets() t where t.target = s.target) then
+        raise exception 'mapping into: found %, expected one of %', s.target, (select string_agg(distinct t.target, ', ') from automation_priv.source_targets() t)
+            using errcode = '22023';
+    elsif s.target is null and (p_mapping ? 'columns' or p_mapping -> 'events' is null) then
+        raise exception 'mapping into: missing; without it there must be "events" and no "columns"' using errcode = '22023';
+    elsif coalesce(p_mapping ->> 'on_delete', 'keep') not in ('delete', 'keep', 'archive') or (p_mapping ->> 'on_delete' = 'archive' and s.target <> 'weddings') then
+        raise exception 'mapping on_delete: found %, expected "delete" or "keep", or for weddings "archive"', p_mapping ->> 'on_delete' using errcode = '22023';
+    end if;
+    s.host_table := p_table;
+    s.host_name := automation_priv.host_name(p_table);
+    s.mapping := p_mapping;
+    s.key_columns := case jsonb_typeof(p_mapping -> 'key') when 'string' then array[p_mapping ->> 'key']
+        when 'array' then array(select jsonb_array_elements_text(p_mapping -> 'key'))
+        else (select array_agg(a.attname::text order by k.i) from pg_catalog.pg_index x cross join lateral unnest(x.indkey) with ordinality k(n, i)
+              join pg_catalog.pg_attribute a on a.attrelid = x.indrelid and a.attnum = k.n where x.indrelid = p_table and x.indisprimary) end;
+    if s.key_columns is null then
+        raise exception 'mapping key: % has no primary key: name the columns that identify a row', p_table using errcode = '22023';
+    end if;
+    select array_agg(automation_priv.source_column(p_table, k, 'key') order by i) into s.key_types from unnest(s.key_columns) with ordinality x(k, i);
+    v_columns := s.key_columns;
+    v_key := case when cardinality(s.key_columns) = 1 then format('t.%I::text', s.key_columns[1])
+        else (select 'jsonb_build_array(' || string_agg(format('t.%I', k), ', ' order by i) || ')::text' from unnest(s.key_columns) with ordinality x(k, i)) end;
+    v_id := format('automation_priv.host_id(%L, %s, %L)', s.host_name, v_key, s.key_types = array['uuid']);
+
+    select x.p_columns, x.sql into v_columns, v_tenant from automation_priv.source_tenant(p_table, coalesce(p_mapping -> 'tenant', '{}'), v_columns) x;
+    select x.p_columns, x.sql into v_columns, v_where from automation_priv.source_where(p_table, p_mapping -> 'where', v_columns) x;
+    if s.target = 'weddings' then
+        if p_mapping ? 'wedding' then
+            raise exception 'mapping wedding: a row of weddings is the wedding itself' using errcode = '22023';
+        end if;
+        v_wedding := v_id;
+    elsif p_mapping ? 'wedding' then
+        select x.p_columns, x.sql into v_columns, v_wedding from automation_priv.source_reference(p_table, p_mapping -> 'wedding', 'wedding', v_columns) x;
+    elsif s.target in ('contacts', 'attributes', 'milestones', 'wedding_vendors') then
+        raise exception 'mapping wedding: missing; % belong to one', s.target using errcode = '22023';
+    end if;
+    if s.target = 'wedding_vendors' then
+        select x.p_columns, x.sql into v_columns, v_vendor from automation_priv.source_reference(p_table, p_mapping -> 'vendor', 'vendor', v_columns) x;
+    end if;
+    if s.target is not null then
+        select x.p_columns, x.sql, x.fields into v_columns, v_doc, v_fields
+        from automation_priv.source_document(p_table, s.target, coalesce(p_mapping -> 'columns', '{}'), v_columns) x;
+        v_ident := case s.target when 'vendors' then format('''vendor_id'', %s', v_id) when 'contacts' then format('''contact_id'', %s, ''wedding_id'', %s', v_id, v_wedding)
+            when 'wedding_vendors' then format('''wedding_id'', %s, ''vendor_id'', %s', v_wedding, v_vendor)
+            when 'stages' then '' when 'forms' then '' else format('''wedding_id'', %s', v_wedding) end;
+        if s.target = 'contacts' then
+            v_fields := v_fields || 'wedding_id'::text;
+        end if;
+    end if;
+    select x.p_columns, x.sql into v_columns, v_payloads from automation_priv.source_events(p_table, p_mapping -> 'events', v_columns) x;
+
+    select array_agg(t.col) into s.ident from automation_priv.source_targets() t where t.target = s.target and t.ident;
+    s.ident := coalesce(s.ident, '{}');
+    s.raw_sql := (select 'jsonb_build_object(' || string_agg(format('%L, t.%I', c, c), ', ') || ')' from unnest(v_columns) c);
+    s.eval_sql := format('select jsonb_agg(jsonb_build_object(''i'', r.i, ''key'', %s, ''tenant'', d.doc -> ''tenant_id'', ''wedding'', %s, ''ident'', %s, '
+        || '''doc'', d.doc, ''payloads'', %s) order by r.i) from jsonb_array_elements($1) with ordinality r(raw, i) '
+        || 'cross join lateral jsonb_populate_record(null::%s, r.raw) t '
+        || 'cross join lateral (select jsonb_build_object(%s) || %s || jsonb_build_object(''tenant_id'', %s) as doc offset 0) d where %s',
+        v_key, case when v_ident like '%''wedding_id''%' then 'd.doc -> ''wedding_id''' else v_wedding end, (select 'jsonb_build_array(' || string_agg(format('d.doc -> %L', k), ', ') || ')::text' from unnest('tenant_id'::text || s.ident) k),
+        v_payloads, p_table, v_ident, v_doc, v_tenant, v_where);
+    if s.target is null then
+        return;
+    end if;
+    v_set := (select string_agg(case when f in ('venue', 'attributes') then format('%1$I = automation_priv.jsonb_merge(x.%1$I, excluded.%1$I)', f)
+        else format('%1$I = excluded.%1$I', f) end, ', ') from unnest(v_fields) f where not f = any (s.ident));
+    if s.target = 'attributes' then
+        s.upsert_sql := 'update automation.weddings x set attributes = automation_priv.jsonb_merge(x.attributes, d.attributes) '
+            'from jsonb_to_recordset($1) as d(tenant_id uuid, wedding_id uuid, attributes jsonb) where x.tenant_id = d.tenant_id and x.wedding_id = d.wedding_id '
+            'and automation_priv.jsonb_merge(x.attributes, d.attributes) <> x.attributes';
+        return;
+    end if;
+    s.upsert_sql := (select format('insert into automation.%1$I as x (tenant_id, %2$s) select d.tenant_id, %3$s from jsonb_populate_recordset(null::automation.%1$I, $1) d '
+            || 'order by d.tenant_id, %3$s on conflict (tenant_id, %4$s) %5$s', s.target, string_agg(quote_ident(c.col), ', '), string_agg(format('d.%I', c.col), ', '),
+            (select string_agg(quote_ident(k), ', ') from unnest(s.ident) k),
+            case when v_set is null then 'do nothing' else format('do update set %s where (%s) is distinct from (%s)', v_set,
+                (select string_agg(format('x.%I', f), ', ') from unnest(v_fields) f where not f = any (s.ident)),
+                (select string_agg(case when f in ('venue', 'attributes') then format('automation_priv.jsonb_merge(x.%1$I, excluded.%1$I)', f)
+                    else format('excluded.%I', f) end, ', ') from unnest(v_fields) f where not f = any (s.ident))) end)
+        from (select unnest(s.ident || array(select f from unnest(v_fields) f where not f = any (s.ident))) as col) c);
+    s.delete_sql := case coalesce(p_mapping ->> 'on_delete', case s.target when 'weddings' then 'archive' else 'delete' end)
+        when 'archive' then 'update automation.weddings x set status = ''archived'' from jsonb_populate_recordset(null::automation.weddings, $1) d '
+            'where x.tenant_id = d.tenant_id and x.wedding_id = d.wedding_id and x.status <> ''archived'''
+        when 'delete' then format('delete from automation.%1$I x using jsonb_populate_recordset(null::automation.%1$I, $1) d where x.tenant_id = d.tenant_id and %2$s',
+            s.target, (select string_agg(format('x.%1$I = d.%1$I', k), ' and ') from unnest(s.ident) k)) end;
+end $$;
+
+-- Publishes what the mapping's events say of one change; only where rules are active, and not beyond the loop guard.
+create function automation_priv.source_publish(s automation_priv.sources, p_change jsonb, p_old jsonb, p_new jsonb) returns void
+language plpgsql security definer set search_path = '' as $$
+declare
+    e record;
+    v_op text := case when p_old is null then 'insert' when p_new is null then 'delete' else 'update' end;
+    v_row jsonb := coalesce(p_new, p_old);
+    v_was jsonb;
+    v_is jsonb;
+begin
+    for e in select x.value as spec, x.i - 1 as i from jsonb_array_elements(s.mapping -> 'events') with ordinality x(value, i) where x.value ->> 'on' = v_op loop
+        if e.spec ? 'column' then
+            v_was := p_change -> 'old' -> (e.spec ->> 'column');
+            v_is := p_change -> 'new' -> (e.spec ->> 'column');
+            continue when (v_op = 'update' and v_was = v_is) or (e.spec ? 'from' and v_was is distinct from e.spec -> 'from')
+                or (e.spec ? 'to' and v_is is distinct from e.spec -> 'to');
+        end if;
+        continue when not exists (select from automation.rules r where r.tenant_id = (v_row ->> 'tenant')::uuid and r.status = 'active');
+        perform automation.publish_event((v_row ->> 'tenant')::uuid, e.spec ->> 'type', (v_row ->> 'wedding')::uuid,
+            jsonb_strip_nulls(v_row -> 'payloads' -> e.i::integer) || jsonb_build_object('source', s.host_name, 'key', v_row ->> 'key'));
+    end loop;
+end $$;
+
+-- Projects changes [{"old": raw or null, "new": raw or null}]: what is gone is deleted, what is there is written where it differs, then events.
+create function automation_priv.source_project(s automation_priv.sources, p_changes jsonb, p_events boolean) returns void
+language plpgsql security definer set search_path = '' set lock_timeout = '2s' as $$
+declare
+    v_old jsonb;
+    v_new jsonb;
+    v_docs jsonb;
+    v_gone jsonb;
+    c record;
+begin
+    if exists (select from jsonb_array_elements(p_changes) x where jsonb_typeof(x -> 'old') = 'object') then
+        begin
+            execute s.eval_sql into v_old using (select jsonb_agg(coalesce(nullif(x -> 'old', 'null'), '{}')) from jsonb_array_elements(p_changes) x);
+        exception when others then
+            -- What a row was is not needed to project what it is: a bad row that was mended.
+            if jsonb_array_length(p_changes) > 1 or jsonb_typeof(p_changes #> '{0,new}') is distinct from 'object' then raise; end if;
+        end;
+    end if;
+    execute s.eval_sql into v_new using (select jsonb_agg(coalesce(nullif(x -> 'new', 'null'), '{}')) from jsonb_array_elements(p_changes) x);
+    -- Absent rows were evaluated as rows of nulls.
+    select jsonb_object_agg(x ->> 'i', x) into v_old from jsonb_array_elements(v_old) x where jsonb_typeof(p_changes -> ((x ->> 'i')::integer - 1) -> 'old') = 'object';
+    select jsonb_object_agg(x ->> 'i', x) into v_new from jsonb_array_elements(v_new) x where jsonb_typeof(p_changes -> ((x ->> 'i')::integer - 1) -> 'new') = 'object';
+    if exists (select from jsonb_each(v_new) x where x.value ->> 'tenant' is null) then
+        raise exception 'row %: no tenant', (select x.value ->> 'key' from jsonb_each(v_new) x where x.value ->> 'tenant' is null limit 1) using errcode = '23502';
+    end if;
+    if s.target is not null then
+        select jsonb_agg(x.value -> 'doc') into v_docs from jsonb_each(v_new) x;
+        select jsonb_agg(o.value -> 'doc') into v_gone from jsonb_each(v_old) o where not exists (
+            select from jsonb_each(v_new) n where n.value ->> 'ident' = o.value ->> 'ident');
+        if v_gone is not null and s.delete_sql is not null then
+            execute s.delete_sql using v_gone;
+        end if;
+        if v_docs is not null then
+            execute s.upsert_sql using v_docs;
+        end if;
+    end if;
+    if not p_events or s.mapping -> 'events' is null then
+        return;
+    end if;
+    if coalesce(nullif(current_setting('automation.hops', true), '')::smallint, 0) >= 8 then
+        perform automation_priv.source_fail(s, 'U0002', 'no events are published: the change was caused by a chain of 8 events', p_changes -> 0);
+        return;
+    end if;
+    for c in select x.value as change, x.i from jsonb_array_elements(p_changes) with ordinality x(value, i) order by x.i loop
+        if v_old ? c.i::text or v_new ? c.i::text then
+            perform automation_priv.source_publish(s, c.change, v_old -> c.i::text, v_new -> c.i::text);
+        end if;
+    end loop;
+end $$;
+
+create function automation_priv.source_fail(s automation_priv.sources, p_state text, p_message text, p_change jsonb) returns void
+language plpgsql security definer set search_path = '' as $$
+declare v_row jsonb := coalesce(nullif(p_change -> 'new', 'null'), nullif(p_change -> 'old', 'null'));
+begin
+    insert into automation_priv.source_errors (source_id, key, sqlstate, message, old_row, new_row)
+    values (s.source_id, (select jsonb_agg(v_row -> k order by i) from unnest(s.key_columns) with ordinality x(k, i) where v_row is not null), p_state, p_message,
+            nullif(p_change -> 'old', 'null'), nullif(p_change -> 'new', 'null'));
+    if (select count(*) from (select from automation_priv.source_errors e where e.source_id = s.source_id and e.at > clock_timestamp() - interval '10 minutes'
+            limit automation_priv.source_error_limit()) x) >= automation_priv.source_error_limit() then
+        update automation_priv.sources x set state = 'off', reason = 'too many errors: ' || left(p_message, 200)
+        where x.source_id in (select y.source_id from automation_priv.sources y where y.source_id = s.source_id and y.state = 'on' for update skip locked);
+    end if;
+end $$;
+
+-- All at once; what fails, row by row, so that a bad row is noted alone. Never raises but when the statement is cancelled.
+create function automation_priv.source_apply(s automation_priv.sources, p_changes jsonb, p_events boolean) returns integer
+language plpgsql security definer set search_path = '' as $$
+declare
+    c jsonb;
+    n integer := 0;
+begin
+    begin
+        perform automation_priv.source_project(s, p_changes, p_events);
+        return 0;
+    exception when others then
+        if jsonb_array_length(p_changes) = 1 then
+            perform automation_priv.source_fail(s, sqlstate, sqlerrm, p_changes -> 0);
+            return 1;
+        end if;
+    end;
+    for c in select x from jsonb_array_elements(p_changes) x loop
+        begin
+            perform automation_priv.source_project(s, jsonb_build_array(c), p_events);
+        exception when others then
+            n := n + 1;
+            perform automation_priv.source_fail(s, sqlstate, sqlerrm, c);
+            -- A statement of a million bad rows is not noted a million times.
+            exit when n >= automation_priv.source_error_limit();
+        end;
+    end loop;
+    return n;
+end $$;
+
+create function automation_priv.source_changed() returns trigger
+language plpgsql security definer set search_path = '' as $$
+declare
+    s automation_priv.sources;
+    v_changes jsonb;
+    v_on text;
+begin
+    if not (select w.host_tables from automation_priv.switches w) then return null; end if;
+    select * into s from automation_priv.sources x where x.source_id = tg_argv[0]::uuid and x.state = 'on';
+    if not found then return null; end if;
+    if pg_catalog.pg_trigger_depth() > 16 then
+        perform automation_priv.source_fail(s, 'U0002', 'a chain of triggers that write each other''s tables without end', '{}');
+        return null;
+    end if;
+    begin
+        if tg_op = 'INSERT' then
+            execute format('select jsonb_agg(jsonb_build_object(''new'', %s)) from new_rows t', s.raw_sql) into v_changes;
+        elsif tg_op = 'DELETE' then
+            execute format('select jsonb_agg(jsonb_build_object(''old'', %s)) from old_rows t', s.raw_sql) into v_changes;
+        else
+            -- Rows whose listed columns are as they were are left out. A key that changed is one row gone and one new.
+            select string_agg(format('o.%1$I = n.%1$I', k), ' and ') into v_on from unnest(s.key_columns) k;
+            execute format('select jsonb_agg(jsonb_build_object(''old'', o.raw, ''new'', n.raw)) from (select %1$s as raw, t.* from old_rows t) o '
+                || 'full join (select %1$s as raw, t.* from new_rows t) n on %2$s where o.raw is distinct from n.raw', s.raw_sql, v_on) into v_changes;
+        end if;
+        if v_changes is not null then
+            perform automation_priv.source_apply(s, v_changes, true);
+        end if;
+    exception when others then
+        perform automation_priv.source_fail(s, sqlstate, sqlerrm, '{}');
+    end;
+    return null;
+end $$;
+
+-- Rows in the order of their keys, locked FOR SHARE so that no older state comes after a newer one; without events. Returns how many were looked at: 0
+-- when all are done. Call it again and again, each time in a transaction of its own, where attach_source was told not to.
+create function automation.backfill_source(p_table regclass, p_limit integer default 1000) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    s automation_priv.sources;
+    v_rows jsonb;
+    v_key text;
+    v_after text;
+begin
+    select * into s from automation_priv.sources x where x.host_table = p_table for update;
+    if not found then
+        raise exception '% is not attached', p_table using errcode = '22023';
+    elsif s.backfilled then
+        return 0;
+    end if;
+    select string_agg(format('t.%I', k), ', ' order by i), string_agg(format('($1 ->> %L)::%s', k, s.key_types[i]), ', ' order by i) into v_key, v_after
+    from unnest(s.key_columns) with ordinality x(k, i);
+    execute format('select jsonb_agg(jsonb_build_object(''new'', r.raw)) from (select %s as raw from %s t where $1 is null or (%s) > (%s) order by %s limit %L for share of t) r',
+        s.raw_sql, p_table, v_key, v_after, v_key, p_limit) into v_rows using s.backfilled_to;
+    if v_rows is not null then
+        perform automation_priv.source_apply(s, v_rows, false);
+    end if;
+    update automation_priv.sources x set backfilled = v_rows is null,
+        backfilled_to = coalesce((select jsonb_object_agg(k, v_rows -> -1 -> 'new' -> k) from unnest(s.key_columns) k where v_rows is not null), x.backfilled_to)
+    where x.source_id = s.source_id;
+    return coalesce(jsonb_array_length(v_rows), 0);
+end $$;
+
+-- Attaches a table of the host's: README, "Your own tables". Called by a member of automation_owner that owns the table. p_backfill: project the rows that are
+-- there, in batches of 1,000, within this transaction; else they wait for backfill_source.
+create function automation.attach_source(p_table regclass, p_mapping jsonb, p_backfill boolean default true) returns uuid
+language plpgsql set search_path = '' as $$
+declare
+    s automation_priv.sources;
+    v_id uuid := gen_random_uuid();
+    v_schema text := (select n.nspname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = p_table);
+begin
+    if v_schema in ('automation', 'automation_part', 'automation_priv') then
+        raise exception '% is one of ours: only the host''s tables are attached', p_table using errcode = '22023';
+    elsif not exists (select from pg_catalog.pg_class c where c.oid = p_table and c.relkind in ('r', 'p') and not c.relispartition) then
+        raise exception '% is no table, or a partition: attach the partitioned table', p_table using errcode = '22023';
+    elsif exists (select from automation_priv.sources x where x.host_table = p_table) then
+        raise exception '% is attached: detach it first', p_table using errcode = '22023';
+    end if;
+    s := automation_priv.source_compile(p_table, p_mapping, s);
+    s.source_id := v_id;
+    s.state := 'on';
+    s.backfilled := false;
+    s.attached_at := clock_timestamp();
+    insert into automation_priv.sources select s.*;
+    -- The row type is named in the projection, which runs as automation_owner.
+    if not pg_catalog.has_schema_privilege('automation_owner', v_schema, 'usage') then
+        execute format('grant usage on schema %I to automation_owner', v_schema);
+    end if;
+    execute format('create trigger automation_source_insert after insert on %s referencing new table as new_rows for each statement execute function automation_priv.source_changed(%L)', p_table, v_id);
+    execute format('create trigger automation_source_update after update on %s referencing old table as old_rows new table as new_rows for each statement execute function automation_priv.source_changed(%L)', p_table, v_id);
+    execute format('create trigger automation_source_delete after delete on %s referencing old table as old_rows for each statement execute function automation_priv.source_changed(%L)', p_table, v_id);
+    while p_backfill and automation.backfill_source(p_table) > 0 loop
+    end loop;
+    return v_id;
+end $$;
+
+-- Takes the triggers off and forgets the mapping and its errors. What was projected stays.
+create function automation.detach_source(p_table regclass) returns void
+language plpgsql set search_path = '' as $$
+begin
+    delete from automation_priv.sources x where x.host_table = p_table;
+    if not found then
+        raise exception '% is not attached', p_table using errcode = '22023';
+    end if;
+    execute format('drop trigger if exists automation_source_insert on %s', p_table);
+    execute format('drop trigger if exists automation_source_update on %s', p_table);
+    execute format('drop trigger if exists automation_source_delete on %s', p_table);
+end $$;
+
+-- Tries the noted rows again as they are in the table now, without events, and switches the source on. Returns what is still wrong.
+create function automation.repair_source(p_table regclass) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    s automation_priv.sources;
+    e record;
+    v_now jsonb;
+    v_where text;
+    n integer := 0;
+begin
+    update automation_priv.sources x set state = 'on', reason = null where x.host_table = p_table returning * into s;
+    if not found then
+        raise exception '% is not attached', p_table using errcode = '22023';
+    end if;
+    select string_agg(format('t.%I = ($1 ->> %s)::%s', k, i - 1, s.key_types[i]), ' and ') into v_where from unnest(s.key_columns) with ordinality x(k, i);
+    for e in delete from automation_priv.source_errors x where x.source_id = s.source_id and x.key is not null returning x.key, x.old_row, x.new_row loop
+        execute format('select %s from %s t where %s for share of t', s.raw_sql, p_table, v_where) into v_now using e.key;
+        n := n + automation_priv.source_apply(s, jsonb_build_array(case when v_now is null
+            then jsonb_build_object('old', coalesce(e.new_row, e.old_row)) else jsonb_build_object('new', v_now) end), false);
+    end loop;
+    return n;
+end $$;
+
 insert into automation_priv.retention (table_name, reason) values
     ('automation.message_templates', 'kept: tenants'' data'),
     ('automation.stages', 'kept: tenants'' data'),
     ('automation.forms', 'kept: tenants'' data'),
-    ('automation.rule_templates', 'kept: tenants'' data');
+    ('automation.rule_templates', 'kept: tenants'' data'),
+    ('automation_priv.sources', 'bounded: one row a host table');
+insert into automation_priv.retention (table_name, stamp, keep, reason) values
+    ('automation_priv.source_errors', 't.at', '90 days', 'repair before');
 
 do $$
 declare x text;
