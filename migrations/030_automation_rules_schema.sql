@@ -8,7 +8,7 @@
 do $$
 declare r text;
 begin
-    foreach r in array array['automation_owner', 'automation_worker', 'automation_scheduler', 'automation_maint', 'automation_monitor'] loop
+    foreach r in array array['automation_owner', 'automation_worker', 'automation_scheduler', 'automation_maint', 'automation_monitor', 'automation_api'] loop
         if not exists (select from pg_catalog.pg_roles where rolname = r) then
             execute format('create role %I nologin', r);
         end if;

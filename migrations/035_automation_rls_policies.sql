@@ -1,0 +1,245 @@
+-- 035: who sees what. Row-level security on every table of `automation` and `automation_part`, policies per role and command, grants.
+--
+-- Roles: automation_owner (owns all; nobody who runs anything is a member), automation_worker, automation_scheduler, automation_maint,
+-- automation_monitor, automation_api (logins are made members of these), and Supabase's anon, authenticated and service_role.
+--
+--   authenticated  a tenant's people: the tenant of the token, automation.jwt_tenant(), and the columns that are theirs to write
+--   anon           nothing
+--   service_role   the tenants' services: BYPASSRLS at Supabase, the tables that authenticated may write and the SQL doors
+--   worker         the ledger through functions, the log by appending; no tenant's table
+--   api            a program that acts for one tenant at a time: the tenant that its transaction names, automation.ctx_tenant(); reads only
+--   scheduler      reads all tenants: it serves operators
+--   monitor        counters without a person in them
+--
+-- A policy reads `tenant_id = (select f())`, so that f is called once a statement and tenant_id stays an index condition. Leaves of the log have
+-- row-level security without any policy, no grants, and lie in a schema that nobody may use: three barriers. automation_priv has no API grants.
+
+do $$
+declare r text;
+begin
+    foreach r in array array['anon', 'authenticated', 'service_role'] loop
+        if not exists (select from pg_catalog.pg_roles where rolname = r) then
+            begin
+                execute format('create role %I nologin', r);
+            exception when duplicate_object or unique_violation then null; -- another database of this cluster was first
+            end;
+            -- As at Supabase. Who may not grant this has to name policies for service_role, or leave it without rows.
+            if r = 'service_role' and (select rolsuper from pg_catalog.pg_roles where rolname = current_user) then
+                alter role service_role bypassrls;
+            end if;
+        end if;
+    end loop;
+end $$;
+grant automation_api to automation_scheduler; -- it serves the API, each request as this role
+
+set local role automation_owner;
+
+grant usage on schema automation to authenticated, service_role, automation_api;
+grant execute on function automation.jwt_tenant to authenticated, service_role;
+grant execute on function automation.ctx_tenant to automation_api;
+
+-- 034 and those before grant reading to the scheduler and the monitor as a whole; the monitor keeps what holds no person.
+revoke select on all tables in schema automation from automation_monitor;
+grant select on automation.kinds, automation.job_counts, automation.execution_rollup, automation.vendor_rollup, automation.ruleset_state to automation_monitor;
+
+-- ---- tenants and members: the host application makes them -----------------------------------------------------------------------------
+create policy tenants_read on automation.tenants for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy tenants_update on automation.tenants for update to authenticated
+    using (tenant_id = (select automation.jwt_tenant())) with check (tenant_id = (select automation.jwt_tenant()));
+create policy tenants_api on automation.tenants for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy tenants_operator on automation.tenants for select to automation_scheduler using (true);
+grant select, update (name, email, time_zone, settings) on automation.tenants to authenticated;
+grant select, insert, update, delete on automation.tenants to service_role;
+
+create policy members_read on automation.members for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy members_api on automation.members for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy members_operator on automation.members for select to automation_scheduler using (true);
+grant select on automation.members to authenticated;
+grant select, insert, update, delete on automation.members to service_role;
+
+-- ---- weddings and what belongs to them: revision, change_no and times are the database's ------------------------------------------------
+create policy weddings_read on automation.weddings for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy weddings_insert on automation.weddings for insert to authenticated with check (tenant_id = (select automation.jwt_tenant()));
+create policy weddings_update on automation.weddings for update to authenticated
+    using (tenant_id = (select automation.jwt_tenant())) with check (tenant_id = (select automation.jwt_tenant()));
+create policy weddings_delete on automation.weddings for delete to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy weddings_api on automation.weddings for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy weddings_operator on automation.weddings for select to automation_scheduler using (true);
+grant select, delete,
+    insert (tenant_id, wedding_id, title, status, ceremony_date, ceremony_time, time_zone, inquired_on, booked_on, guest_count, venue, service_types, package,
+            budget_cents, stage, tags, client_name, client_email, client_phone, attributes),
+    update (title, status, ceremony_date, ceremony_time, time_zone, inquired_on, booked_on, guest_count, venue, service_types, package, budget_cents, stage, tags,
+            client_name, client_email, client_phone, attributes)
+    on automation.weddings to authenticated, service_role;
+
+create policy contacts_read on automation.contacts for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy contacts_insert on automation.contacts for insert to authenticated with check (tenant_id = (select automation.jwt_tenant()));
+create policy contacts_update on automation.contacts for update to authenticated
+    using (tenant_id = (select automation.jwt_tenant())) with check (tenant_id = (select automation.jwt_tenant()));
+create policy contacts_delete on automation.contacts for delete to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy contacts_api on automation.contacts for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy contacts_operator on automation.contacts for select to automation_scheduler using (true);
+grant select, insert, delete, update (wedding_id, role, name, email, phone) on automation.contacts to authenticated, service_role;
+
+create policy vendors_read on automation.vendors for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy vendors_insert on automation.vendors for insert to authenticated with check (tenant_id = (select automation.jwt_tenant()));
+create policy vendors_update on automation.vendors for update to authenticated
+    using (tenant_id = (select automation.jwt_tenant())) with check (tenant_id = (select automation.jwt_tenant()));
+create policy vendors_delete on automation.vendors for delete to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy vendors_api on automation.vendors for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy vendors_operator on automation.vendors for select to automation_scheduler using (true);
+grant select, insert, delete, update (name, kind, email, phone) on automation.vendors to authenticated, service_role;
+
+create policy wedding_vendors_read on automation.wedding_vendors for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy wedding_vendors_insert on automation.wedding_vendors for insert to authenticated with check (tenant_id = (select automation.jwt_tenant()));
+create policy wedding_vendors_update on automation.wedding_vendors for update to authenticated
+    using (tenant_id = (select automation.jwt_tenant())) with check (tenant_id = (select automation.jwt_tenant()));
+create policy wedding_vendors_delete on automation.wedding_vendors for delete to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy wedding_vendors_api on automation.wedding_vendors for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy wedding_vendors_operator on automation.wedding_vendors for select to automation_scheduler using (true);
+grant select, delete, insert (tenant_id, wedding_id, vendor_id, role, relationship, confirmed, arrival), update (relationship, confirmed, arrival)
+    on automation.wedding_vendors to authenticated, service_role;
+
+-- Rows with source `wedding` mirror the wedding's own columns: they change there.
+create policy milestones_read on automation.milestones for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy milestones_insert on automation.milestones for insert to authenticated with check (tenant_id = (select automation.jwt_tenant()) and source <> 'wedding');
+create policy milestones_update on automation.milestones for update to authenticated
+    using (tenant_id = (select automation.jwt_tenant()) and source <> 'wedding') with check (tenant_id = (select automation.jwt_tenant()) and source <> 'wedding');
+create policy milestones_delete on automation.milestones for delete to authenticated using (tenant_id = (select automation.jwt_tenant()) and source <> 'wedding');
+create policy milestones_api on automation.milestones for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy milestones_operator on automation.milestones for select to automation_scheduler using (true);
+grant select, insert, delete, update (source, derived_from, derived_days, local_date, local_time) on automation.milestones to authenticated, service_role;
+
+create policy tasks_read on automation.tasks for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy tasks_insert on automation.tasks for insert to authenticated with check (tenant_id = (select automation.jwt_tenant()));
+create policy tasks_update on automation.tasks for update to authenticated
+    using (tenant_id = (select automation.jwt_tenant())) with check (tenant_id = (select automation.jwt_tenant()));
+create policy tasks_delete on automation.tasks for delete to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy tasks_api on automation.tasks for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy tasks_operator on automation.tasks for select to automation_scheduler using (true);
+grant select, insert, delete, update (title, assignee, notes, due_on, status) on automation.tasks to authenticated, service_role;
+
+create policy notes_read on automation.notes for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy notes_insert on automation.notes for insert to authenticated with check (tenant_id = (select automation.jwt_tenant()));
+create policy notes_update on automation.notes for update to authenticated
+    using (tenant_id = (select automation.jwt_tenant())) with check (tenant_id = (select automation.jwt_tenant()));
+create policy notes_delete on automation.notes for delete to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy notes_api on automation.notes for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy notes_operator on automation.notes for select to automation_scheduler using (true);
+grant select, insert, delete, update (body) on automation.notes to authenticated, service_role;
+
+-- ---- rules: revision, stamps and the trigger's columns are the engine's -------------------------------------------------------------------
+create policy rules_read on automation.rules for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy rules_insert on automation.rules for insert to authenticated with check (tenant_id = (select automation.jwt_tenant()));
+create policy rules_update on automation.rules for update to authenticated
+    using (tenant_id = (select automation.jwt_tenant())) with check (tenant_id = (select automation.jwt_tenant()));
+create policy rules_delete on automation.rules for delete to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy rules_api on automation.rules for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy rules_operator on automation.rules for select to automation_scheduler using (true);
+grant select, delete, insert (tenant_id, rule_id, name, status, definition), update (name, status, definition) on automation.rules to authenticated, service_role;
+
+create policy rule_versions_read on automation.rule_versions for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy rule_versions_api on automation.rule_versions for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy rule_versions_operator on automation.rule_versions for select to automation_scheduler using (true);
+
+create policy ruleset_state_read on automation.ruleset_state for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy ruleset_state_api on automation.ruleset_state for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy ruleset_state_operator on automation.ruleset_state for select to automation_scheduler, automation_monitor using (true);
+
+create policy timing_keys_read on automation.timing_keys for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy timing_keys_api on automation.timing_keys for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy timing_keys_operator on automation.timing_keys for select to automation_scheduler using (true);
+
+create policy timings_read on automation.timings for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy timings_api on automation.timings for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy timings_operator on automation.timings for select to automation_scheduler using (true);
+
+-- ---- templates, texts and names: rows without tenant are everybody's to read, nobody's to write -------------------------------------------
+create policy rule_templates_read on automation.rule_templates for select to authenticated
+    using (tenant_id = (select automation.jwt_tenant()) or (tenant_id is null and published));
+create policy rule_templates_insert on automation.rule_templates for insert to authenticated with check (tenant_id = (select automation.jwt_tenant()));
+create policy rule_templates_update on automation.rule_templates for update to authenticated
+    using (tenant_id = (select automation.jwt_tenant())) with check (tenant_id = (select automation.jwt_tenant()));
+create policy rule_templates_delete on automation.rule_templates for delete to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy rule_templates_api on automation.rule_templates for select to automation_api
+    using (tenant_id = (select automation.ctx_tenant()) or (tenant_id is null and published));
+create policy rule_templates_operator on automation.rule_templates for select to automation_scheduler using (true);
+grant select, delete, insert (tenant_id, key, version, category, name, description, definition, params_schema, published),
+    update (category, name, description, definition, params_schema, published) on automation.rule_templates to authenticated, service_role;
+
+create policy message_templates_read on automation.message_templates for select to authenticated
+    using (tenant_id = (select automation.jwt_tenant()) or tenant_id is null);
+create policy message_templates_insert on automation.message_templates for insert to authenticated with check (tenant_id = (select automation.jwt_tenant()));
+create policy message_templates_update on automation.message_templates for update to authenticated
+    using (tenant_id = (select automation.jwt_tenant())) with check (tenant_id = (select automation.jwt_tenant()));
+create policy message_templates_delete on automation.message_templates for delete to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy message_templates_api on automation.message_templates for select to automation_api
+    using (tenant_id = (select automation.ctx_tenant()) or tenant_id is null);
+create policy message_templates_operator on automation.message_templates for select to automation_scheduler using (true);
+grant select, delete, insert (tenant_id, name, channel, subject, body, html), update (name, channel, subject, body, html)
+    on automation.message_templates to authenticated, service_role;
+
+create policy stages_read on automation.stages for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy stages_insert on automation.stages for insert to authenticated with check (tenant_id = (select automation.jwt_tenant()));
+create policy stages_update on automation.stages for update to authenticated
+    using (tenant_id = (select automation.jwt_tenant())) with check (tenant_id = (select automation.jwt_tenant()));
+create policy stages_delete on automation.stages for delete to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy stages_api on automation.stages for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy stages_operator on automation.stages for select to automation_scheduler using (true);
+grant select, insert, delete, update (name, title, position) on automation.stages to authenticated, service_role;
+
+create policy forms_read on automation.forms for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy forms_insert on automation.forms for insert to authenticated with check (tenant_id = (select automation.jwt_tenant()));
+create policy forms_update on automation.forms for update to authenticated
+    using (tenant_id = (select automation.jwt_tenant())) with check (tenant_id = (select automation.jwt_tenant()));
+create policy forms_delete on automation.forms for delete to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy forms_api on automation.forms for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy forms_operator on automation.forms for select to automation_scheduler using (true);
+grant select, insert, delete, update (name, title) on automation.forms to authenticated, service_role;
+
+-- ---- what happened: written by the engine alone ------------------------------------------------------------------------------------------------
+create policy runs_read on automation.runs for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy runs_api on automation.runs for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy runs_operator on automation.runs for select to automation_scheduler using (true);
+
+create policy execution_logs_read on automation.execution_logs for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy execution_logs_api on automation.execution_logs for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy execution_logs_operator on automation.execution_logs for select to automation_scheduler using (true);
+
+create policy dead_letters_read on automation.dead_letters for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy dead_letters_api on automation.dead_letters for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy dead_letters_operator on automation.dead_letters for select to automation_scheduler using (true);
+
+create policy trigger_events_read on automation.trigger_events for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy trigger_events_api on automation.trigger_events for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy trigger_events_operator on automation.trigger_events for select to automation_scheduler using (true);
+
+create policy job_counts_read on automation.job_counts for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy job_counts_api on automation.job_counts for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy job_counts_operator on automation.job_counts for select to automation_scheduler, automation_monitor using (true);
+
+create policy execution_rollup_read on automation.execution_rollup for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy execution_rollup_api on automation.execution_rollup for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy execution_rollup_operator on automation.execution_rollup for select to automation_scheduler, automation_monitor using (true);
+
+create policy vendor_rollup_read on automation.vendor_rollup for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy vendor_rollup_api on automation.vendor_rollup for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy vendor_rollup_operator on automation.vendor_rollup for select to automation_scheduler, automation_monitor using (true);
+
+grant select on automation.rule_versions, automation.ruleset_state, automation.timing_keys, automation.timings, automation.runs, automation.execution_logs,
+    automation.dead_letters, automation.trigger_events, automation.job_counts, automation.execution_rollup, automation.vendor_rollup
+    to authenticated, service_role;
+grant select on automation.stats_rule, automation.stats_milestone, automation.stats_season, automation.stats_vendor to authenticated, service_role;
+
+-- What a program that acts for one tenant reads, after set_config('app.tenant_id', …, true).
+grant select on automation.tenants, automation.members, automation.weddings, automation.contacts, automation.vendors, automation.wedding_vendors,
+    automation.milestones, automation.tasks, automation.notes, automation.rules, automation.rule_versions, automation.ruleset_state, automation.timing_keys,
+    automation.timings, automation.rule_templates, automation.message_templates, automation.stages, automation.forms, automation.runs, automation.execution_logs,
+    automation.dead_letters, automation.trigger_events, automation.job_counts, automation.execution_rollup, automation.vendor_rollup to automation_api;
+
+-- ---- doors ---------------------------------------------------------------------------------------------------------------------------------------
+-- They take the tenant as an argument, so services that act for all tenants may call them. A tenant's own people go through host tables and rules.
+grant execute on function automation.enqueue_job, automation.enqueue_jobs, automation.publish_event, automation.instantiate_template, automation.render_template
+    to service_role;
+
+reset role;
