@@ -53,11 +53,15 @@ grant execute on function automation.now() to public;
 
 -- ---- whose data a session may see -------------------------------------------------------------------------------------------
 -- One function for each source of trust; a policy asks one of them, never both. API roles: the tenant that the token's issuer put beyond the user's
--- reach. A setting that was local to a transaction reads as '' afterwards, not as null.
+-- reach (app_metadata; user_metadata is the user's own), and because a token outlives a dismissal the user must still be a member of it. A setting that
+-- was local to a transaction reads as '' afterwards, not as null.
 create function automation.jwt_tenant() returns uuid
-language sql stable parallel safe set search_path = '' as $$
-    select (nullif(pg_catalog.current_setting('request.jwt.claims', true), '')::jsonb #>> '{app_metadata,tenant_id}')::uuid
-$$;
+language plpgsql stable parallel safe security definer set search_path = '' as $$
+declare v_claims jsonb := nullif(pg_catalog.current_setting('request.jwt.claims', true), '')::jsonb;
+begin
+    return (select m.tenant_id from automation.members m
+            where m.tenant_id = (v_claims #>> '{app_metadata,tenant_id}')::uuid and m.user_id = (v_claims ->> 'sub')::uuid);
+end $$;
 -- Programs that act for a tenant: set_config('app.tenant_id', …, true) in each transaction.
 create function automation.ctx_tenant() returns uuid
 language sql stable parallel safe set search_path = '' as $$

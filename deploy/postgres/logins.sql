@@ -8,12 +8,14 @@
 \getenv scheduler_password SCHEDULER_PASSWORD
 \getenv worker_password WORKER_PASSWORD
 \getenv maint_password MAINT_PASSWORD
+\getenv monitor_password MONITOR_PASSWORD
 
 begin;
 do $$
 declare r text;
 begin
-    foreach r in array array['automation_owner', 'automation_worker', 'automation_scheduler', 'automation_maint', 'automation_monitor'] loop
+    foreach r in array array['automation_owner', 'automation_worker', 'automation_scheduler', 'automation_maint', 'automation_monitor', 'automation_api',
+            'anon', 'authenticated', 'service_role'] loop
         if not exists (select from pg_catalog.pg_roles where rolname = r) then
             execute format('create role %I nologin', r);
         end if;
@@ -30,8 +32,10 @@ end $$;
 -- The sweep ends the connections of frozen workers.
 grant pg_signal_backend, pg_read_all_stats to automation_owner;
 grant automation_owner to usher_migrator;
--- The archiver detaches, drops and restores partitions, which only their owner may.
+-- The archiver detaches, drops and restores partitions, which only their owner may. Whoever is the owner passes row-level security: nobody else.
 grant automation_owner, automation_maint to usher_maint;
+-- It serves the API: each request as this role, which sees the tenant that the transaction names.
+grant automation_api to automation_scheduler;
 grant automation_scheduler to usher_scheduler;
 grant automation_worker to usher_worker;
 alter role usher_migrator password :'migrator_password';
@@ -41,4 +45,15 @@ alter role usher_maint password :'maint_password';
 -- COPY into the partitioned log needs it; without it log batches go through the staging table, which is slower.
 alter role usher_worker bypassrls;
 alter role usher_scheduler bypassrls;
+alter role service_role bypassrls;
+
+-- Only where MONITOR_PASSWORD is set: counts, no content.
+\if :{?monitor_password}
+    select not exists (select from pg_catalog.pg_roles where rolname = 'usher_monitor') as absent \gset
+    \if :absent
+        create role usher_monitor login;
+    \endif
+    grant automation_monitor, pg_monitor to usher_monitor;
+    alter role usher_monitor password :'monitor_password';
+\endif
 commit;

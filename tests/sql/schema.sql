@@ -1,6 +1,6 @@
 -- Security of the schema: row-level security everywhere, nothing in public, functions that can not be misled or called by anybody.
 begin;
-select plan(12);
+select plan(16);
 
 select is_empty($$
     select c.oid::regclass from pg_class c
@@ -64,6 +64,30 @@ select is_empty($$
     select i.indexrelid::regclass from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
     where i.indrelid = 'automation_priv.ledger'::regclass and a.attname in ('owner', 'claim_no', 'claimed_at', 'acting')
 $$, 'a claim touches no index of the ledger');
+
+select is_empty($$
+    select c.oid::regclass from pg_class c where c.relnamespace = 'automation'::regnamespace and c.relkind in ('r', 'p') and not exists
+        (select from pg_policy p where p.polrelid = c.oid)
+$$, 'every table has policies (migration 035)');
+
+select is_empty($$
+    select p.polrelid::regclass || ' ' || p.polname from pg_policy p join pg_class c on c.oid = p.polrelid
+    where c.relnamespace <> 'automation'::regnamespace or p.polroles = '{0}'
+       or (p.polcmd in ('w', 'a') and p.polwithcheck is null) or p.polcmd = '*'
+       or (p.polroles && array['authenticated'::regrole::oid, 'automation_api'::regrole::oid]
+           and coalesce(pg_get_expr(p.polqual, p.polrelid), '') || coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '') !~ '\( SELECT automation\.(jwt|ctx)_tenant\(\)')
+$$, 'every policy names its role and one command, checks what is written, and asks for the tenant once a statement');
+
+select is_empty($$
+    select c.oid::regclass || ' ' || a.privilege_type from pg_class c, aclexplode(c.relacl) a where c.relnamespace::regnamespace::text ~ '^automation'
+       and c.relkind in ('r', 'p', 'v', 'm') and a.grantee in (select oid from pg_roles where rolname in ('anon', 'authenticated', 'service_role', 'automation_api'))
+       and (a.grantee = 'anon'::regrole or c.relnamespace <> 'automation'::regnamespace or a.privilege_type in ('TRUNCATE', 'REFERENCES', 'TRIGGER'))
+$$, 'no API role has a right beyond reading and writing rows of automation, anon none');
+
+select is_empty($$
+    select m.member::regrole from pg_auth_members m join pg_roles r on r.oid = m.member
+    where m.roleid = 'automation_owner'::regrole and r.rolinherit and not r.rolsuper
+$$, 'nobody is the owner unasked');
 
 select * from finish();
 rollback;
