@@ -63,7 +63,7 @@ LIB := $(B)/libusher.a
 PARTS := $(patsubst %,$(B)/%.a,$(PROGRAMS)) # the programs without their main.c: tests link what they need of them
 
 .DELETE_ON_ERROR:
-.PHONY: help all run demo test unit integration faults faults-short conformance node sql check bench fuzz fuzz-run cov fmt install clean deps tests FORCE
+.PHONY: help all run demo test unit integration faults faults-short conformance node clients sql check bench fuzz fuzz-run cov fmt install clean deps tests FORCE
 all: $(addprefix $(B)/,$(PROGRAMS)) $(LIB) ## build the programs into build/$(BUILD)/ (the default)
 
 help: ## list the targets
@@ -133,8 +133,8 @@ parts = @failed=; for part in $(1); do printf '\n== %s\n' "$$part"; \
     $(MAKE) --no-print-directory -j$(JOBS) $$part || failed="$$failed $$part"; done; \
     if [ -n "$$failed" ]; then echo "make $@: FAILED:$$failed"; exit 1; fi; echo "make $@: passed ($(1))"
 
-test: deps ## install what is missing, then all tests: unit, integration, a few faults, conformance, node, sql
-	$(call parts,unit integration faults-short conformance node sql)
+test: deps ## install what is missing, then all tests: unit, integration, a few faults, conformance, node, clients, sql
+	$(call parts,unit integration faults-short conformance node clients sql)
 unit: $(B)/tests/unit $(addprefix $(B)/replay/,$(FUZZERS)) ## unit tests, and the fuzzers' corpora once
 	$(call run_tests,$(B)/tests/unit --timeout 120 $(ARGS))
 	$(call run_tests,for f in $(FUZZERS); do $(B)/replay/$$f tests/fuzz/corpus/$${f#fuzz_} || rc=1; done)
@@ -151,6 +151,8 @@ conformance: $(addprefix $(B)/,$(CONFORMANCE)) ## the official JsonLogic suite
 	$(Q)$(if $(CONFORMANCE),$(B)/usher-conformance $(ARGS),echo 'conformance: no tests')
 node: all $(addprefix $(B)/,$(CONFORMANCE)) ## rules against JSON Schema, react-querybuilder and json-logic-js, from npm
 	$(Q)tests/node/run.sh $(B)
+clients: all ## the doors through Redis clients of Python and Node that follow PROTOCOL.md alone
+	$(Q)tests/clients/run.sh $(B)
 sql: all ## pgTAP tests of the schema
 	$(Q)tests/tools/sql.sh $(B) $(ARGS)
 

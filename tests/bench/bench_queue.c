@@ -1,76 +1,311 @@
-/* bench_queue: scratch */
+/* bench_queue: what the queue does in a second, in one run on one machine with what the stores would give (bare C loops that write the same
+ * rows) and with job queues from npm and Debian.
+ *
+ * Rounds of all sides alternate; medians of rounds and of their ratios are reported, one JSON line per metric. SCALE=0.1 is a quick look;
+ * ONLY=drain,delay,fair,growth,peers runs parts. Failure: a metric that can not be had is printed with "ok":false and the reason; exit
+ * status 1 when any is not ok. */
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
+#include "common/base/clock.h"
+#include "common/base/str.h"
+#include "common/io/rconn.h"
+#include "tests/bench/peer.h"
+#include "tests/bench/queue_delay.h"
 #include "tests/bench/queue_drain.h"
 #include "tests/bench/queue_env.h"
 #include "tests/bench/queue_limit.h"
+#include "tests/bench/queue_peer.h"
+#include "tests/bench/queue_report.h"
 
-static void limit(enum queue_limit what, int procs, size_t batch, size_t n, const char *name)
+enum side {
+    XADD,
+    READ_ACK,
+    COPY,
+    OVERLAP_1P,
+    OVERLAP_2P,
+    LEDGER_2P,
+    LEAST_2P,
+    SQL_SINGLE,
+    SQL_BULK,
+    DIRECT_1W,
+    DIRECT_2W,
+    LEDGER_2W,
+    CPU,
+    RSS,
+    SIDES
+};
+static struct queue_samples samples[SIDES];
+
+static const size_t batches[] = {500, 1000, 2000, 5000};
+static size_t best_batch[SIDES];
+
+/* ---- one measurement each ---- */
+
+static double limit(enum queue_limit what, int processes, size_t batch)
 {
-    pid_t p[4];
+    const bool ledger = what >= QUEUE_LIMIT_LEDGER;
+    const size_t n = ledger ? queue_env_n(50000, 5000) : queue_env_n(100000, 10000);
+    struct queue_drained d;
+    pid_t pids[4];
     size_t k = 0;
+
     queue_env_clean();
-    if (what >= QUEUE_LIMIT_LEDGER)
-        queue_drain_fill_ledger(n, 1000);
+    if (ledger)
+        queue_samples_add(&samples[SQL_BULK], queue_drain_fill_ledger(n, 1000));
+    else if (what != QUEUE_LIMIT_COPY)
+        queue_samples_add(&samples[XADD], queue_drain_fill_direct(n));
+    if (ledger)
+        pids[k++] = queue_limit_admit(n);
+    for (int i = 0; i < processes; i++)
+        pids[k++] = queue_limit_start(what, batch, n / (size_t)processes);
+    if (what == QUEUE_LIMIT_COPY)
+        d = queue_drain_ended(pids, k, n);
     else
-        queue_drain_fill_direct(n);
-    if (what >= QUEUE_LIMIT_LEDGER)
-        p[k++] = queue_limit_admit(n);
-    for (int i = 0; i < procs; i++)
-        p[k++] = queue_limit_start(what, batch, n);
-    struct queue_drained d = what >= QUEUE_LIMIT_LEDGER ? queue_drain_ledger(p, k, n) : queue_drain_direct(p, k, n);
-    for (size_t i = 0; i < k; i++)
-        waitpid(p[i], NULL, 0);
-    printf("%s b=%zu: %.0f/s child %.2f us all %.2f us\n", name, batch, d.per_s, d.children_cpu_us, d.all_cpu_us);
+        d = ledger ? queue_drain_ledger(pids, k, n) : queue_drain_direct(pids, k, n);
+    for (size_t i = 0; i < k && what != QUEUE_LIMIT_COPY; i++)
+        waitpid(pids[i], NULL, 0);
+    return d.per_s;
 }
 
-static void ours(bool ledger, int workers, size_t n, const char *name)
+static double ours(bool ledger, int workers)
 {
-    pid_t p[4];
+    static const char *const scheduler_args[] = {"--direct-max", "10000000", NULL}; /* nothing is moved to the ledger */
+    const size_t n = ledger ? queue_env_n(50000, 5000) : queue_env_n(100000, 10000);
+    struct queue_drained d;
+    pid_t pids[4];
     size_t k = 0;
-    static const char *const sargs[] = {"--direct-max", "10000000", NULL};
+
     queue_env_clean();
     for (int i = 0; i < workers; i++)
-        p[k++] = queue_env_worker(NULL);
-    p[k++] = queue_env_scheduler(sargs);
+        pids[k++] = queue_env_worker(NULL);
+    pids[k++] = queue_env_scheduler(scheduler_args);
     queue_env_ready(workers);
-    queue_env_signal(p, k, SIGSTOP);
+    (void)poll(NULL, 0, 1500); /* until there is a leader */
+    queue_env_signal(pids, k, SIGSTOP);
     if (ledger)
-        queue_drain_fill_ledger(n, 1000);
+        queue_samples_add(&samples[SQL_BULK], queue_drain_fill_ledger(n, 1000));
     else
-        queue_drain_fill_direct(n);
-    struct queue_drained d = ledger ? queue_drain_ledger(p, k, n) : queue_drain_direct(p, k, n);
-    printf("%s: %.0f/s child %.2f us all %.2f us rss %.1f\n", name, d.per_s, d.children_cpu_us, d.all_cpu_us,
-           queue_env_use(p[0]).rss_mb);
-    queue_env_stop(p, k);
+        queue_samples_add(&samples[XADD], queue_drain_fill_direct(n));
+    d = ledger ? queue_drain_ledger(pids, k, n) : queue_drain_direct(pids, k, n);
+    if (!ledger && workers == 1) {
+        queue_samples_add(&samples[CPU], d.first_cpu_us);
+        queue_samples_add(&samples[RSS], queue_env_use(pids[0]).rss_mb);
+    }
+    queue_env_stop(pids, k);
+    return d.per_s;
+}
+
+static double sql_single(void)
+{
+    const size_t n = queue_env_n(5000, 500);
+    double per_s;
+
+    queue_env_clean();
+    per_s = queue_drain_fill_single(n);
+    return per_s;
+}
+
+/* ---- drains, in turn ---- */
+
+static const struct {
+    enum side side;
+    enum queue_limit what;
+    int processes;
+} limits[] = {
+    {READ_ACK, QUEUE_LIMIT_READ_ACK, 1},  {COPY, QUEUE_LIMIT_COPY, 1},        {OVERLAP_1P, QUEUE_LIMIT_OVERLAP, 1},
+    {OVERLAP_2P, QUEUE_LIMIT_OVERLAP, 2}, {LEDGER_2P, QUEUE_LIMIT_LEDGER, 2}, {LEAST_2P, QUEUE_LIMIT_LEAST, 2},
+};
+#define N_LIMITS (sizeof(limits) / sizeof(limits[0]))
+
+static void find_best_batches(void)
+{
+    for (size_t i = 0; i < N_LIMITS; i++) {
+        double best = 0;
+        for (size_t b = 0; b < sizeof(batches) / sizeof(batches[0]); b++) {
+            double per_s = limit(limits[i].what, limits[i].processes, batches[b]);
+            if (per_s > best)
+                best_batch[limits[i].side] = batches[b];
+            best = per_s > best ? per_s : best;
+        }
+    }
+}
+
+static void drain_round(void)
+{
+    for (size_t i = 0; i < N_LIMITS; i++) {
+        enum side side = limits[i].side;
+        queue_samples_add(&samples[side], limit(limits[i].what, limits[i].processes, best_batch[side]));
+        if (side == OVERLAP_1P)
+            queue_samples_add(&samples[DIRECT_1W], ours(false, 1));
+        else if (side == OVERLAP_2P)
+            queue_samples_add(&samples[DIRECT_2W], ours(false, 2));
+        else if (side == LEDGER_2P)
+            queue_samples_add(&samples[LEDGER_2W], ours(true, 2));
+    }
+    queue_samples_add(&samples[SQL_SINGLE], sql_single());
+}
+
+static double middle(enum side side)
+{
+    return queue_samples_median(&samples[side]);
+}
+
+static void measure_drains(void)
+{
+    const int rounds = queue_env.scale < 1 ? 3 : 5;
+
+    find_best_batches();
+    for (int i = 0; i < rounds; i++)
+        drain_round();
+    queue_report_value("limit_xadd", middle(XADD), "jobs/s");
+    queue_report_value("limit_read_ack", middle(READ_ACK), "jobs/s");
+    queue_report_value("limit_copy", middle(COPY), "jobs/s");
+    queue_report_value("limit_overlap_1p", middle(OVERLAP_1P), "jobs/s");
+    queue_report_value("limit_overlap_2p", middle(OVERLAP_2P), "jobs/s");
+    queue_report_value("limit_ledger_2p", middle(LEDGER_2P), "jobs/s");
+    queue_report_value("limit_ledger_least_2p", middle(LEAST_2P), "jobs/s");
+    queue_report_value("enqueue_direct", middle(XADD), "jobs/s");
+    queue_report_value("enqueue_sql_single", middle(SQL_SINGLE), "jobs/s");
+    queue_report_value("enqueue_sql_bulk", middle(SQL_BULK), "jobs/s");
+    queue_report_ratio("drain_direct_1w", middle(DIRECT_1W), "jobs/s",
+                       queue_samples_ratio(&samples[DIRECT_1W], &samples[OVERLAP_1P]), "limit_overlap_1p", 0.9, 0);
+    queue_report_ratio("drain_direct_2w", middle(DIRECT_2W), "jobs/s",
+                       queue_samples_ratio(&samples[DIRECT_2W], &samples[OVERLAP_2P]), "limit_overlap_2p", 0.9, 0);
+    queue_report_ratio("drain_ledger_2w", middle(LEDGER_2W), "jobs/s",
+                       queue_samples_ratio(&samples[LEDGER_2W], &samples[LEDGER_2P]), "limit_ledger_2p", 0.8, 0);
+    queue_report_at_most("worker_cpu_us_per_job", middle(CPU), "us", 5);
+    queue_report_at_most("worker_rss_mb", middle(RSS), "MB", 25);
+}
+
+/* ---- delays ---- */
+
+static void measure_delays(void)
+{
+    struct queue_delay bare = queue_delay_bare_direct(), direct = queue_delay_idle_direct();
+
+    queue_report_value("limit_idle_direct_p50_us", bare.p50_us, "us");
+    queue_report_value("limit_idle_direct_p99_us", bare.p99_us, "us");
+    queue_report_ratio("idle_direct_p50_us", direct.p50_us, "us", direct.p50_us / bare.p50_us,
+                       "limit_idle_direct_p50_us", 0, 1.5);
+    queue_report_ratio("idle_direct_p99_us", direct.p99_us, "us", direct.p99_us / bare.p99_us,
+                       "limit_idle_direct_p99_us", 0, 2);
+    struct queue_delay bare_ledger = queue_delay_bare_ledger(), ledger = queue_delay_idle_ledger();
+    queue_report_value("limit_idle_ledger_p99_ms", bare_ledger.p99_us / 1000, "ms");
+    queue_report_ratio("idle_ledger_p99_ms", ledger.p99_us / 1000, "ms", ledger.p99_us / bare_ledger.p99_us,
+                       "limit_idle_ledger_p99_ms", 0, 3);
+    double rate = middle(DIRECT_2W) > 0 ? middle(DIRECT_2W) : ours(false, 2);
+    queue_report_value("open_loop_50_p99_ms", queue_delay_open_loop(rate * 0.5).p99_us / 1000, "ms");
+    queue_report_value("open_loop_80_p99_ms", queue_delay_open_loop(rate * 0.8).p99_us / 1000, "ms");
+}
+
+static void measure_fairness(void)
+{
+    static const int takes_ms[] = {1, 1000};
+    double worst = 0, at = 0;
+
+    for (int i = 0; i < 2; i++) {
+        double solo = queue_delay_fair_p95_s(takes_ms[i], 0, 0);
+        for (int killed = 0; killed < 2; killed++) {
+            double flooded = queue_delay_fair_p95_s(takes_ms[i], 1, killed);
+            if (flooded - solo >= worst) {
+                worst = flooded - solo;
+                at = flooded;
+            }
+        }
+    }
+    queue_report_value("fairness_worst_p95_s", at, "s");
+    queue_report_at_most("fairness_p95_s", worst, "s beyond solo", 2);
+}
+
+/* ---- growth: CPU time of all processes per job, with few and with many jobs due ---- */
+
+static double growth_cost(size_t backlog, size_t n)
+{
+    struct queue_drained d = {.all_cpu_us = 0};
+    double sum = 0;
+    size_t done = 0;
+    pid_t pids[2];
+
+    queue_env_clean();
+    if (backlog > n)
+        queue_drain_fill_backlog(backlog);
+    pids[0] = queue_env_worker(NULL);
+    pids[1] = queue_env_scheduler(NULL);
+    while (done < n) {
+        size_t piece = backlog > n ? n : backlog;
+        if (backlog <= n) {
+            queue_env_signal(pids, 2, SIGSTOP);
+            queue_drain_fill_backlog(piece);
+        }
+        d = queue_drain_some(pids, 2, piece);
+        sum += d.all_cpu_us * (double)piece;
+        done += piece;
+    }
+    queue_env_stop(pids, 2);
+    return sum / (double)done;
+}
+
+static void measure_growth(void)
+{
+    const size_t n = queue_env_n(20000, 5000);
+    double few = growth_cost(1000, n), many = growth_cost(queue_env_n(1000000, 50000), n);
+
+    queue_report_ratio("growth_1e6_vs_1e3", many, "us CPU/job", many / few, "the same with 1000 due", 0, 1.25);
+}
+
+/* ---- peers ---- */
+
+static void measure_peers(void)
+{
+    static struct queue_samples of[QUEUE_PEERS];
+    char why[256];
+    const double direct = middle(DIRECT_2W) > 0 ? middle(DIRECT_2W) : ours(false, 2);
+    const double ledger = middle(LEDGER_2W) > 0 ? middle(LEDGER_2W) : ours(true, 2);
+
+    for (int round = 0; round < 3; round++)
+        for (size_t i = 0; i < QUEUE_PEERS; i++)
+            if (queue_peer_installed(i, why, sizeof(why)))
+                queue_samples_add(&of[i], queue_peer_drain(i));
+    for (size_t i = 0; i < QUEUE_PEERS; i++) {
+        const struct queue_peer *p = &queue_peers[i];
+        double per_s = queue_samples_median(&of[i]);
+        double our = p->least_direct > 0 ? direct : ledger;
+        if (!queue_peer_installed(i, why, sizeof(why)) || per_s <= 0)
+            queue_report_missing(p->metric, per_s <= 0 && of[i].n ? "it ended early" : why);
+        else
+            queue_report_ratio(p->metric, per_s, "jobs/s", our / per_s, "our drain over this one", p->least_direct, 0);
+        if (per_s > 0 && p->least_ledger > 0) {
+            char metric[64];
+            (void)snprintf(metric, sizeof(metric), "%s_ledger", p->metric);
+            queue_report_ratio(metric, per_s, "jobs/s", ledger / per_s, "our ledger drain over this one",
+                               p->least_ledger, 0);
+        }
+    }
 }
 
 int main(void)
 {
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } parts[] = {{"drain", measure_drains},
+                 {"delay", measure_delays},
+                 {"growth", measure_growth},
+                 {"fair", measure_fairness},
+                 {"peers", measure_peers}};
+    const char *only = getenv("ONLY");
+
+    (void)signal(SIGPIPE, SIG_IGN);
     setvbuf(stdout, NULL, _IOLBF, 0);
     queue_env_open();
-    const char *only = getenv("ONLY");
-    for (int r = 0; r < 2; r++) {
-        size_t n = queue_env_n(100000, 1000), m = queue_env_n(50000, 1000);
-        if (!only || strstr(only, "limit")) {
-            limit(QUEUE_LIMIT_OVERLAP, 1, 1000, n, "overlap_1p");
-            limit(QUEUE_LIMIT_OVERLAP, 2, 1000, n, "overlap_2p");
-        }
-        if (!only || strstr(only, "direct")) {
-            ours(false, 1, n, "direct_1w");
-            ours(false, 2, n, "direct_2w");
-        }
-        if (!only || strstr(only, "limit")) {
-            limit(QUEUE_LIMIT_LEDGER, 2, 1000, m, "ledger_2p");
-            limit(QUEUE_LIMIT_LEAST, 2, 1000, m, "least_2p");
-        }
-        if (!only || strstr(only, "ledger"))
-            ours(true, 2, m, "ledger_2w");
-    }
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        if (only == NULL || strstr(only, parts[i].name) != NULL)
+            parts[i].run();
     queue_env_close();
-    return 0;
+    return queue_report_failed() ? 1 : 0;
 }

@@ -345,7 +345,7 @@ static void compare(struct bench *b, const struct peer_row *row)
 static void measure_peers(struct bench *b)
 {
     char why[256] = "";
-    bool installed = peer_install(DIR, why, sizeof(why));
+    bool installed = peer_install(DIR, "tests/bench", why, sizeof(why));
 
     for (size_t i = 0; i < sizeof(peers) / sizeof(peers[0]); i++) {
         if (installed)

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Installs the pinned npm packages that bench_rules is compared with into DIR/node_modules; does nothing when they are there.
-# usage: install-peers.sh DIR. Exit 1 with the reason on standard error's last line when that is not possible.
+# Installs the pinned npm packages of a package.json (default: those that bench_rules is compared with) into DIR/node_modules; does nothing
+# when they are there. usage: install-peers.sh DIR [FOLDER-OF-PACKAGE.JSON]. Exit 1 with the reason on standard error's last line when that is not possible.
 set -u
 dir=$1
-here=$(dirname "$0")
+here=${2:-$(dirname "$0")}
 
 command -v node >/dev/null 2>&1 || { echo 'node is not installed' >&2; exit 1; }
 mkdir -p "$dir"

@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-bool peer_install(const char *dir, char *why, size_t size)
+bool peer_install(const char *dir, const char *packages, char *why, size_t size)
 {
     int fds[2], status = -1;
     char line[256];
@@ -22,7 +22,7 @@ bool peer_install(const char *dir, char *why, size_t size)
         dup2(fds[1], STDERR_FILENO);
         close(fds[0]);
         close(fds[1]);
-        execl("tests/bench/install-peers.sh", "install-peers.sh", dir, (char *)NULL);
+        execl("tests/bench/install-peers.sh", "install-peers.sh", dir, packages, (char *)NULL);
         _exit(127);
     }
     close(fds[1]);

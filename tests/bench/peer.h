@@ -18,8 +18,8 @@ struct peer_round {
     uint32_t hash;
 };
 
-/* Runs tests/bench/install-peers.sh; false with the reason in `why`. */
-bool peer_install(const char *dir, char *why, size_t size);
+/* Runs tests/bench/install-peers.sh for the folder `packages` of a package.json; false with the reason in `why`. */
+bool peer_install(const char *dir, const char *packages, char *why, size_t size);
 
 bool peer_open(struct peer *p, const char *name, const char *dir);
 bool peer_run(struct peer *p, struct peer_round *out); /* false: it has died or answers nonsense */

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
@@ -82,6 +83,32 @@ double queue_drain_fill_ledger(size_t n, size_t batch)
     return (double)n * 1e6 / (double)us;
 }
 
+double queue_drain_fill_single(size_t n)
+{
+    static const struct db_stmt stmt = {"bench_enqueue_single", "select automation.enqueue_job($1, $2, $3)"};
+    struct db_session *s = test_pg_session(&queue_env.pg);
+    const int64_t start_us = clock_mono_us();
+    struct err_info info = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        char kind[16], payload[QUEUE_ENV_PAYLOAD_BYTES + 1];
+        struct id tenant = queue_env_tenant(i);
+        struct arena arena = {0};
+        struct db_args a;
+        queue_env_kind(i, kind);
+        queue_env_payload(i, payload);
+        db_args_init(&a, &arena);
+        db_arg_cstr(&a, kind);
+        db_arg_json(&a, str_of(payload));
+        db_arg_id(&a, &tenant);
+        if (db_query(s, &stmt, &a, NULL, &info) != ERR_OK)
+            queue_env_die("enqueue_job", info.text);
+        arena_free(&arena);
+    }
+    db_close(s);
+    return (double)n * 1e6 / (double)(clock_mono_us() - start_us);
+}
+
 void queue_drain_fill_backlog(size_t n)
 {
     struct buf sql = {0};
@@ -124,7 +151,7 @@ static int64_t unread(const char *key, int64_t *pending)
 }
 
 struct cost {
-    double children, stores;
+    double first, children, stores;
 };
 
 static struct cost cost(const pid_t *pids, size_t n)
@@ -133,21 +160,30 @@ static struct cost cost(const pid_t *pids, size_t n)
 
     for (size_t i = 0; i < n; i++)
         c.children += queue_env_use(pids[i]).cpu_us;
+    c.first = queue_env_use(pids[0]).cpu_us;
     return c;
 }
 
+static struct queue_drained drained(const struct cost *before, const struct cost *after, int64_t us, size_t n)
+{
+    return (struct queue_drained){
+        .per_s = (double)n * 1e6 / (double)us,
+        .first_cpu_us = (after->first - before->first) / (double)n,
+        .all_cpu_us = (after->children - before->children + after->stores - before->stores) / (double)n,
+    };
+}
+
 static struct queue_drained drain(const pid_t *pids, size_t n_pids, size_t n,
-                                  bool (*done)(struct db_session *s, size_t n))
+                                  bool (*done)(struct db_session *s, int64_t upto), int64_t upto)
 {
     struct db_session *s = test_pg_session(&queue_env.pg);
     const struct cost before = cost(pids, n_pids);
     const int64_t start_us = clock_mono_us();
-    struct queue_drained out;
     struct cost after;
     int64_t us;
 
     queue_env_signal(pids, n_pids, SIGCONT);
-    while (!done(s, n)) {
+    while (!done(s, upto)) {
         if (clock_mono_us() - start_us > PATIENCE_MS * 1000)
             queue_env_die("drain", "not done in time; see " QUEUE_ENV_DIR);
         (void)poll(NULL, 0, LOOK_EVERY_MS);
@@ -155,22 +191,19 @@ static struct queue_drained drain(const pid_t *pids, size_t n_pids, size_t n,
     us = clock_mono_us() - start_us;
     after = cost(pids, n_pids);
     db_close(s);
-    out.per_s = (double)n * 1e6 / (double)us;
-    out.children_cpu_us = (after.children - before.children) / (double)n;
-    out.all_cpu_us = out.children_cpu_us + (after.stores - before.stores) / (double)n;
-    return out;
+    return drained(&before, &after, us, n);
 }
 
-static bool direct_done(struct db_session *s, size_t n)
+static bool direct_done(struct db_session *s, int64_t upto)
 {
     int64_t pending = 0;
 
-    (void)s, (void)n;
+    (void)s, (void)upto;
     return unread(QUEUE_ENV_IN, &pending) == 0 && pending == 0;
 }
 
 /* The log is asked only when all have been admitted and read. */
-static bool ledger_done(struct db_session *s, size_t n)
+static bool ledger_done(struct db_session *s, int64_t upto)
 {
     static const struct db_stmt stmt = {"bench_done", "select not exists (select from automation_priv.ledger)"};
     static int looks;
@@ -178,7 +211,7 @@ static bool ledger_done(struct db_session *s, size_t n)
     int64_t pending = 0;
     bool done;
 
-    (void)n;
+    (void)upto;
     if (unread(QUEUE_ENV_Q, &pending) > 0 || pending > 0 || ++looks % 4 != 0)
         return false;
     if (db_query(s, &stmt, NULL, &r, NULL) != ERR_OK)
@@ -190,10 +223,52 @@ static bool ledger_done(struct db_session *s, size_t n)
 
 struct queue_drained queue_drain_direct(const pid_t *pids, size_t n_pids, size_t n)
 {
-    return drain(pids, n_pids, n, direct_done);
+    return drain(pids, n_pids, n, direct_done, 0);
 }
 
 struct queue_drained queue_drain_ledger(const pid_t *pids, size_t n_pids, size_t n)
 {
-    return drain(pids, n_pids, n, ledger_done);
+    return drain(pids, n_pids, n, ledger_done, 0);
+}
+
+static int64_t logged(struct db_session *s)
+{
+    static const struct db_stmt stmt = {"bench_logged", "select count(*) from automation.execution_logs"};
+    struct db_result *r = NULL;
+    int64_t n;
+
+    if (db_query(s, &stmt, NULL, &r, NULL) != ERR_OK)
+        queue_env_die("log", "can not be read");
+    n = db_i64(r, 0, 0);
+    db_result_free(r);
+    return n;
+}
+
+static bool some_done(struct db_session *s, int64_t upto)
+{
+    (void)poll(NULL, 0, 10 * LOOK_EVERY_MS);
+    return logged(s) >= upto;
+}
+
+struct queue_drained queue_drain_some(const pid_t *pids, size_t n_pids, size_t n)
+{
+    struct db_session *s = test_pg_session(&queue_env.pg);
+    const int64_t before = logged(s);
+    struct queue_drained out = drain(pids, n_pids, n, some_done, before + (int64_t)n);
+
+    queue_env_signal(pids, n_pids, SIGSTOP);
+    out.all_cpu_us *= (double)n / (double)(logged(s) - before);
+    db_close(s);
+    return out;
+}
+
+struct queue_drained queue_drain_ended(const pid_t *pids, size_t n_pids, size_t n)
+{
+    const struct cost before = cost(pids, n_pids);
+    const int64_t start_us = clock_mono_us();
+
+    queue_env_signal(pids, n_pids, SIGCONT);
+    for (size_t i = 0; i < n_pids; i++)
+        waitpid(pids[i], NULL, 0);
+    return drained(&before, &before, clock_mono_us() - start_us, n);
 }
