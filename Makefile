@@ -63,7 +63,7 @@ LIB := $(B)/libusher.a
 PARTS := $(patsubst %,$(B)/%.a,$(PROGRAMS)) # the programs without their main.c: tests link what they need of them
 
 .DELETE_ON_ERROR:
-.PHONY: help all run demo test unit integration faults faults-short conformance node clients sql check bench fuzz fuzz-run cov fmt install clean deps tests FORCE
+.PHONY: help all run demo test unit integration faults faults-short soak conformance node clients sql check bench fuzz fuzz-run cov fmt install clean deps tests FORCE
 all: $(addprefix $(B)/,$(PROGRAMS)) $(LIB) ## build the programs into build/$(BUILD)/ (the default)
 
 help: ## list the targets
@@ -147,6 +147,8 @@ faults: all $(B)/tests/faults ## break things under load, one JSON line a cell (
 	$(Q)SEED=$(SEED) CYCLES=$(CYCLES) USHER_TEST_BIN=$(CURDIR)/$(B) tests/support/with-servers.sh \
 	    $(B)/tests/faults -j1 --filter '$(fault_filter)' $(ARGS)
 faults-short: ; $(Q)$(MAKE) --no-print-directory faults FAULT='$(FAULTS_SHORT)'
+soak: all $(B)/tests/faults ## mixed load for MINUTES=10: memory, files, tables and streams stay flat
+	$(Q)MINUTES=$(MINUTES) USHER_TEST_BIN=$(CURDIR)/$(B) tests/support/with-servers.sh $(B)/tests/faults --filter 'soak/*' $(ARGS)
 conformance: $(addprefix $(B)/,$(CONFORMANCE)) ## the official JsonLogic suite
 	$(Q)$(if $(CONFORMANCE),$(B)/usher-conformance $(ARGS),echo 'conformance: no tests')
 node: all $(addprefix $(B)/,$(CONFORMANCE)) ## rules against JSON Schema, react-querybuilder and json-logic-js, from npm

@@ -484,11 +484,11 @@ begin
     end loop;
 end $$;
 
--- Takes a mark back: the dispatch failed for a reason that is not the event's (a lock, a lost connection).
-create function automation_priv.unmark_event(p_term bigint, p_id bigint) returns void
+-- Takes a mark back: the dispatch failed for a reason that is not the event's (a lock, a lost connection). Whoever set it may do so, leading or
+-- not: a server that restarts three times while the same event is dispatched must not look like an event that kills leaders.
+create function automation_priv.unmark_event(p_id bigint) returns void
 language plpgsql security definer set search_path = '' as $$
 begin
-    perform automation_priv.lead(p_term);
     update automation_priv.outbox x set marks = x.marks - 1 where x.id = p_id and x.marks > 0;
 end $$;
 

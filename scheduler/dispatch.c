@@ -5,7 +5,7 @@
  *
  * Failures: after a takeover, and after a batch that failed for a reason of its own, events are taken one by one, each marked in a
  * transaction before: what kills two leaders in turn, or fails twice, is put into quarantine by automation_priv.mark_event, and the
- * others go on. A failure that is not the event's takes the mark back. */
+ * others go on. A failure that is not the event's takes the mark back: at once, or when there is a session again (l->marked_event). */
 #include "scheduler/lead.h"
 
 #include <stdlib.h>
@@ -193,22 +193,38 @@ static bool blames_events(enum err err)
     return err != ERR_OK && err != ERR_STATE && err != ERR_DENIED && err != ERR_CANCELED && !err_retryable(err);
 }
 
+enum err dispatch_unmark(struct lead *l, struct db_session *db, struct err_info *info)
+{
+    enum err err = ERR_OK;
+
+    if (l->marked_event != 0)
+        err = store_lead_unmark(db, l->marked_event, info);
+    if (err == ERR_OK)
+        l->marked_event = 0;
+    return err;
+}
+
 static enum err dispatch_one(struct lead *l, bool *more, struct err_info *info)
 {
     struct err_info ignored = {0};
     int64_t id = 0;
     int taken = 0;
-    enum err err = store_lead_mark(l->db, l->term, &id, info);
+    enum err err = dispatch_unmark(l, l->db, info);
 
+    if (err == ERR_OK)
+        err = store_lead_mark(l->db, l->term, &id, info);
     if (err != ERR_OK || id == 0)
         return err;
     err = dispatch_batch(l, id, &taken, info);
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
         l->singles--;
-    else if (blames_events(err))
+    } else if (blames_events(err)) {
         log_error("event.failed", L_INT("outbox", id), L_STR("reason", info->text));
-    else if (err != ERR_STATE && db_alive(l->db) && store_lead_unmark(l->db, l->term, id, &ignored) != ERR_OK)
-        log_warn("event.still_marked", L_INT("outbox", id), L_STR("reason", ignored.text));
+    } else {
+        l->marked_event = id;
+        if (db_alive(l->db) && dispatch_unmark(l, l->db, &ignored) != ERR_OK)
+            log_warn("event.still_marked", L_INT("outbox", id), L_STR("reason", ignored.text));
+    }
     *more = err == ERR_OK;
     return err;
 }

@@ -146,6 +146,8 @@ static enum err stand_by(struct candidate *c)
     enum err err = check_clock(c, &info);
 
     if (err == ERR_OK)
+        err = dispatch_unmark(&c->lead, c->db, &info); /* another may lead by now, and find it */
+    if (err == ERR_OK)
         err = store_lead_lock(c->db, &got, &info);
     if (err == ERR_OK)
         err = got ? take_lead(c, &info) : watch_holder(c, &info);

@@ -50,9 +50,10 @@ struct lead {
     struct rulesets *rules;
     struct plan plan;
     struct admit admit;
-    int singles;         /* events still to be taken one by one */
-    bool careful;        /* the last tick failed: a savepoint before each timing */
-    int64_t wake_due_us; /* domain time until something falls due */
+    int singles;          /* events still to be taken one by one */
+    int64_t marked_event; /* its mark could not be taken back yet; 0: none. Survives the term */
+    bool careful;         /* the last tick failed: a savepoint before each timing */
+    int64_t wake_due_us;  /* domain time until something falls due */
 
     bool behind;       /* PostgreSQL is behind Redis's beacon: no dispatching, ticking, admission */
     bool resuming;     /* still behind, but an operator has decided: all but admission */
@@ -87,9 +88,11 @@ enum err lead_end(struct lead *l, enum err err, struct err_info *info) MUST_USE;
 /* ---- the duties: one file each. `more`: run again at once. ----------------------------------------------------------------- */
 enum err check_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;    /* validates rules */
 enum err dispatch_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* events → runs, waits woken */
-enum err waits_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;    /* new event waits look back */
-enum err replan_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;   /* moved and cancelled weddings */
-enum err tick_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;     /* due timings → runs */
+/* Takes the mark back that a lost session left; over any session, leading or not. */
+enum err dispatch_unmark(struct lead *l, struct db_session *db, struct err_info *info) MUST_USE;
+enum err waits_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;  /* new event waits look back */
+enum err replan_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* moved and cancelled weddings */
+enum err tick_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;   /* due timings → runs */
 enum err sweep_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;  /* dead workers' jobs and consumers */
 enum err fold_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;   /* counters */
 enum err rollup_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* statistics of what was logged */

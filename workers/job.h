@@ -104,6 +104,7 @@ struct job {
     int64_t duration_us;
     enum job_settled settled; /* what the settling transaction said */
     const char *settled_text;
+    bool maybe_settled;      /* a COMMIT that held it was not answered */
     int64_t settle_after_ms; /* not before: a tenant's row was locked */
     bool acted;              /* something may have left our database */
     void *handle;            /* outbound request */

@@ -175,6 +175,8 @@ static void on_commit(void *arg, enum err err, const struct db_result *res, cons
     (void)res;
     if (err != ERR_OK) {
         l->staged = true; /* it may have happened: then the rows are not hit, and their log rows stand */
+        for (size_t i = 0; i < l->n; i++)
+            l->jobs[i]->maybe_settled = true;
         fail(l, err, info, "commit");
         return;
     }

@@ -20,8 +20,11 @@ struct reader {
     struct worker *w;
     bool busy;
     bool hot[WORKER_STREAMS_MAX];
-    size_t turn; /* the stream after the one read last */
+    size_t turn;                  /* the stream after the one read last */
+    bool own[WORKER_STREAMS_MAX]; /* q: streams: a reply was lost, what it delivered is pending and ours */
+    struct queue_id own_after[WORKER_STREAMS_MAX];
     size_t asked;
+    bool reading_own;
     size_t reading; /* hot read: its stream; n_keys: all */
     struct queue_id newest[WORKER_STREAMS_MAX];
     struct timer *again;
@@ -94,6 +97,24 @@ static bool next_hot(struct reader *r, size_t *stream)
     return false;
 }
 
+/* The entries of in: may be those that are being executed here: they come back idle. */
+static void reply_lost(struct reader *r)
+{
+    for (size_t i = 0; i < r->w->n_keys; i += 2) {
+        r->own[i] = true;
+        r->own_after[i] = (struct queue_id){0};
+    }
+}
+
+static bool next_own(const struct reader *r, size_t *stream)
+{
+    for (*stream = 0; *stream < r->w->n_keys; *stream += 2) {
+        if (r->own[*stream])
+            return true;
+    }
+    return false;
+}
+
 static void read_streams(struct reader *r, size_t room)
 {
     struct worker *w = r->w;
@@ -102,7 +123,10 @@ static void read_streams(struct reader *r, size_t room)
     size_t stream;
     r->reading = w->n_keys;
     r->asked = 1;
-    if (next_hot(r, &stream)) {
+    r->reading_own = next_own(r, &stream);
+    if (r->reading_own)
+        q.after = &r->own_after[stream];
+    if (r->reading_own || next_hot(r, &stream)) {
         q.keys = &w->key_list[stream];
         q.n_keys = 1;
         q.count = (uint32_t)room;
@@ -132,6 +156,13 @@ void reader_kick(struct reader *r)
     read_streams(r, room);
 }
 
+static void took_own(struct reader *r, const struct queue_entries *entries)
+{
+    r->own[r->reading] = entries->n == r->asked;
+    if (entries->n > 0)
+        r->own_after[r->reading] = entries->v[entries->n - 1].id;
+}
+
 static void on_read(void *arg, enum err err, const struct queue_entries *entries, const struct err_info *info)
 {
     struct reader *r = arg;
@@ -140,6 +171,8 @@ static void on_read(void *arg, enum err err, const struct queue_entries *entries
     if (err != ERR_OK) {
         if (err == ERR_REDIS_NOGROUP)
             groups_gone(r);
+        if (err == ERR_CONN_LOST || err == ERR_TIMEOUT)
+            reply_lost(r);
         if (err != ERR_CANCELED) {
             log_warn("reader.failed", L_ERR(err), L_STR("detail", info ? info->text : NULL));
             timer_start(r->again, AGAIN_MS, 0);
@@ -151,7 +184,9 @@ static void on_read(void *arg, enum err err, const struct queue_entries *entries
         r->hot[stream] = true;
         take(r, stream, &entries->v[i], false);
     }
-    if (r->reading < w->n_keys && entries->n < r->asked)
+    if (r->reading_own)
+        took_own(r, entries);
+    else if (r->reading < w->n_keys && entries->n < r->asked)
         r->hot[r->reading] = false;
     worker_kick(w);
 }

@@ -6,9 +6,8 @@
  * one gives
  * less than was asked. No room: nothing is read until reader_kick. Every 10 s idle entries of others are taken over
  * (XAUTOCLAIM).
- * Failures: connection lost: the connection reconnects, entries that a lost reply delivered stay pending and come
- * back idle; NOGROUP:
- * the groups are made again. */
+ * Failures: connection lost: the connection reconnects; what a lost reply delivered is pending: of q: streams it is asked for again at
+ * once, of in: streams it comes back idle; NOGROUP: the groups are made again, and what then comes again from in: is adopted. */
 #ifndef WORKERS_READER_H
 #define WORKERS_READER_H
 

@@ -220,6 +220,9 @@ bool settle_log(const struct job *job, struct store_log *out)
 {
     const struct job_result *r = &job->result;
     bool logged = job->settled == SETTLED_HIT || (job->settled == SETTLED_LOST && job->acted);
+    /* Lost to the COMMIT that was not answered, as far as anybody can tell: its row stands under the entry's key. */
+    if (job->settled == SETTLED_LOST && job->has_bare_key && job->maybe_settled)
+        return false;
     if (!logged || r->settle == SETTLE_RELEASE || r->settle == SETTLE_SNOOZE)
         return false;
     *out = (struct store_log){

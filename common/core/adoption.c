@@ -1,6 +1,8 @@
 /* adoption: see adoption.h. */
 #include "common/core/adoption.h"
 
+#define RAW_HEADER_BYTES 5 /* of array32 and of bin32 */
+
 static void put_str(struct buf *out, const char *key, struct str s)
 {
     buf_printf(out, ",\"%s\":", key);
@@ -72,14 +74,23 @@ void adoption_put(struct buf *out, const struct adoption *a)
     buf_put_char(out, '}');
 }
 
+/* How many of the fields there is room for; the last one may be cut. */
+static size_t raw_fields(const struct str *fields, size_t n)
+{
+    size_t bytes = RAW_HEADER_BYTES, i = 0;
+    for (; i < n && bytes < ADOPTION_RAW_MAX_BYTES; i++)
+        bytes += RAW_HEADER_BYTES + fields[i].n;
+    return i;
+}
+
 void adoption_raw(struct buf *out, const struct str *fields, size_t n)
 {
+    const size_t from = out->len, fit = raw_fields(fields, n);
     buf_put_u8(out, 0xdd);
-    buf_put_be32(out, (uint32_t)n);
-    for (size_t i = 0; i < n && out->len < ADOPTION_RAW_MAX_BYTES; i++) {
-        struct str s = fields[i];
-        if (s.n > ADOPTION_RAW_MAX_BYTES - out->len)
-            s.n = ADOPTION_RAW_MAX_BYTES - out->len;
+    buf_put_be32(out, (uint32_t)fit);
+    for (size_t i = 0; i < fit; i++) {
+        const size_t room = ADOPTION_RAW_MAX_BYTES - (out->len - from);
+        const struct str s = {fields[i].p, fields[i].n < room ? fields[i].n : room};
         buf_put_u8(out, 0xc6);
         buf_put_be32(out, (uint32_t)s.n);
         buf_put(out, s.p, s.n);

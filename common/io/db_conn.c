@@ -253,6 +253,9 @@ static void on_poll(uv_poll_t *uv, int status, int events)
     case DB_CONN_RESOLVING:
     case DB_CONN_CLOSING: break;
     }
+    /* After an error libuv watches no more, and what libpq has read may have been the server's last words: the end is still to come. */
+    if (status < 0 && c->poll != NULL && &c->poll->uv == uv && !poll_set(c, c->poll->events, true))
+        db_conn_lost(c, ERR_CONN_LOST, "the socket can not be watched");
 }
 
 /* ---- timers ------------------------------------------------------------------------------------------------------------ */

@@ -21,6 +21,7 @@ struct outbound_multi {
 
 struct outbound_poll {
     uv_poll_t uv;
+    int events;
     struct outbound *o;
     void (*cb)(void *arg, bool readable, bool writable);
     void *arg;
@@ -38,6 +39,9 @@ static void on_poll(uv_poll_t *uv, int status, int events)
     struct outbound_poll *p = uv->data;
     bool failed = status < 0; /* the next read or write says what it is */
     p->cb(p->arg, failed || (events & (UV_READABLE | UV_DISCONNECT)) != 0, failed || (events & UV_WRITABLE) != 0);
+    /* After an error libuv watches no more; what was read may not have been the end yet. */
+    if (failed && p->events != 0 && !uv_is_closing((uv_handle_t *)uv))
+        (void)uv_poll_start(uv, p->events, on_poll);
 }
 
 static void on_poll_closed(uv_handle_t *h)
@@ -66,9 +70,9 @@ struct outbound_poll *outbound_poll_open(struct outbound *o, int fd,
 
 void outbound_poll_want(struct outbound_poll *p, bool readable, bool writable)
 {
-    int events = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
-    if (events != 0)
-        (void)uv_poll_start(&p->uv, events, on_poll); /* fails only on a closing handle */
+    p->events = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
+    if (p->events != 0)
+        (void)uv_poll_start(&p->uv, p->events, on_poll); /* fails only on a closing handle */
     else
         (void)uv_poll_stop(&p->uv);
 }

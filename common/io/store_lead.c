@@ -225,16 +225,15 @@ enum err store_lead_mark(struct db_session *s, int64_t term, int64_t *id, struct
     return store_lead_ask_i64(s, &stmt, &a, id, info);
 }
 
-enum err store_lead_unmark(struct db_session *s, int64_t term, int64_t id, struct err_info *info)
+enum err store_lead_unmark(struct db_session *s, int64_t id, struct err_info *info)
 {
-    static const struct db_stmt stmt = {"unmark_event", "select automation_priv.unmark_event($1, $2)"};
+    static const struct db_stmt stmt = {"unmark_event", "select automation_priv.unmark_event($1)"};
     struct arena arena = {0};
     struct db_args a;
     struct db_result *r = NULL;
     enum err err;
 
     db_args_init(&a, &arena);
-    db_arg_i64(&a, term);
     db_arg_i64(&a, id);
     err = store_lead_ask_rows(s, &stmt, &a, &r, info);
     db_result_free(r);

@@ -61,7 +61,7 @@ struct store_event {
 void store_lead_event(const struct db_result *r, int row, struct store_event *out);
 /* *id = 0: nothing is available. */
 enum err store_lead_mark(struct db_session *s, int64_t term, int64_t *id, struct err_info *info) MUST_USE;
-enum err store_lead_unmark(struct db_session *s, int64_t term, int64_t id, struct err_info *info) MUST_USE;
+enum err store_lead_unmark(struct db_session *s, int64_t id, struct err_info *info) MUST_USE; /* by whoever marked it */
 
 enum err store_lead_wait_checks(struct db_session *s, int64_t term, int limit, struct db_result **out,
                                 struct err_info *info) MUST_USE;

@@ -280,7 +280,7 @@ void cell_recovers(void)
 {
     if (cell.mended_ms == 0)
         cell_mended();
-    cell_ledger(1);
+    system_until_holds(offer_ledger, &(bool){false}, "the SQL door takes a job");
     system_until_holds(ledger_ended, NULL, "every ledger job has ended");
     cell.recovery_s = (double)(clock_mono_ms() - cell.mended_ms) / 1000;
 }

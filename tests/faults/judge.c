@@ -110,6 +110,17 @@ struct verdict {
     int64_t lost, lost_direct, duplicate_effects, outward_repeats, duplicate_logs, unaccounted;
 };
 
+static int64_t missing_named(const struct cell_ids *ids, const struct map *in, const char *what)
+{
+    char text[ID_TEXT_SIZE];
+
+    for (size_t i = 0; i < ids->n; i++) {
+        if (map_get(in, &ids->v[i], sizeof(struct id)) == NULL)
+            fprintf(stderr, "%s: %s: %s\n", cell.name, what, id_format(&ids->v[i], text));
+    }
+    return missing(ids, in);
+}
+
 static int64_t over(int64_t n, int64_t most)
 {
     return n > most ? n - most : 0;
@@ -133,7 +144,9 @@ static void look(struct verdict *v)
 
     count_received(&received);
     count_ended(&ended);
-    v->lost = larger(missing(&cell.ledger, &ended), missing(&cell.ledger_out, &received)) - cell.excused;
+    v->lost =
+        larger(missing_named(&cell.ledger, &ended, "no end"), missing_named(&cell.ledger_out, &received, "no request")) -
+        cell.excused;
     v->lost += over(cell.events, smaller(tasks, notes));
     v->lost_direct = larger(missing(&cell.direct, &ended), missing(&cell.direct_out, &received));
     v->duplicate_effects = over(tasks, cell.events) + over(notes, cell.events);

@@ -12,6 +12,7 @@
 #include "common/base/clock.h"
 #include "common/io/db_conn_private.h"
 #include "tests/integration/db_play.h"
+#include "tests/support/proxy.h"
 
 #define SERVER_TEST(name) Test(db_conn, name, .init = db_play_setup, .fini = db_play_teardown, .timeout = 60)
 
@@ -64,6 +65,31 @@ SERVER_TEST(an_idle_connection_that_is_ended_comes_back)
     db_play_wait_states(2, 1);
     cr_assert(db_conn_up(play.conn));
     cr_assert_eq(play.n_down, 1);
+}
+
+/* The socket is in error, and has something to read all the same: the error shows only at the read after that. */
+SERVER_TEST(a_reset_after_some_last_words_is_noticed)
+{
+    static const char parameter_status[] = "S\0\0\0\10a\0b\0";
+    struct proxy proxy;
+    char to[PROXY_PATH_SIZE], url[512];
+    DB_PLAY_NEEDS_SERVER();
+    const char *host = strstr(play.pg.url, "host=") + strlen("host="), *rest = host + strcspn(host, "&");
+    snprintf(to, sizeof(to), "%.*s/.s.PGSQL.5432", (int)(rest - host), host);
+    proxy_start(&proxy, ".s.PGSQL.5432", to, 1);
+    proxy.last_words = parameter_status;
+    proxy.n_last_words = sizeof(parameter_status) - 1;
+    snprintf(url, sizeof(url), "%.*s%s%s", (int)(host - play.pg.url), play.pg.url, proxy.dir, rest);
+    db_play_reopen(url, 5000, 0);
+    db_play_wait_states(play.n_up + 1, 0);
+    (void)backend_pid();
+    proxy_hold(&proxy);
+    int call = db_play_query(&pid_stmt);
+    loop_turn(play.loop);
+    proxy_set(&proxy, PROXY_RESET);
+    db_play_wait(play.n_calls);
+    cr_expect_eq(play.calls[call].err, ERR_CONN_LOST, "%s", play.calls[call].text);
+    proxy_stop(&proxy);
 }
 
 SERVER_TEST(a_copy_survives_the_end_of_its_connection_as_an_error)

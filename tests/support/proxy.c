@@ -100,15 +100,33 @@ static void forward(struct proxy *p, struct pair *pair, int from, int to, enum p
         end(pair);
 }
 
+/* What the client has sent is left unread, which makes the end a reset. */
+static void reset(struct proxy *p, struct pair *pairs)
+{
+    struct pollfd sent = {.events = POLLIN};
+
+    for (int i = 0; i < PAIRS_MAX; i++) {
+        sent.fd = pairs[i].client;
+        if (sent.fd < 0 || poll(&sent, 1, 0) != 1)
+            continue;
+        (void)write_all(sent.fd, p->last_words, p->n_last_words);
+        end(&pairs[i]);
+    }
+}
+
 static void turn(struct proxy *p, struct pair *pairs)
 {
     const enum proxy_mode mode = atomic_load(&p->mode);
+    const bool held = mode == PROXY_HOLD || mode == PROXY_RESET;
     struct pollfd fds[1 + 2 * PAIRS_MAX] = {{.fd = p->listening, .events = POLLIN}};
 
     for (int i = 0; i < PAIRS_MAX; i++) {
-        fds[1 + 2 * i] = (struct pollfd){.fd = mode == PROXY_HOLD ? -1 : pairs[i].client, .events = POLLIN};
-        fds[2 + 2 * i] = (struct pollfd){.fd = mode == PROXY_HOLD ? -1 : pairs[i].server, .events = POLLIN};
+        fds[1 + 2 * i] = (struct pollfd){.fd = held ? -1 : pairs[i].client, .events = POLLIN};
+        fds[2 + 2 * i] = (struct pollfd){.fd = held ? -1 : pairs[i].server, .events = POLLIN};
     }
+    atomic_store(&p->in_force, mode);
+    if (mode == PROXY_RESET)
+        reset(p, pairs);
     if (poll(fds, 1 + 2 * PAIRS_MAX, LOOK_MS) <= 0)
         return;
     for (int i = 0; i < PAIRS_MAX; i++) {
@@ -156,6 +174,13 @@ void proxy_start(struct proxy *p, const char *name, const char *to, uint64_t see
 void proxy_set(struct proxy *p, enum proxy_mode mode)
 {
     atomic_store(&p->mode, mode);
+}
+
+void proxy_hold(struct proxy *p)
+{
+    proxy_set(p, PROXY_HOLD);
+    while (atomic_load(&p->in_force) != PROXY_HOLD)
+        (void)poll(NULL, 0, 1);
 }
 
 void proxy_stop(struct proxy *p)

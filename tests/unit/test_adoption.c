@@ -101,6 +101,7 @@ Test(adoption, raw_bytes_are_an_array_of_binary_values_and_bounded)
     struct str many[] = {{large, ADOPTION_RAW_MAX_BYTES}, {large, ADOPTION_RAW_MAX_BYTES}};
     adoption_raw(&out, many, 2);
     cr_expect_leq(out.len, ADOPTION_RAW_MAX_BYTES + 10);
+    cr_expect_arr_eq(out.data, "\xdd\0\0\0\1\xc6", 6, "the header counts what follows");
     buf_free(&out);
     mem_free(large);
 }
