@@ -123,6 +123,7 @@ create table automation.weddings (
     client_email text check (length(client_email) <= 320),
     client_phone text,
     attributes jsonb not null default '{}' check (jsonb_typeof(attributes) = 'object' and pg_column_size(attributes) <= 65536),
+    booked_at timestamptz, -- since when it is booked; null again when it falls back to an inquiry (032, activation)
     revision bigint not null default 1,
     change_no bigint not null default 1,
     created_at timestamptz not null default automation.now(),
@@ -228,12 +229,23 @@ create table automation.rules (
     event_type text,
     timing_id uuid,
     activated_at timestamptz,
+    -- When it is live; the columns from `live` on are the database's own (032, activation).
+    valid_from timestamptz,
+    valid_until timestamptz,
+    season_months smallint[] check (season_months <@ array[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]::smallint[]), -- none in the list: the tenant's season
+    booked_only boolean not null default false, -- live for a wedding from its booking on
+    live boolean not null default false,
+    live_since timestamptz,
+    live_reason text,
+    live_due timestamptz, -- when the clock may change it
+    check (valid_from < valid_until),
     created_at timestamptz not null default automation.now(),
     updated_at timestamptz not null default automation.now(),
     primary key (tenant_id, rule_id)
 ) with (fillfactor = 90);
 create index rules_to_check on automation.rules (tenant_id, rule_id)
     where coalesce(validated_revision, 0) <> revision and coalesce(rejected_revision, 0) <> revision;
+create index rules_live_due on automation.rules (live_due) where live_due is not null;
 create index rules_timing on automation.rules (tenant_id, timing_id) where timing_id is not null and status = 'active';
 
 create table automation.rule_versions (

@@ -584,6 +584,9 @@ begin
     if p_type = 'milestone' and exists (select from automation.rules u join automation.weddings w on w.tenant_id = p_tenant and w.wedding_id = p_wedding
             where u.tenant_id = p_tenant and u.rule_id = p_rule and p_due < date_trunc('milliseconds', u.activated_at) and w.created_at < u.activated_at) then
         return 'before_activation';
+    elsif exists (select from automation.rules u left join automation.weddings w on w.tenant_id = p_tenant and w.wedding_id = p_wedding
+            where u.tenant_id = p_tenant and u.rule_id = p_rule and u.booked_only and (w.booked_at is null or p_due < date_trunc('milliseconds', w.booked_at))) then
+        return 'not_booked';
     elsif p_mode = 'single' and exists (select from automation.runs r where r.tenant_id = p_tenant and r.rule_id = p_rule
             and r.wedding_id is not distinct from p_wedding and r.state = 'running' and r.run_id <> p_run) then
         return 'already_running';
@@ -807,7 +810,7 @@ returns table (version bigint, rule_id uuid, revision bigint, definition jsonb)
 language sql stable security definer set search_path = '' as $$
     select s.version, r.rule_id, v.revision, v.definition
     from automation.ruleset_state s
-    left join automation.rules r on r.tenant_id = s.tenant_id and r.status = 'active' and r.validated_revision is not null
+    left join automation.rules r on r.tenant_id = s.tenant_id and r.status = 'active' and r.live and r.validated_revision is not null
     left join automation.rule_versions v on v.tenant_id = r.tenant_id and v.rule_id = r.rule_id and v.revision = r.validated_revision
     where s.tenant_id = p_tenant order by r.rule_id
 $$;
@@ -831,6 +834,7 @@ begin
         when exists (select from automation_priv.queued_ready(1)) then 'queued runs'
         when exists (select from automation_priv.ledger l where l.due_at <= n.t or l.owner is not null) then 'jobs'
         when exists (select from automation_priv.rules_to_check(1)) then 'rules'
+        when exists (select from automation.rules r where r.live_due <= n.t) then 'activations'
         end
     from (select automation.now() as t) n);
 end $$;
@@ -855,6 +859,7 @@ begin
             select p_not_after
             union all select (select o.available_at from automation_priv.outbox o order by o.available_at limit 1)
             union all select (select t.due_at from automation.timings t where t.state = 'pending' order by t.due_at limit 1)
+            union all select (select r.live_due from automation.rules r where r.live_due is not null order by r.live_due limit 1)
             union all select (select l.due_at from automation_priv.ledger l where l.due_at is not null order by l.due_at limit 1)) as n(x);
         if v_next > c.at then
             perform automation_priv.ensure_partitions(v_next, v_next); -- a jump may be longer than the runway
@@ -869,6 +874,136 @@ begin
     return next;
 end $$;
 
+-- ---- activation: when an active rule is live ---------------------------------------------------------------------------------------------------
+-- An active rule is live within valid_from … valid_until and in the months of its season, on the calendar of its tenant; and for a wedding, where it says
+-- booked_only, from the booking on. A rule that is not live is not in the rule set; one that goes live is activated at that instant, so that nothing from
+-- before starts it.
+create table automation.rule_activations (
+    tenant_id uuid not null,
+    rule_id uuid not null,
+    seq bigint generated always as identity,
+    at timestamptz not null,
+    live boolean not null,
+    reason text not null, -- activated in_window in_season; draft paused archived before_window window_over out_of_season
+    primary key (tenant_id, rule_id, seq),
+    foreign key (tenant_id, rule_id) references automation.rules on delete cascade
+);
+alter table automation.rule_activations enable row level security;
+
+-- Whether a rule with these bounds is live, why, and the next instant at which that may change.
+create function automation_priv.rule_window(p_from timestamptz, p_until timestamptz, p_months smallint[], p_zone text, p_now timestamptz)
+returns table (live boolean, reason text, next timestamptz)
+language plpgsql stable set search_path = '' as $$
+declare
+    v_month timestamp := date_trunc('month', p_now at time zone p_zone);
+    v_in boolean := p_months is null or extract(month from v_month)::smallint = any (p_months);
+    v_flip timestamptz;
+begin
+    live := p_now >= coalesce(p_from, '-infinity') and p_now < coalesce(p_until, 'infinity') and v_in;
+    reason := case when p_now < p_from then 'before_window' when p_now >= p_until then 'window_over' when not v_in then 'out_of_season'
+        when p_months is not null then 'in_season' when p_from is not null or p_until is not null then 'in_window' else 'activated' end;
+    select (v_month + make_interval(months => m)) at time zone p_zone into v_flip from generate_series(1, 12) m
+    where p_months is not null and (extract(month from v_month + make_interval(months => m))::smallint = any (p_months)) <> v_in order by m limit 1;
+    select min(x) into next from unnest(array[p_from, p_until, v_flip]) x where x > p_now;
+    if p_now >= p_until then
+        next := null; -- over for good
+    end if;
+    return next;
+end $$;
+
+create function automation_priv.rules_live() returns trigger
+language plpgsql security definer set search_path = '' as $$
+declare
+    v_now timestamptz := automation.now();
+    t automation.tenants;
+    w record;
+    v_was boolean := tg_op = 'UPDATE' and old.live;
+begin
+    if new.status <> 'active' then
+        new.live := false;
+        new.live_reason := new.status;
+        new.live_due := null;
+    elsif coalesce(new.valid_from, new.valid_until) is null and new.season_months is null then
+        new.live := true;
+        new.live_reason := 'activated';
+        new.live_due := null;
+    else
+        select * into t from automation.tenants x where x.tenant_id = new.tenant_id;
+        select * into w from automation_priv.rule_window(new.valid_from, new.valid_until, case when cardinality(new.season_months) = 0
+            then coalesce((select array_agg(m::smallint) from jsonb_array_elements_text(t.settings -> 'season_months') m), '{5,6,7,8,9,10}') else new.season_months end,
+            coalesce(t.time_zone, 'UTC'), v_now);
+        new.live := w.live;
+        new.live_reason := w.reason;
+        new.live_due := w.next;
+    end if;
+    if new.live is distinct from v_was or tg_op = 'INSERT' then
+        new.live_since := v_now;
+    else
+        new.live_since := old.live_since;
+    end if;
+    if new.live and tg_op = 'UPDATE' and not v_was then
+        new.activated_at := v_now;
+    end if;
+    return new;
+end $$;
+create trigger rules_live before insert or update on automation.rules for each row execute function automation_priv.rules_live(); -- after rules_before
+
+create function automation_priv.rules_live_noted() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+    if tg_op = 'INSERT' then
+        insert into automation.rule_activations (tenant_id, rule_id, at, live, reason)
+        select n.tenant_id, n.rule_id, n.live_since, n.live, n.live_reason from new_rows n where n.status <> 'draft' order by 1, 2;
+    else -- a full join can not become a nested loop
+        insert into automation.rule_activations (tenant_id, rule_id, at, live, reason)
+        select n.tenant_id, n.rule_id, automation.now(), n.live, n.live_reason
+        from new_rows n full join old_rows o on o.tenant_id = n.tenant_id and o.rule_id = n.rule_id
+        where (n.live, n.live_reason) is distinct from (o.live, o.live_reason) order by 1, 2;
+    end if;
+    return null;
+end $$;
+create trigger rules_live_insert after insert on automation.rules
+    referencing new table as new_rows for each statement execute function automation_priv.rules_live_noted();
+create trigger rules_live_update after update on automation.rules
+    referencing old table as old_rows new table as new_rows for each statement execute function automation_priv.rules_live_noted();
+
+-- The leader's: rules whose next instant has come. Their trigger decides.
+create function automation_priv.activate_rules(p_term bigint, p_limit integer) returns integer
+language plpgsql security definer set search_path = '' as $$
+declare n integer;
+begin
+    perform automation_priv.lead(p_term);
+    update automation.rules r set live_due = null from (
+        select x.tenant_id, x.rule_id from automation.rules x where x.live_due <= automation.now() order by x.live_due, x.tenant_id, x.rule_id limit p_limit for update skip locked) d
+    where r.tenant_id = d.tenant_id and r.rule_id = d.rule_id;
+    get diagnostics n = row_count;
+    return n;
+end $$;
+
+-- Another season or zone of the tenant: its rules are looked at again.
+create function automation_priv.tenants_season() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+    update automation.rules r set live_due = null where r.tenant_id = new.tenant_id and r.season_months is not null and r.status = 'active';
+    return null;
+end $$;
+create trigger tenants_season after update on automation.tenants for each row
+    when ((old.time_zone, old.settings -> 'season_months') is distinct from (new.time_zone, new.settings -> 'season_months'))
+    execute function automation_priv.tenants_season();
+
+-- Since when a wedding is booked: what booked_on says, where it lies before now, or now.
+create function automation_priv.weddings_booked() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+    if new.status = 'inquiry' then
+        new.booked_at := null;
+    elsif new.status in ('booked', 'planning', 'completed') and new.booked_at is null then
+        new.booked_at := least(automation.now(), new.booked_on::timestamp at time zone new.time_zone);
+    end if;
+    return new;
+end $$;
+create trigger weddings_when_booked before insert or update of status on automation.weddings for each row execute function automation_priv.weddings_booked();
+
 -- ---- retention of this file's tables (031) -------------------------------------------------------------------------------------------------
 insert into automation_priv.retention (table_name, reason) values
     ('automation.timing_keys', 'bounded: one row a distinct timing of a tenant''s rules'),
@@ -882,6 +1017,7 @@ insert into automation_priv.retention (table_name, stamp, keep, only_if, reason)
         and (t.wedding_id is not null
             or not exists (select from automation.runs r where r.tenant_id = t.tenant_id and r.wedding_id is null and r.state = 'running')) $x$,
         'history; what a running run of the wedding may still look back at stays'),
+    ('automation.rule_activations', 't.at', '2 years', 'true', 'history: when rules were live, and why'),
     ('automation_priv.outbox_quarantine', 't.quarantined_at', '1 year', 'true', 'events that could not be dispatched; somebody has to look');
 
 do $$

@@ -154,11 +154,16 @@ create policy rules_update on automation.rules for update to authenticated
 create policy rules_delete on automation.rules for delete to authenticated using (tenant_id = (select automation.jwt_tenant()));
 create policy rules_api on automation.rules for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
 create policy rules_operator on automation.rules for select to automation_scheduler using (true);
-grant select, delete, insert (tenant_id, rule_id, name, status, definition), update (name, status, definition) on automation.rules to authenticated, service_role;
+grant select, delete, insert (tenant_id, rule_id, name, status, definition, valid_from, valid_until, season_months, booked_only),
+    update (name, status, definition, valid_from, valid_until, season_months, booked_only) on automation.rules to authenticated, service_role;
 
 create policy rule_versions_read on automation.rule_versions for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
 create policy rule_versions_api on automation.rule_versions for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
 create policy rule_versions_operator on automation.rule_versions for select to automation_scheduler using (true);
+
+create policy rule_activations_read on automation.rule_activations for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy rule_activations_api on automation.rule_activations for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy rule_activations_operator on automation.rule_activations for select to automation_scheduler using (true);
 
 create policy ruleset_state_read on automation.ruleset_state for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
 create policy ruleset_state_api on automation.ruleset_state for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
@@ -244,14 +249,14 @@ create policy vendor_rollup_read on automation.vendor_rollup for select to authe
 create policy vendor_rollup_api on automation.vendor_rollup for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
 create policy vendor_rollup_operator on automation.vendor_rollup for select to automation_scheduler, automation_monitor using (true);
 
-grant select on automation.rule_versions, automation.ruleset_state, automation.timing_keys, automation.timings, automation.runs, automation.execution_logs,
+grant select on automation.rule_versions, automation.rule_activations, automation.ruleset_state, automation.timing_keys, automation.timings, automation.runs, automation.execution_logs,
     automation.dead_letters, automation.trigger_events, automation.job_counts, automation.execution_rollup, automation.vendor_rollup
     to authenticated, service_role;
 grant select on automation.stats_rule, automation.stats_milestone, automation.stats_season, automation.stats_vendor to authenticated;
 
 -- What a program that acts for one tenant reads, after set_config('app.tenant_id', …, true).
 grant select on automation.tenants, automation.members, automation.weddings, automation.contacts, automation.vendors, automation.wedding_vendors,
-    automation.milestones, automation.tasks, automation.notes, automation.rules, automation.rule_versions, automation.ruleset_state, automation.timing_keys,
+    automation.milestones, automation.tasks, automation.notes, automation.rules, automation.rule_versions, automation.rule_activations, automation.ruleset_state, automation.timing_keys,
     automation.timings, automation.rule_templates, automation.message_templates, automation.stages, automation.forms, automation.runs, automation.execution_logs,
     automation.dead_letters, automation.trigger_events, automation.job_counts, automation.execution_rollup, automation.vendor_rollup to automation_api;
 

@@ -66,6 +66,7 @@ static bool has_timings(const struct lead *l, const struct store_work *w)
 static const struct duty duties[] = {
     {"beacon", beacon_run, NULL, POLL_MS, .needs_redis = true},
     {"maintain", maintain_run, NULL, .every_ms = POLL_MS},
+    {"activate", activate_run, has_rules, 0, .breeds = true},
     {"check", check_run, has_rules, 0, .breeds = true},
     {"dispatch", dispatch_run, has_events, 0, .breeds = true, .outward = true},
     {"waits", waits_run, has_waits, 0, .outward = true},

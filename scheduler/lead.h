@@ -86,6 +86,7 @@ enum err lead_begin(struct lead *l, struct err_info *info) MUST_USE;
 enum err lead_end(struct lead *l, enum err err, struct err_info *info) MUST_USE;
 
 /* ---- the duties: one file each. `more`: run again at once. ----------------------------------------------------------------- */
+enum err activate_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* rules go live, expire */
 enum err check_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;    /* validates rules */
 enum err dispatch_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* events → runs, waits woken */
 /* Takes the mark back that a lost session left; over any session, leading or not. */

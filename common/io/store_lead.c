@@ -132,7 +132,8 @@ enum err store_lead_work(struct db_session *s, struct store_work *out, struct er
 {
     static const struct db_stmt stmt = {
         "lead_work", "with n as materialized (select automation.now() as t)"
-                     " select exists (select from automation_priv.rules_to_check(1)),"
+                     " select exists (select from automation_priv.rules_to_check(1))"
+                     " or exists (select from automation.rules r where r.live_due <= n.t),"
                      " exists (select from automation_priv.outbox o where o.available_at <= n.t),"
                      " exists (select from automation_priv.wait_checks),"
                      " exists (select from automation_priv.wedding_changes) or exists (select from "
@@ -140,6 +141,7 @@ enum err store_lead_work(struct db_session *s, struct store_work *out, struct er
                      " exists (select from automation.timings t where t.state = 'pending' and t.due_at <= n.t),"
                      " least((select min(o.available_at) from automation_priv.outbox o where o.available_at > n.t),"
                      " (select min(t.due_at) from automation.timings t where t.state = 'pending' and t.due_at > n.t),"
+                     " (select min(r.live_due) from automation.rules r where r.live_due > n.t),"
                      " (select min(l.due_at) from automation_priv.ledger l where l.due_at > n.t)), n.t,"
                      " (select e.epoch from automation_priv.epoch e) from n"};
     struct db_result *r = NULL;
@@ -364,6 +366,18 @@ enum err store_lead_replan(struct db_session *s, int64_t term, int limit, int64_
 }
 
 /* ---- rules -------------------------------------------------------------------------------------------------------------------- */
+
+enum err store_lead_activate(struct db_session *s, int64_t term, int limit, int64_t *n, struct err_info *info)
+{
+    static const struct db_stmt stmt = {"activate_rules", "select automation_priv.activate_rules($1, $2)"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_i64(&a, term);
+    db_arg_i32(&a, limit);
+    return store_lead_ask_i64(s, &stmt, &a, n, info);
+}
 
 enum err store_lead_unchecked_rules(struct db_session *s, int limit, struct db_result **out, struct err_info *info)
 {

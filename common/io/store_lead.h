@@ -99,6 +99,8 @@ enum err store_lead_queued(struct db_session *s, int64_t term, int limit, int64_
                            struct err_info *info) MUST_USE;
 
 /* ---- rules -------------------------------------------------------------------------------------------------------------------- */
+/* Rules that go live or expire now; *n is how many were looked at. */
+enum err store_lead_activate(struct db_session *s, int64_t term, int limit, int64_t *n, struct err_info *info) MUST_USE;
 enum err store_lead_unchecked_rules(struct db_session *s, int limit, struct db_result **out,
                                     struct err_info *info) MUST_USE;
 struct store_rule {
