@@ -2795,13 +2795,184 @@ begin
     return n;
 end $$;
 
+-- ---- other systems -----------------------------------------------------------------------------------------------------------------------------------
+-- What came from other systems and what went to them: one row each, kept for those who ask what happened.
+create table automation.integration_events (
+    tenant_id uuid not null references automation.tenants on delete cascade,
+    event_id uuid not null, -- of inbound ones also the id of the event published
+    system text not null check (system ~ '^[a-z][a-z0-9_.-]{0,62}$'),
+    direction text not null check (direction in ('inbound', 'outbound')),
+    external_id text check (length(external_id) between 1 and 200), -- the other system's name for it
+    correlation_id text check (length(correlation_id) <= 200),
+    event_type text not null check (length(event_type) <= 64),
+    wedding_id uuid,
+    endpoint_id uuid,
+    payload jsonb not null default '{}' check (jsonb_typeof(payload) = 'object' and pg_column_size(payload) <= 65536),
+    status text not null check (status in ('published', 'pending', 'sent', 'failed')),
+    error text,
+    attempts smallint not null default 0,
+    at timestamptz not null,
+    settled_at timestamptz,
+    primary key (tenant_id, event_id),
+    check ((direction = 'inbound') = (status = 'published'))
+);
+create unique index integration_events_external on automation.integration_events (tenant_id, system, direction, external_id) where external_id is not null;
+create index integration_events_correlation on automation.integration_events (tenant_id, correlation_id) where correlation_id is not null;
+create index integration_events_at on automation.integration_events (tenant_id, at desc);
+alter table automation.integration_events enable row level security;
+
+-- Where other systems call us and where we call them. A path token is stored as its SHA-256; a secret is never stored, only where it is kept.
+create table automation.webhook_endpoints (
+    tenant_id uuid not null references automation.tenants on delete cascade,
+    endpoint_id uuid not null default gen_random_uuid(),
+    system text not null check (system ~ '^[a-z][a-z0-9_.-]{0,62}$'),
+    direction text not null check (direction in ('inbound', 'outbound')),
+    token_hash bytea check (octet_length(token_hash) = 32),
+    url text check (url ~ '^https?://[^/?#@{ ]+([/?#].*)?$' and length(url) <= 2048),
+    secret_ref text check (secret_ref ~ '^[A-Za-z][A-Za-z0-9_./:-]{0,199}$'), -- the name of an environment variable or of a vault's entry
+    events text[] not null default '{}', -- outbound: types to send; inbound: types to accept. None: all
+    active boolean not null default true,
+    created_at timestamptz not null default automation.now(),
+    primary key (tenant_id, endpoint_id),
+    check ((direction = 'inbound') = (token_hash is not null) and (direction = 'outbound') = (url is not null))
+);
+create unique index webhook_endpoints_token on automation.webhook_endpoints (token_hash) where token_hash is not null;
+alter table automation.webhook_endpoints enable row level security;
+
+-- Which of our rows is which of theirs, and what we last saw of it.
+create table automation.external_sync_state (
+    tenant_id uuid not null references automation.tenants on delete cascade,
+    system text not null check (system ~ '^[a-z][a-z0-9_.-]{0,62}$'),
+    entity text not null check (entity ~ '^[a-z][a-z0-9_]{0,62}$'), -- wedding, contact, vendor, invoice …
+    external_id text not null check (length(external_id) between 1 and 200),
+    internal_id uuid,
+    digest bytea, -- SHA-256 of what was last seen
+    cursor text,  -- how far a listing was read; of the row whose external_id is '*'
+    seen_at timestamptz not null,
+    changed_at timestamptz not null,
+    primary key (tenant_id, system, entity, external_id)
+);
+create index external_sync_state_internal on automation.external_sync_state (tenant_id, internal_id) where internal_id is not null;
+alter table automation.external_sync_state enable row level security;
+
+-- Notes an external row: 'new', 'changed' or 'same' as what was seen before. Our id, once known, stays when none is given.
+create function automation.sync_seen(p_tenant uuid, p_system text, p_entity text, p_external_id text, p_seen jsonb, p_internal uuid default null) returns text
+language plpgsql security definer set search_path = '' as $$
+declare
+    v_now timestamptz := automation.now();
+    v_digest bytea := sha256(convert_to(p_seen::text, 'UTF8'));
+    v_old bytea;
+begin
+    insert into automation.external_sync_state (tenant_id, system, entity, external_id, internal_id, digest, seen_at, changed_at)
+    values (p_tenant, p_system, p_entity, p_external_id, p_internal, v_digest, v_now, v_now) on conflict do nothing;
+    if found then
+        return 'new';
+    end if;
+    select s.digest into v_old from automation.external_sync_state s
+    where s.tenant_id = p_tenant and s.system = p_system and s.entity = p_entity and s.external_id = p_external_id for update;
+    update automation.external_sync_state s set digest = v_digest, internal_id = coalesce(p_internal, s.internal_id), seen_at = v_now,
+        changed_at = case when v_old = v_digest then s.changed_at else v_now end
+    where s.tenant_id = p_tenant and s.system = p_system and s.entity = p_entity and s.external_id = p_external_id;
+    return case when v_old = v_digest then 'same' else 'changed' end;
+end $$;
+
+-- An event of another system: noted and published, once for each (system, external id), however often it is delivered. p_external_wedding names the
+-- wedding as the other system does (external_sync_state, entity 'wedding'). created = false: it was there; the id is the first one's.
+create function automation.receive_event(p_tenant uuid, p_system text, p_external_id text, p_type text, p_payload jsonb default '{}', p_wedding uuid default null,
+    p_external_wedding text default null, p_correlation text default null, p_at timestamptz default null, p_endpoint uuid default null)
+returns table (event_id uuid, created boolean)
+language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_column
+declare
+    v_wedding uuid := p_wedding;
+    v_now timestamptz := automation.now();
+begin
+    if p_system is null or p_system !~ '^[a-z][a-z0-9_.-]{0,62}$' then
+        raise exception 'system %: expected a lower-case word such as stripe', quote_nullable(p_system) using errcode = '22023';
+    elsif p_external_id is null or length(p_external_id) not between 1 and 200 then
+        raise exception 'external id %: expected 1 to 200 characters, by which the event is known again', coalesce(quote_literal(left(p_external_id, 40)), 'NULL') using errcode = '22023';
+    elsif p_wedding is not null and p_external_wedding is not null then
+        raise exception 'expected one of the wedding''s id and its external id' using errcode = '22023';
+    end if;
+    event_id := automation_priv.derive('integration', p_tenant::text, p_system, p_external_id);
+    if p_external_wedding is not null then
+        select s.internal_id into v_wedding from automation.external_sync_state s
+        where s.tenant_id = p_tenant and s.system = p_system and s.entity = 'wedding' and s.external_id = p_external_wedding;
+        if v_wedding is null then
+            raise exception 'no wedding of tenant % is % of %', p_tenant, quote_literal(p_external_wedding), p_system using errcode = '22023',
+                hint = 'automation.sync_seen(tenant, system, ''wedding'', external id, …, our id) says which is which.';
+        end if;
+    end if;
+    insert into automation.integration_events (tenant_id, event_id, system, direction, external_id, correlation_id, event_type, wedding_id, endpoint_id, payload, status, at, settled_at)
+    values (p_tenant, event_id, p_system, 'inbound', p_external_id, p_correlation, p_type, v_wedding, p_endpoint, p_payload, 'published', v_now, v_now)
+    on conflict do nothing;
+    created := found;
+    if created then
+        perform automation.publish_event(p_tenant, p_type, v_wedding, p_payload || jsonb_strip_nulls(jsonb_build_object('system', p_system,
+            'external_id', p_external_id, 'correlation_id', p_correlation)), event_id, p_at);
+    end if;
+    return next;
+end $$;
+
+-- A new endpoint for another system to call. The token is shown this once.
+create function automation.open_endpoint(p_tenant uuid, p_system text, p_events text[] default '{}', p_secret_ref text default null)
+returns table (endpoint_id uuid, token text)
+language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_column
+begin
+    token := translate(encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'base64'), '+/=', '-_');
+    insert into automation.webhook_endpoints (tenant_id, system, direction, token_hash, events, secret_ref)
+    values (p_tenant, p_system, 'inbound', sha256(convert_to(token, 'UTF8')), p_events, p_secret_ref) returning webhook_endpoints.endpoint_id into endpoint_id;
+    return next;
+end $$;
+
+-- receive_event by a path token. The same error for a token that is wrong and for an endpoint that is closed.
+create function automation.receive_webhook(p_token text, p_external_id text, p_type text, p_payload jsonb default '{}', p_external_wedding text default null,
+    p_correlation text default null, p_at timestamptz default null) returns table (event_id uuid, created boolean)
+language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_column
+declare e automation.webhook_endpoints;
+begin
+    select * into e from automation.webhook_endpoints x where x.token_hash = sha256(convert_to(p_token, 'UTF8')) and x.active;
+    if not found then
+        raise exception 'no such endpoint' using errcode = '28000';
+    elsif e.events <> '{}' and not p_type = any (e.events) then
+        raise exception 'event type %: this endpoint takes %', quote_nullable(p_type), array_to_string(e.events, ', ') using errcode = '22023';
+    end if;
+    return query select * from automation.receive_event(e.tenant_id, e.system, p_external_id, p_type, p_payload, null, p_external_wedding, p_correlation, p_at, e.endpoint_id);
+end $$;
+
+-- What goes to another system: noted as pending by whoever sends it, and settled when it knows what became of it.
+create function automation.record_outbound(p_tenant uuid, p_system text, p_type text, p_payload jsonb default '{}', p_wedding uuid default null,
+    p_external_id text default null, p_correlation text default null, p_endpoint uuid default null, p_event_id uuid default null) returns uuid
+language plpgsql security definer set search_path = '' as $$
+declare v_id uuid := coalesce(p_event_id, gen_random_uuid());
+begin
+    insert into automation.integration_events (tenant_id, event_id, system, direction, external_id, correlation_id, event_type, wedding_id, endpoint_id, payload, status, at)
+    values (p_tenant, v_id, p_system, 'outbound', p_external_id, p_correlation, p_type, p_wedding, p_endpoint, p_payload, 'pending', automation.now())
+    on conflict (tenant_id, event_id) do nothing;
+    return v_id;
+end $$;
+
+create function automation.settle_outbound(p_tenant uuid, p_event_id uuid, p_error text default null) returns boolean
+language plpgsql security definer set search_path = '' as $$
+begin
+    update automation.integration_events e set status = case when p_error is null then 'sent' else 'failed' end, error = left(p_error, 1000),
+        attempts = (e.attempts + 1)::smallint, settled_at = automation.now()
+    where e.tenant_id = p_tenant and e.event_id = p_event_id and e.direction = 'outbound' and e.status <> 'sent';
+    return found;
+end $$;
+
 insert into automation_priv.retention (table_name, reason) values
     ('automation.message_templates', 'kept: tenants'' data'),
     ('automation.stages', 'kept: tenants'' data'),
     ('automation.forms', 'kept: tenants'' data'),
     ('automation.rule_templates', 'kept: tenants'' data'),
+    ('automation.webhook_endpoints', 'kept: tenants'' data'),
+    ('automation.external_sync_state', 'bounded: one row each of another system''s rows'),
     ('automation_priv.sources', 'bounded: one row a host table');
 insert into automation_priv.retention (table_name, stamp, keep, reason) values
+    ('automation.integration_events', 't.at', '13 months', 'history; a delivery that is repeated later is a new event'),
     ('automation_priv.source_errors', 't.at', '90 days', 'repair before');
 
 do $$

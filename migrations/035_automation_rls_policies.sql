@@ -220,6 +220,23 @@ create policy forms_api on automation.forms for select to automation_api using (
 create policy forms_operator on automation.forms for select to automation_scheduler using (true);
 grant select, insert, delete, update (name, title) on automation.forms to authenticated, service_role;
 
+-- ---- other systems: the services write; a token's hash and a secret's place are nobody's to read -------------------------------------------
+create policy integration_events_read on automation.integration_events for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy integration_events_api on automation.integration_events for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy integration_events_operator on automation.integration_events for select to automation_scheduler using (true);
+create policy external_sync_state_read on automation.external_sync_state for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy external_sync_state_api on automation.external_sync_state for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy external_sync_state_operator on automation.external_sync_state for select to automation_scheduler using (true);
+create policy webhook_endpoints_read on automation.webhook_endpoints for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy webhook_endpoints_update on automation.webhook_endpoints for update to authenticated
+    using (tenant_id = (select automation.jwt_tenant())) with check (tenant_id = (select automation.jwt_tenant()));
+create policy webhook_endpoints_delete on automation.webhook_endpoints for delete to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy webhook_endpoints_api on automation.webhook_endpoints for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy webhook_endpoints_operator on automation.webhook_endpoints for select to automation_scheduler using (true);
+grant select on automation.integration_events, automation.external_sync_state to authenticated, service_role, automation_api;
+grant select (tenant_id, endpoint_id, system, direction, url, events, active, created_at) on automation.webhook_endpoints to automation_api;
+grant select (tenant_id, endpoint_id, system, direction, url, events, active, created_at), update (events, active), delete on automation.webhook_endpoints to authenticated, service_role;
+
 -- ---- what happened: written by the engine alone ------------------------------------------------------------------------------------------------
 create policy runs_read on automation.runs for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
 create policy runs_api on automation.runs for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
@@ -262,7 +279,8 @@ grant select on automation.tenants, automation.members, automation.weddings, aut
 
 -- ---- doors ---------------------------------------------------------------------------------------------------------------------------------------
 -- They take the tenant as an argument, so services that act for all tenants may call them.
-grant execute on function automation.enqueue_job, automation.enqueue_jobs, automation.publish_event, automation.instantiate_template, automation.render_template
+grant execute on function automation.enqueue_job, automation.enqueue_jobs, automation.publish_event, automation.instantiate_template, automation.render_template,
+    automation.receive_event, automation.receive_webhook, automation.open_endpoint, automation.sync_seen, automation.record_outbound, automation.settle_outbound
     to service_role;
 
 -- What a person may ask the engine for: the tenant is no argument, and a key is the tenant's own, so that nobody takes another's event id. Jobs of

@@ -1,0 +1,58 @@
+-- Events from and to other systems, endpoints, and which row is which of theirs.
+begin;
+select plan(29);
+
+insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000001', 'Studio'), ('10000000-0000-4000-8000-000000000002', 'Other');
+insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone) values
+    ('10000000-0000-4000-8000-000000000001', '20000000-0000-4000-8000-000000000001', 'A & B', 'booked', 'Europe/Lisbon');
+delete from automation_priv.outbox;
+create function pg_temp.receive(p_ext text, p_type text default 'payment.received', p_tenant text default '1', p_system text default 'stripe', p_wedding text default null) returns uuid
+language sql as $$ select event_id from automation.receive_event(('10000000-0000-4000-8000-00000000000' || p_tenant)::uuid, p_system, p_ext, p_type, '{"amount": 5}',
+    p_external_wedding => p_wedding, p_correlation => 'c-1') $$;
+
+-- ---- inbound
+select is(pg_temp.receive('evt_1'), automation_priv.derive('integration', '10000000-0000-4000-8000-000000000001', 'stripe', 'evt_1'), 'an event of another system is received');
+select is(pg_temp.receive('evt_1'), (select event_id from automation_priv.outbox), 'and received again');
+select results_eq($$ select event_type, payload from automation_priv.outbox $$, $$ values ('payment.received',
+    '{"amount": 5, "system": "stripe", "external_id": "evt_1", "correlation_id": "c-1"}'::jsonb) $$, 'and is one event, that says where it is from');
+select results_eq($$ select created from automation.receive_event('10000000-0000-4000-8000-000000000001', 'stripe', 'evt_1', 'payment.received') $$, array[false], 'which is told');
+select results_eq($$ select status, direction, external_id, correlation_id, payload from automation.integration_events $$,
+    $$ values ('published', 'inbound', 'evt_1', 'c-1', '{"amount": 5}'::jsonb) $$, 'one row');
+select isnt(pg_temp.receive('evt_1', p_system => 'paypal'), pg_temp.receive('evt_1'), 'ids are each system''s own');
+select isnt(pg_temp.receive('evt_1', p_tenant => '2'), pg_temp.receive('evt_1'), 'and each tenant''s');
+select is((select count(*)::int from automation_priv.outbox), 3, 'three events');
+select throws_ok($$ select pg_temp.receive('evt_2', 'Payment') $$, '22023', null, 'what can not be published is refused');
+select throws_ok($$ select pg_temp.receive(null) $$, '22023', 'external id NULL: expected 1 to 200 characters, by which the event is known again');
+select throws_ok($$ select pg_temp.receive('e', p_system => 'Stripe Inc') $$, '22023', 'system ''Stripe Inc'': expected a lower-case word such as stripe');
+select throws_ok($$ select pg_temp.receive('e', p_wedding => 'deal-7') $$, '22023', 'no wedding of tenant 10000000-0000-4000-8000-000000000001 is ''deal-7'' of stripe');
+select is((select count(*)::int from automation.integration_events), 3, 'and leaves nothing');
+
+-- ---- which is which
+select is(automation.sync_seen('10000000-0000-4000-8000-000000000001', 'stripe', 'wedding', 'deal-7', '{"a": 1}', '20000000-0000-4000-8000-000000000001'), 'new');
+select is(automation.sync_seen('10000000-0000-4000-8000-000000000001', 'stripe', 'wedding', 'deal-7', '{"a": 1}'), 'same');
+select is(automation.sync_seen('10000000-0000-4000-8000-000000000001', 'stripe', 'wedding', 'deal-7', '{"a": 2}'), 'changed');
+select is((select internal_id from automation.external_sync_state), '20000000-0000-4000-8000-000000000001'::uuid, 'our id stays');
+select lives_ok($$ select pg_temp.receive('evt_3', p_wedding => 'deal-7') $$);
+select is((select wedding_id from automation_priv.outbox where payload ->> 'external_id' = 'evt_3'), '20000000-0000-4000-8000-000000000001'::uuid, 'a wedding by its name there');
+
+-- ---- endpoints
+create temp table opened as select * from automation.open_endpoint('10000000-0000-4000-8000-000000000001', 'typeform', array['form.submitted'], 'env:TYPEFORM_SECRET');
+select cmp_ok((select length(token) from opened), '>=', 43, 'a token of 256 bits');
+select is_empty($$ select from automation.webhook_endpoints e, opened o where e::text like '%' || o.token || '%' $$, 'that is not stored');
+select results_eq($$ select created from automation.receive_webhook((select token from opened), 'r-1', 'form.submitted', '{"form_slug": "timeline"}') $$, array[true], 'its bearer delivers');
+select is((select system || ' ' || (endpoint_id = (select endpoint_id from opened)) from automation.integration_events where external_id = 'r-1'), 'typeform true', 'for its tenant and system');
+select throws_ok($$ select * from automation.receive_webhook((select token from opened), 'r-2', 'payment.received') $$, '22023', 'event type ''payment.received'': this endpoint takes form.submitted');
+select throws_ok($$ select * from automation.receive_webhook('wrong', 'r-2', 'form.submitted') $$, '28000', 'no such endpoint');
+update automation.webhook_endpoints set active = false;
+select throws_ok($$ select * from automation.receive_webhook((select token from opened), 'r-2', 'form.submitted') $$, '28000', 'no such endpoint', 'closed is as unknown');
+select throws_ok($$ insert into automation.webhook_endpoints (tenant_id, system, direction, url, secret_ref) values
+    ('10000000-0000-4000-8000-000000000001', 'x', 'outbound', 'https://x.example/hook', 'whsec_+abc/def==') $$, '23514', null, 'a secret itself does not pass for a reference');
+
+-- ---- outbound
+select is(automation.record_outbound('10000000-0000-4000-8000-000000000001', 'crm', 'stage.changed', '{"to": "booked"}', p_event_id => '60000000-0000-4000-8000-000000000001'),
+    '60000000-0000-4000-8000-000000000001'::uuid);
+select results_eq($$ select automation.settle_outbound('10000000-0000-4000-8000-000000000001', '60000000-0000-4000-8000-000000000001', e) from (values ('timed out'), (null), (null)) x(e) $$,
+    array[true, true, false], 'failed, then sent, then final');
+
+select * from finish();
+rollback;
