@@ -81,6 +81,37 @@ static void check_schema(struct health *h)
     mem_free(dir);
 }
 
+#define RUNWAY_LEAST_US (INT64_C(45) * 86400 * 1000000)
+
+/* Is the log's next month there, and the one after? Is nothing waiting outside? */
+static void check_log(struct health *h)
+{
+    static const struct db_stmt stmt = {
+        "health_log",
+        "select coalesce((extract(epoch from automation_priv.log_runway(clock_timestamp()) - clock_timestamp()) * "
+        "1000000)::bigint, 0), (select count(*) from automation_priv.log_quarantine), "
+        "(select count(*) from automation_priv.outbox_quarantine)"};
+    const char *url = h->run->settings->database_url;
+    struct db_session_config config = {.url = url == NULL ? "" : url, .name = "usher", .statement_ms = 5000};
+    struct db_session *db = NULL;
+    struct db_result *rows = NULL;
+    struct err_info info = {0};
+    int64_t started_ms = clock_mono_ms();
+    char detail[160] = "";
+
+    enum err err = db_open(&config, &db, &info);
+    if (err == ERR_OK)
+        err = db_query(db, &stmt, NULL, &rows, &info);
+    if (err == ERR_OK) {
+        const long long days = db_i64(rows, 0, 0) / 86400 / 1000000;
+        (void)snprintf(detail, sizeof(detail), "partitions for %lld days; quarantined: %lld log rows, %lld events",
+                       days, (long long)db_i64(rows, 0, 1), (long long)db_i64(rows, 0, 2));
+    }
+    add(h, "log", err == ERR_OK && db_i64(rows, 0, 0) >= RUNWAY_LEAST_US, started_ms, err == ERR_OK ? detail : info.text);
+    db_result_free(rows);
+    db_close(db);
+}
+
 /* The value of "redis_version:7.0.15\r\n" in the text of INFO. */
 static struct str info_version(struct str text)
 {
@@ -118,8 +149,10 @@ static int run_health(struct cmd_run *run)
 {
     struct health h = {run, out_new(columns, sizeof(columns) / sizeof(columns[0])), true};
 
-    if (check_postgres(&h))
+    if (check_postgres(&h)) {
         check_schema(&h);
+        check_log(&h);
+    }
     check_redis(&h);
     out_print(h.out, run->json, stdout);
     out_free(h.out);
@@ -128,7 +161,7 @@ static int run_health(struct cmd_run *run)
 
 const struct cmd cmd_health = {
     .path = "health",
-    .summary = "check that PostgreSQL, its schema and Redis are ready",
+    .summary = "check that PostgreSQL, its schema, the log's partitions and Redis are ready",
     .details = "Exit code 69 when a part is not.",
     .examples = "usher health\nusher health --json\n",
     .run = run_health,

@@ -18,6 +18,14 @@
     X(cmd_worker_list)                                                                                                 \
     X(cmd_restore_resume)                                                                                              \
     X(cmd_audit)                                                                                                       \
+    X(cmd_partition_list)                                                                                              \
+    X(cmd_partition_ensure)                                                                                            \
+    X(cmd_partition_detach)                                                                                            \
+    X(cmd_partition_replay)                                                                                            \
+    X(cmd_archive_run)                                                                                                 \
+    X(cmd_archive_list)                                                                                                \
+    X(cmd_archive_verify)                                                                                              \
+    X(cmd_archive_restore)                                                                                             \
     X(cmd_rule_check)                                                                                                  \
     X(cmd_rule_preview)                                                                                                \
     X(cmd_rule_explain)                                                                                                \

@@ -344,6 +344,7 @@ void *lead_main(void *lead)
     struct err_info info = {0};
     enum err err = ERR_OK;
 
+    upkeep_start(&l->upkeep, l->settings);
     while (err == ERR_OK && !atomic_load(&l->stop)) {
         bool more = false;
         if (lead_connect(l, &info) == ERR_OK)
@@ -353,6 +354,7 @@ void *lead_main(void *lead)
     }
     if (err == ERR_STATE)
         log_warn("leader.term_ended", L_INT("term", l->term));
+    upkeep_stop(&l->upkeep);
     atomic_store(&l->ended, true);
     return NULL;
 }

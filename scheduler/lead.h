@@ -20,6 +20,7 @@
 #include "scheduler/admit.h"
 #include "scheduler/plan.h"
 #include "scheduler/rulesets.h"
+#include "scheduler/upkeep.h"
 #include "scheduler/wake.h"
 
 #define LEAD_DUTIES_MAX 16
@@ -45,6 +46,8 @@ struct lead {
     enum err db_failed, redis_failed;
     bool in_transaction;
     struct lead_duty duties[LEAD_DUTIES_MAX];
+
+    struct upkeep upkeep; /* a thread beside this one */
 
     struct cache *cache; /* second level of `rules` */
     struct rulesets *rules;

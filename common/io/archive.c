@@ -158,6 +158,20 @@ static enum err look(struct archive *a, const char *leaf, struct store_leaf *par
     return store_archive_leaf(a->db, leaf, part, info);
 }
 
+enum err archive_look(struct archive *a, const char *leaf, struct archive_part *out, struct err_info *info)
+{
+    struct store_leaf part;
+    enum err err = look(a, leaf, &part, info);
+
+    if (err != ERR_OK)
+        return err;
+    *out = (struct archive_part){
+        .lo_us = part.lo_us, .hi_us = part.hi_us, .n_rows = part.n_rows, .bytes = part.bytes, .step = "archive"};
+    (void)str_copy(out->leaf, sizeof(out->leaf), leaf);
+    (void)str_copy(out->state, sizeof(out->state), part.state);
+    return ERR_OK;
+}
+
 static bool in_state(const struct store_leaf *part, const char *state)
 {
     return strcmp(part->state, state) == 0;

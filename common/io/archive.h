@@ -59,6 +59,8 @@ struct archive_part {
     int64_t lo_us, hi_us;
     int64_t n_rows, bytes; /* of its archive; -1: none */
 };
+/* One leaf; step "archive". ERR_NOTFOUND, or ERR_INVALID for what is no leaf's name. */
+enum err archive_look(struct archive *a, const char *leaf, struct archive_part *out, struct err_info *info) MUST_USE;
 /* Steps that are due by the server's clock, oldest month first. *out is freed with mem_free. */
 enum err archive_due(struct archive *a, struct archive_part **out, size_t *n, struct err_info *info) MUST_USE;
 

@@ -72,9 +72,9 @@ enum err store_archive_clock(struct db_session *s, struct store_archive_clock *o
 
 enum err store_archive_leaf(struct db_session *s, const char *leaf, struct store_leaf *out, struct err_info *info)
 {
-    static const struct db_stmt stmt = {"archive_leaf",
-                                        "select state, automation_priv.leaf_actual(leaf), lo, hi, sha256 from "
-                                        "automation_priv.log_partitions where leaf = $1"};
+    static const struct db_stmt stmt = {"archive_leaf", "select state, automation_priv.leaf_actual(leaf), lo, hi, "
+                                                        "sha256, coalesce(n_rows, -1), coalesce(bytes, -1) from "
+                                                        "automation_priv.log_partitions where leaf = $1"};
     struct arena arena = {0};
     struct db_args a;
     struct db_result *r = NULL;
@@ -88,6 +88,8 @@ enum err store_archive_leaf(struct db_session *s, const char *leaf, struct store
         out->lo_us = db_time(r, 0, 2);
         out->hi_us = db_time(r, 0, 3);
         take_word(r, 4, out->sha256, sizeof(out->sha256));
+        out->n_rows = db_i64(r, 0, 5);
+        out->bytes = db_i64(r, 0, 6);
     }
     db_result_free(r);
     return err;

@@ -27,6 +27,7 @@ struct store_leaf {
     char actual[STORE_WORD_SIZE]; /* attached pending alone gone */
     int64_t lo_us, hi_us;
     char sha256[MANIFEST_HEX_SIZE]; /* "" without an archive */
+    int64_t n_rows, bytes;          /* of the archive; -1: none */
 };
 /* ERR_NOTFOUND: no such partition. */
 enum err store_archive_leaf(struct db_session *s, const char *leaf, struct store_leaf *out,

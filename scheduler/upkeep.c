@@ -1,0 +1,148 @@
+/* upkeep: see upkeep.h. */
+#include "scheduler/upkeep.h"
+
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/io/db.h"
+#include "common/io/store_archive.h"
+
+#define ROUND_EVERY_MS 600000
+#define STATEMENT_MS 600000 /* of ANALYZE, which reads a sample of every month */
+
+void upkeep_init(struct upkeep *u, const struct scheduler_settings *settings)
+{
+    memset(u, 0, sizeof(*u));
+    u->settings = settings;
+    wake_init(&u->pause);
+    pthread_mutex_init(&u->lock, NULL);
+}
+
+void upkeep_fini(struct upkeep *u)
+{
+    wake_fini(&u->pause);
+    pthread_mutex_destroy(&u->lock);
+}
+
+static enum err analyze(const struct upkeep *u, struct err_info *info)
+{
+    const char *url = u->settings->common.database_url;
+    const struct db_session_config config = {.url = url != NULL ? url : "",
+                                             .name = "usher-scheduler upkeep",
+                                             .statement_ms = STATEMENT_MS};
+    struct db_session *db = NULL;
+    bool made = false;
+    enum err err = db_open(&config, &db, info);
+
+    if (err == ERR_OK)
+        err = store_archive_analyze(db, &made, info);
+    if (made)
+        log_info("log.analyzed", L_BOOL("whole", true));
+    db_close(db);
+    return err;
+}
+
+static void set_archive(struct upkeep *u, struct archive *a)
+{
+    pthread_mutex_lock(&u->lock);
+    u->archive = a;
+    pthread_mutex_unlock(&u->lock);
+}
+
+/* A month that fails is logged and does not hold up the others, which may have nothing to do with why. */
+static int take_steps(struct upkeep *u, struct archive *a, const struct archive_part *parts, size_t n)
+{
+    int done = 0;
+
+    for (size_t i = 0; i < n && !atomic_load(&u->stop); i++) {
+        struct err_info info = {0};
+        enum err err = archive_step(a, &parts[i], &info);
+        done += err == ERR_OK;
+        if (err == ERR_OK)
+            log_info("archive.done", L_STR("partition", parts[i].leaf), L_STR("step", parts[i].step));
+        else if (!atomic_load(&u->stop))
+            log_error("archive.failed", L_STR("partition", parts[i].leaf), L_STR("step", parts[i].step), L_ERR(err),
+                      L_STR("reason", info.text));
+        if (err == ERR_CONN_LOST)
+            break;
+    }
+    return done;
+}
+
+static enum err archive(struct upkeep *u, int *archived, struct err_info *info)
+{
+    const struct settings *s = &u->settings->common;
+    const char *url = s->maint_database_url != NULL ? s->maint_database_url : s->database_url;
+    const struct archive_config config = {.url = url != NULL ? url : "",
+                                          .dir = s->archive_dir,
+                                          .after_months = s->archive_after_months,
+                                          .grace_ms = s->archive_grace_ms,
+                                          .stop = &u->stop};
+    struct archive_part *parts = NULL;
+    struct archive *a = NULL;
+    size_t n = 0;
+    enum err err = archive_open(&config, &a, info);
+
+    if (err != ERR_OK)
+        return err;
+    set_archive(u, a);
+    err = archive_due(a, &parts, &n, info);
+    *archived = err == ERR_OK ? take_steps(u, a, parts, n) : 0;
+    set_archive(u, NULL);
+    mem_free(parts);
+    archive_close(a);
+    return err;
+}
+
+enum err upkeep_round(struct upkeep *u, int *archived, struct err_info *info)
+{
+    enum err err = analyze(u, info);
+
+    *archived = 0;
+    if (err == ERR_OK && u->settings->common.archive_dir != NULL && !atomic_load(&u->stop))
+        err = archive(u, archived, info);
+    return err;
+}
+
+static void *upkeep_main(void *arg)
+{
+    struct upkeep *u = arg;
+
+    while (!atomic_load(&u->stop)) {
+        struct err_info info = {0};
+        int archived = 0;
+        enum err err = upkeep_round(u, &archived, &info);
+        if (err != ERR_OK && err != u->failed && !atomic_load(&u->stop))
+            log_error("upkeep.failed", L_ERR(err), L_STR("reason", info.text));
+        u->failed = err;
+        if (!atomic_load(&u->stop))
+            (void)wake_wait(&u->pause, ROUND_EVERY_MS);
+    }
+    return NULL;
+}
+
+void upkeep_start(struct upkeep *u, const struct scheduler_settings *settings)
+{
+    upkeep_init(u, settings);
+    u->started = pthread_create(&u->thread, NULL, upkeep_main, u) == 0;
+    if (!u->started) {
+        log_error("upkeep.failed", L_STR("reason", "no thread"));
+        upkeep_fini(u);
+    }
+}
+
+void upkeep_stop(struct upkeep *u)
+{
+    if (!u->started)
+        return;
+    atomic_store(&u->stop, true);
+    pthread_mutex_lock(&u->lock);
+    if (u->archive != NULL)
+        archive_cancel(u->archive);
+    pthread_mutex_unlock(&u->lock);
+    wake_ring(&u->pause);
+    pthread_join(u->thread, NULL);
+    upkeep_fini(u);
+    u->started = false;
+}
