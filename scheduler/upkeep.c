@@ -9,6 +9,7 @@
 #include "common/io/store_archive.h"
 
 #define ROUND_EVERY_MS 600000
+#define CANCEL_EVERY_MS 200
 #define STATEMENT_MS 600000 /* of ANALYZE, which reads a sample of every month */
 
 void upkeep_init(struct upkeep *u, const struct scheduler_settings *settings)
@@ -16,12 +17,14 @@ void upkeep_init(struct upkeep *u, const struct scheduler_settings *settings)
     memset(u, 0, sizeof(*u));
     u->settings = settings;
     wake_init(&u->pause);
+    wake_init(&u->done);
     pthread_mutex_init(&u->lock, NULL);
 }
 
 void upkeep_fini(struct upkeep *u)
 {
     wake_fini(&u->pause);
+    wake_fini(&u->done);
     pthread_mutex_destroy(&u->lock);
 }
 
@@ -119,6 +122,8 @@ static void *upkeep_main(void *arg)
         if (!atomic_load(&u->stop))
             (void)wake_wait(&u->pause, ROUND_EVERY_MS);
     }
+    atomic_store(&u->ended, true);
+    wake_ring(&u->done);
     return NULL;
 }
 
@@ -132,16 +137,25 @@ void upkeep_start(struct upkeep *u, const struct scheduler_settings *settings)
     }
 }
 
+static void cancel(struct upkeep *u)
+{
+    pthread_mutex_lock(&u->lock);
+    if (u->archive != NULL)
+        archive_cancel(u->archive);
+    pthread_mutex_unlock(&u->lock);
+}
+
 void upkeep_stop(struct upkeep *u)
 {
     if (!u->started)
         return;
     atomic_store(&u->stop, true);
-    pthread_mutex_lock(&u->lock);
-    if (u->archive != NULL)
-        archive_cancel(u->archive);
-    pthread_mutex_unlock(&u->lock);
     wake_ring(&u->pause);
+    /* Again until it has ended: the first may come just before a statement begins. */
+    while (!atomic_load(&u->ended)) {
+        cancel(u);
+        (void)wake_wait(&u->done, CANCEL_EVERY_MS);
+    }
     pthread_join(u->thread, NULL);
     upkeep_fini(u);
     u->started = false;

@@ -15,8 +15,8 @@
 
 struct upkeep {
     const struct scheduler_settings *settings;
-    struct wake pause;
-    atomic_bool stop;
+    struct wake pause, done;
+    atomic_bool stop, ended;
     pthread_mutex_t lock;    /* over `archive` */
     struct archive *archive; /* at work; NULL */
     enum err failed;         /* what was logged of the archiver as a whole */

@@ -1,4 +1,5 @@
 /* The life of the log's months: detached, exported, verified, dropped, restored; when; and what stands in the way. */
+#include <stdio.h>
 #include <string.h>
 
 #include <criterion/criterion.h>
@@ -238,5 +239,57 @@ Test(archive, a_detach_that_was_cut_off_is_finalized)
     db_close(other);
     expect(&t, archive_run, MONTHS_LEAF, ERR_OK, "");
     cr_expect(months_in(&t, MONTHS_LEAF, "verified"));
+    months_close(&t);
+}
+
+/* Two who make the same partition: one makes it, the other waits for it or gives up for now, and there is one. */
+Test(archive, partitions_that_are_made_twice_at_once_are_made_once)
+{
+    struct months t;
+    struct err_info info = {0};
+    struct db_session *one = NULL, *other = NULL;
+    int64_t made = -1;
+
+    if (!months_open(&t))
+        return;
+    one = test_pg_session(&t.pg);
+    other = test_pg_session(&t.pg);
+    cr_assert_eq(db_exec(one, "begin; select automation_priv.ensure_partition('2041-01-01')", NULL, &info), ERR_OK);
+    cr_expect_eq(db_exec(other, "select automation_priv.ensure_partition('2041-01-01')", NULL, &info), ERR_DB_LOCK,
+                 "%s", info.text);
+    cr_assert_eq(db_exec(one, "commit", NULL, &info), ERR_OK);
+    cr_assert_eq(db_exec(other, "select automation_priv.ensure_partition('2041-01-01')", NULL, &info), ERR_OK, "%s",
+                 info.text);
+    cr_expect_eq(
+        test_pg_i64(&t.pg, "select count(*) from automation_priv.log_partitions where leaf = 'execution_logs_2041_01'"),
+        1);
+    cr_expect_eq(store_archive_ensure(one, 6, &made, &info), ERR_OK, "%s", info.text);
+    cr_expect_eq(made, 3, "three months ahead are there");
+    cr_expect_eq(store_archive_ensure(one, 6, &made, &info), ERR_OK, "%s", info.text);
+    cr_expect_eq(made, 0);
+    db_close(one);
+    db_close(other);
+    months_close(&t);
+}
+
+/* The server's own zone and date style are not those of the archive: rows and bounds come back the same. */
+Test(archive, the_database_s_time_zone_changes_nothing)
+{
+    struct months t;
+    char sql[256];
+
+    if (!months_open(&t))
+        return;
+    const int64_t digest = months_digest(&t, MONTHS_LEAF);
+    (void)snprintf(sql, sizeof(sql),
+                   "alter database %s set timezone = 'America/New_York'; alter database %s set datestyle = 'SQL, DMY'",
+                   t.pg.name, t.pg.name);
+    test_pg_run(&t.pg, sql);
+    expect(&t, archive_run, MONTHS_LEAF, ERR_OK, "");
+    (void)snprintf(sql, sizeof(sql), "alter database %s set timezone = 'Asia/Kolkata'", t.pg.name);
+    test_pg_run(&t.pg, sql);
+    expect(&t, archive_drop, MONTHS_LEAF, ERR_OK, "");
+    expect(&t, months_restore, MONTHS_LEAF, ERR_OK, "");
+    cr_expect_eq(months_digest(&t, MONTHS_LEAF), digest);
     months_close(&t);
 }
