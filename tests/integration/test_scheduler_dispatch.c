@@ -162,6 +162,36 @@ Test(scheduler_dispatch, an_event_marked_twice_is_quarantined_and_others_go_on)
     leader_close(&t);
 }
 
+/* As a server does that restarts whenever this event is dispatched. */
+Test(scheduler_dispatch, an_event_is_not_blamed_for_lost_sessions)
+{
+    struct leader t;
+    struct err_info info = {0};
+    bool more = false;
+    if (!leader_open(&t))
+        return;
+    log_init("test", LOG_ERROR + 1, LOG_LOGFMT);
+    leader_rule(&t, "c1", ON_SIGNED "," LEADER_TASK);
+    leader_work(&t);
+    leader_sql(&t, "create function automation_priv.end_session() returns trigger language plpgsql security definer as"
+                   " $$ begin perform pg_terminate_backend(pg_backend_pid()); return new; end $$;"
+                   "create trigger end_session before insert on automation.runs for each row"
+                   " execute function automation_priv.end_session()");
+    leader_event(&t, "e1", "contract.signed", "{}");
+    for (int i = 0; i < 4; i++) {
+        t.lead.db_retry_ms = 0;
+        cr_assert_eq(lead_connect(&t.lead, &info), ERR_OK, "%s", info.text);
+        t.lead.singles = 5;
+        cr_expect_eq(dispatch_run(&t.lead, &more, &info), ERR_CONN_LOST, "%s", info.text);
+    }
+    leader_sql(&t, "drop trigger end_session on automation.runs");
+    cr_assert_eq(lead_connect(&t.lead, &info), ERR_OK, "%s", info.text);
+    leader_work(&t);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.outbox_quarantine"), 0);
+    cr_expect_eq(leader_i64(&t, RUNS "true"), 1);
+    leader_close(&t);
+}
+
 Test(scheduler_dispatch, an_event_that_fails_again_and_again_does_not_hold_up_the_others)
 {
     struct leader t;
