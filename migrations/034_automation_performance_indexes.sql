@@ -19,7 +19,7 @@ create index execution_logs_time on automation.execution_logs using brin (queued
 create index rules_live on automation.rules (tenant_id, trigger_type, event_type, rule_id) include (validated_revision)
     where status = 'active' and validated_revision is not null;
 -- The list of a rule builder: a tenant's rules by name.
-create index rules_name on automation.rules (tenant_id, lower(name) text_pattern_ops, rule_id);
+create index rules_name on automation.rules (tenant_id, name collate "C", rule_id);
 
 -- ---- vendors' answers ------------------------------------------------------------------------------------------------------------
 -- A vendor is asked when a wedding is linked to it and has answered when it is confirmed.

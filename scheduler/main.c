@@ -13,6 +13,7 @@
 #include "common/io/settings.h"
 #include "scheduler/elect.h"
 #include "scheduler/listen.h"
+#include "scheduler/refresh.h"
 #include "scheduler/wake.h"
 
 #define IDLE_MS 60000
@@ -23,6 +24,7 @@ struct scheduler {
     struct wake work;
     struct elect elect;
     struct listen listen;
+    struct refresh refresh;
     struct timer *idle;
     int signals;
 };
@@ -90,12 +92,15 @@ int main(int argc, char **argv)
     wake_init(&s.work);
     elect_start(&s.elect, &s.settings, &s.work, on_refused, &s);
     listen_start(&s.listen, &s.settings, &s.work);
+    refresh_start(&s.refresh, s.loop, &s.settings, &s.elect.leading);
     log_info("scheduler.started", L_INT("pid", getpid()));
     loop_run(s.loop);
 
     bound_stopping(s.settings.drain_timeout_ms);
     elect_stop(&s.elect);
     listen_stop(&s.listen);
+    refresh_stop(&s.refresh, stop_loop, &s);
+    loop_run(s.loop);
     wake_fini(&s.work);
     timer_free(s.idle);
     (void)loop_free(s.loop);

@@ -83,6 +83,8 @@ struct db_session_config {
     const char *role;     /* SET ROLE after connecting, or NULL */
     int64_t connect_ms;   /* deadlines; 0: 5 s and 30 s */
     int64_t statement_ms; /* also watched on the client, plus 5 s: a half-open socket does not hang the caller */
+    bool pooled; /* behind a transaction pooler, where a session's state may be another client's: nothing is prepared, and of our
+                  * settings only TimeZone and DateStyle are made, which poolers keep for each client. No role. */
 };
 enum err db_open(const struct db_session_config *config, struct db_session **out, struct err_info *info) MUST_USE;
 void db_close(struct db_session *s);       /* NULL is fine */

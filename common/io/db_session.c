@@ -21,6 +21,7 @@ struct db_session {
     int64_t statement_ms;
     int64_t deadline_ms; /* of the call that runs, on the monotonic clock */
     bool dead;
+    bool pooled;
 };
 
 static enum err lost(struct db_session *s, struct err_info *info)
@@ -208,6 +209,12 @@ static enum err prepare(struct db_session *s, const struct db_stmt *stmt, const 
     return ERR_OK;
 }
 
+static bool send_once(struct db_session *s, const struct db_stmt *stmt, const struct db_args *a)
+{
+    return PQsendQueryParams(s->pg, stmt->sql, a ? a->n : 0, a ? a->types : NULL, a ? a->values : NULL,
+                             a ? a->lengths : NULL, db_prepared_formats, 1);
+}
+
 enum err db_query(struct db_session *s, const struct db_stmt *stmt, const struct db_args *args, struct db_result **out,
                   struct err_info *info)
 {
@@ -217,12 +224,13 @@ enum err db_query(struct db_session *s, const struct db_stmt *stmt, const struct
     if (out)
         *out = NULL;
     enum err err = start_call(s, info);
-    if (err == ERR_OK)
+    if (err == ERR_OK && !s->pooled)
         err = prepare(s, stmt, args, &p, info);
     if (err != ERR_OK)
         return err;
-    if (PQsendQueryPrepared(s->pg, p->name, p->n, args ? args->values : NULL, args ? args->lengths : NULL,
-                            db_prepared_formats, 1))
+    if (s->pooled ? send_once(s, stmt, args)
+                  : PQsendQueryPrepared(s->pg, p->name, p->n, args ? args->values : NULL, args ? args->lengths : NULL,
+                                        db_prepared_formats, 1))
         err = collect(s, &res, &progress, info);
     else
         err = lost(s, info);
@@ -230,7 +238,7 @@ enum err db_query(struct db_session *s, const struct db_stmt *stmt, const struct
         *out = db_result_new(res);
         res = NULL;
     }
-    if (progress.stale_plan)
+    if (progress.stale_plan && p)
         db_prepared_remove(&s->prepared, p);
     PQclear(res);
     return err;
@@ -391,7 +399,8 @@ static enum err connect_wait(struct db_session *s, struct err_info *info)
 static enum err setup(struct db_session *s, const char *role, struct err_info *info)
 {
     struct arena arena = {0};
-    const char *sql = db_conninfo_setup(s->pg, &arena, s->statement_ms, role);
+    const char *sql = s->pooled ? "SET TimeZone='UTC'; SET DateStyle='ISO, MDY'"
+                                : db_conninfo_setup(s->pg, &arena, s->statement_ms, role);
     enum err err = sql ? db_exec(s, sql, NULL, info) : err_set(info, ERR_INVALID, "the role's name is not valid UTF-8");
     arena_free(&arena);
     return err;
@@ -410,6 +419,7 @@ enum err db_open(const struct db_session_config *config, struct db_session **out
     }
     struct db_session *s = mem_zalloc(sizeof(*s));
     s->statement_ms = config->statement_ms > 0 ? config->statement_ms : DB_STATEMENT_MS;
+    s->pooled = config->pooled;
     s->deadline_ms = clock_mono_ms() + (config->connect_ms > 0 ? config->connect_ms : DB_CONNECT_MS);
     s->pg = db_conninfo_start(&ci, NULL, 0);
     err = s->pg ? connect_wait(s, info) : err_set(info, ERR_NOMEM, "no memory for a connection");

@@ -95,7 +95,8 @@ enum err store_lead_fold(struct db_session *s, int64_t *folded, struct err_info 
 
 enum err store_lead_fold_rollups(struct db_session *s, int groups, int64_t *folded, struct err_info *info)
 {
-    static const struct db_stmt stmt = {"fold_rollups", "select automation_priv.fold_rollups($1)"};
+    static const struct db_stmt stmt = {"fold_rollups",
+                                        "select automation_priv.fold_rollups($1) from automation_priv.fold_vendors()"};
     struct arena arena = {0};
     struct db_args a;
 
