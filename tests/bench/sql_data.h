@@ -30,7 +30,8 @@ struct sql_data {
 void sql_data_make(struct sql_data *d, int64_t rows);
 void sql_data_drop(struct sql_data *d);
 
-/* The row of a number at an instant. Three numbers in a row are a run, or three free jobs; a third of the rows is the big tenant's, four tenths
+/* The row of a number at an instant. Three numbers in a row are a run, or three free jobs; a third of the rows is the big
+ * tenant's, four tenths
  * are the twenty's; seven of ten are of rules, one run in fifty of the tenant's first rule; six of a hundred did not succeed. */
 void sql_row(uint64_t number, int64_t at_us, struct store_log *out);
 /* `n` rows of numbers from `first` on, step_us apart, sorted by key, as COPY BINARY. */

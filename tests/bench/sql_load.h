@@ -20,7 +20,8 @@ struct sql_ingest {
 void sql_ingest_start(struct sql_ingest *in, const struct sql_data *data);
 void sql_ingest_stop(struct sql_ingest *in);
 
-/* COPY of the same rows into the log and into a table without an index, in turn: how many times as long the log takes. What each index adds is
+/* COPY of the same rows into the log and into a table without an index, in turn: how many times as long the log takes. What each
+ * index adds is
  * printed on standard error. */
 double sql_copy_ratio(const struct sql_data *data);
 
