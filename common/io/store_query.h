@@ -1,4 +1,5 @@
-/* store_query: what programs ask of rules, the log and statistics. Each function is one statement over a blocking session, names its tenant
+/* store_query: what programs ask of rules, the log and statistics. Each function is one statement over a blocking session,
+ * names its tenant
  * (a superset of what row-level security shows), returns a bounded page and keeps nothing in the session, so that it may run behind a
  * transaction pooler (db_session_config.pooled). Rows are freed with db_result_free. Errors as in db.h. */
 #ifndef COMMON_IO_STORE_QUERY_H
@@ -26,7 +27,8 @@ enum err store_rules_list(struct db_session *s, const struct id *tenant, const c
 /* Definitions as they stand, of up to STORE_PAGE_MAX rules: rule_id, revision, definition. Unknown ids are missing. */
 enum err store_rules_bodies(struct db_session *s, const struct id *tenant, const struct id *rules, size_t n,
                             struct db_result **out, struct err_info *info) MUST_USE;
-/* Rules in force for a trigger: rule_id, validated_revision, by rule id. event_type NULL: those without (milestones, schedules). From the index
+/* Rules in force for a trigger: rule_id, validated_revision, by rule id. event_type NULL: those without (milestones,
+ * schedules). From the index
  * alone: what a cache compares before it fetches bodies. */
 enum err store_rules_live(struct db_session *s, const struct id *tenant, const char *trigger_type,
                           const char *event_type, struct db_result **out, struct err_info *info) MUST_USE;
@@ -74,9 +76,12 @@ enum err store_history_run(struct db_session *s, const struct id *tenant, const 
 enum err store_history_job(struct db_session *s, const struct id *tenant, const struct id *job, int64_t from_us,
                            int64_t to_us, struct db_result **out, struct err_info *info) MUST_USE;
 
-/* ---- statistics: store_stats.c ---------------------------------------------------------------------------------------------------- */
-/* First columns of those over attempts, as far as they apply: n, done, failed, dead, unrun, mean duration, then 50th, 95th, 99th percentile
- * of duration and of lateness, all in µs (NULL: nothing ran); then what the row is of. Days are UTC, from inclusive, to exclusive, given as
+/* ---- statistics: store_stats.c
+ * ---------------------------------------------------------------------------------------------------- */
+/* First columns of those over attempts, as far as they apply: n, done, failed, dead, unrun, mean duration, then 50th, 95th,
+ * 99th percentile
+ * of duration and of lateness, all in µs (NULL: nothing ran); then what the row is of. Days are UTC, from inclusive, to
+ * exclusive, given as
  * instants. What was logged in the last seconds is not counted yet; all but store_stats_rule are as old as the last refresh. */
 enum store_stats_column {
     STATS_N,
@@ -109,10 +114,12 @@ enum err store_stats_milestones(struct db_session *s, const struct id *tenant, c
 /* Newest year first: … year, in season. */
 enum err store_stats_seasons(struct db_session *s, const struct id *tenant, int limit, struct db_result **out,
                              struct err_info *info) MUST_USE;
-/* Months that begin in the span, most asked first: vendor_id, name, asked, confirmed, 50th and 95th percentile of the seconds to the answer. */
+/* Months that begin in the span, most asked first: vendor_id, name, asked, confirmed, 50th and 95th percentile of the seconds
+ * to the answer. */
 enum err store_stats_vendors(struct db_session *s, const struct id *tenant, const struct store_span *span, int limit,
                              struct db_result **out, struct err_info *info) MUST_USE;
-/* What a tenant uses, one row: rules, rules in force, weddings, unfinished jobs, open dead letters, then of the span: jobs accepted, done, dead,
+/* What a tenant uses, one row: rules, rules in force, weddings, unfinished jobs, open dead letters, then of the span: jobs
+ * accepted, done, dead,
  * attempts, µs of work. */
 enum err store_stats_tenant(struct db_session *s, const struct id *tenant, const struct store_span *span,
                             struct db_result **out, struct err_info *info) MUST_USE;

@@ -18,7 +18,8 @@ static const char *const server_options[] = {"-c", "shared_buffers=1GB",
                                              "-c", "autovacuum_vacuum_cost_delay=0",
                                              NULL};
 
-/* Beside `authenticated`, which row-level security binds: one that it does not bind, and one that may COPY into the log. Each tenant has one
+/* Beside `authenticated`, which row-level security binds: one that it does not bind, and one that may COPY into the log. Each
+ * tenant has one
  * member, of the tenant's own id. */
 static const char roles[] =
     "insert into automation.members (tenant_id, user_id) select tenant_id, tenant_id from automation.tenants;\n"
@@ -195,7 +196,8 @@ void sql_rows(uint64_t first, size_t n, int64_t at_us, double step_us, struct bu
     mem_free(rows);
 }
 
-/* ---- tenants and rules ------------------------------------------------------------------------------------------------------------ */
+/* ---- tenants and rules
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void fill_tenants(struct db_session *s)
 {
@@ -274,7 +276,8 @@ static void fill_rules(struct db_session *s, bool versions)
     buf_free(&definition);
 }
 
-/* ---- the log ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- the log
+ * ------------------------------------------------------------------------------------------------------------------------ */
 
 static void read_bounds(struct sql_data *d, struct db_session *s)
 {
