@@ -96,6 +96,7 @@ void bare_add(struct worker *w, size_t stream, const struct queue_entry *e, bool
     job->bare = true;
     job->owner = w->id;
     job->stream = stream;
+    job->entry = e->id;
     str_copy_n(job->entry_id, sizeof(job->entry_id), e->id_text.p, e->id_text.n);
     envelope_log_id(str_of(w->key_list[stream]), str_of(job->entry_id), fields, 2 * e->n_fields, &job->bare_id);
     job->has_bare_key = true;
@@ -187,8 +188,8 @@ void bare_acknowledge(struct worker *w, struct job *const *jobs, size_t n)
     for (size_t stream = 1; stream < w->n_keys; stream += 2) { /* in: streams stand at the odd places */
         size_t k = 0;
         for (size_t i = 0; i < n; i++)
-            if (jobs[i]->stream == stream && queue_id_parse(str_of(jobs[i]->entry_id), &ids[k]) == ERR_OK)
-                k++;
+            if (jobs[i]->stream == stream)
+                ids[k++] = jobs[i]->entry;
         if (k)
             queue_ack(w->redis, w->key_list[stream], ids, k, on_acked, w);
     }

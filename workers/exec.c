@@ -204,9 +204,11 @@ static void act(struct job *job)
         exec_snooze(job, UNKNOWN_SNOOZE_MS, "unknown_action");
         return;
     }
+    action->start(job);
+    if (job->state != JOB_RUNNING || job->timeout_ms == 0)
+        return; /* over already: most free jobs never need a timer */
     job->timer = timer_new(job->worker->loop, on_timeout, job);
     timer_start(job->timer, job->timeout_ms, 0);
-    action->start(job);
 }
 
 /* "outcome:reason" of the claim or of the second look. */

@@ -19,6 +19,7 @@
 #include "common/base/str.h"
 #include "common/core/outcome.h"
 #include "common/core/program.h"
+#include "common/io/queue_id.h"
 
 struct worker;
 struct envelope;
@@ -79,8 +80,8 @@ struct job {
     struct str payload;
     int64_t queued_at_us; /* the log key's time: the claim's, or the bare entry's */
     int64_t due_at_us;
-    int64_t now_us; /* domain time at the claim */
-    int64_t timeout_ms;
+    int64_t now_us;      /* domain time at the claim */
+    int64_t timeout_ms;  /* 0: the action minds its own */
     const char *verdict; /* "run", or how it ends without running */
     json_t *wake;        /* what ended a wait: the event's payload with type and id; NULL: nothing */
 
@@ -97,7 +98,8 @@ struct job {
     struct id bare_id;
     int64_t bare_at_us;
     size_t stream; /* bare: index of the in: stream */
-    char entry_id[48];
+    struct queue_id entry;
+    char entry_id[48]; /* the same as text */
 
     int64_t claimed_ms; /* machine time, monotonic */
     int64_t started_us; /* machine time, monotonic */

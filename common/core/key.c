@@ -2,33 +2,59 @@
 #include "common/core/key.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "common/core/hash.h"
 
-static void put_escaped(struct hash *h, struct str part)
+/* Short parts are gathered: a call into libcrypto costs as much as hashing 64 bytes. */
+struct gather {
+    struct hash *hash;
+    size_t n;
+    char bytes[256];
+};
+
+static void put(struct gather *g, const char *p, size_t n)
+{
+    if (g->n + n > sizeof(g->bytes)) {
+        hash_put(g->hash, g->bytes, g->n);
+        g->n = 0;
+    }
+    if (n > sizeof(g->bytes)) {
+        hash_put(g->hash, p, n);
+        return;
+    }
+    memcpy(g->bytes + g->n, p, n);
+    g->n += n;
+}
+
+static void put_escaped(struct gather *g, struct str part)
 {
     size_t from = 0;
-    for (size_t i = 0; i < part.n; i++) {
+    bool plain = part.n == 0 || (!memchr(part.p, '\\', part.n) && !memchr(part.p, '\n', part.n));
+    for (size_t i = 0; !plain && i < part.n; i++) {
         if (part.p[i] != '\\' && part.p[i] != '\n')
             continue;
-        hash_put(h, part.p + from, i - from);
-        hash_put(h, part.p[i] == '\n' ? "\\n" : "\\\\", 2);
+        put(g, part.p + from, i - from);
+        put(g, part.p[i] == '\n' ? "\\n" : "\\\\", 2);
         from = i + 1;
     }
     if (part.n > from)
-        hash_put(h, part.p + from, part.n - from);
-    hash_put(h, "\n", 1);
+        put(g, part.p + from, part.n - from);
+    put(g, "\n", 1);
 }
 
 static void digest(uint8_t out[HASH_SIZE], const char *domain, const struct str *parts, size_t n)
 {
+    struct gather g;
+    g.hash = hash_new();
+    g.n = 0;
     assert(strpbrk(domain, "\\\n") == NULL);
-    struct hash *h = hash_new();
-    put_escaped(h, str_of(domain));
+    put_escaped(&g, str_of(domain));
     for (size_t i = 0; i < n; i++)
-        put_escaped(h, parts[i]);
-    hash_done(h, out);
+        put_escaped(&g, parts[i]);
+    hash_put(g.hash, g.bytes, g.n);
+    hash_done(g.hash, out);
 }
 
 void key_derive(struct id *out, const char *domain, const struct str *parts, size_t n)

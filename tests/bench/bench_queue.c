@@ -122,11 +122,13 @@ static const struct {
 };
 #define N_LIMITS (sizeof(limits) / sizeof(limits[0]))
 
+/* A quick look takes the usual one. */
 static void find_best_batches(void)
 {
     for (size_t i = 0; i < N_LIMITS; i++) {
         double best = 0;
-        for (size_t b = 0; b < sizeof(batches) / sizeof(batches[0]); b++) {
+        best_batch[limits[i].side] = 1000;
+        for (size_t b = 0; b < sizeof(batches) / sizeof(batches[0]) && queue_env.scale >= 1; b++) {
             double per_s = limit(limits[i].what, limits[i].processes, batches[b]);
             if (per_s > best)
                 best_batch[limits[i].side] = batches[b];

@@ -95,7 +95,7 @@ static void start_drill(struct job *job)
     drill->timer = timer_new(job->worker->loop, on_drill, drill);
     timer_start(drill->timer, take_ms, 0);
     /* It can not be cancelled: the job's own limit would free it under the timer. */
-    timer_stop(job->timer);
+    job->timeout_ms = 0;
 }
 
 const struct action action_noop = {"noop", start_noop};
