@@ -20,7 +20,6 @@
 #define LIST_EVERY_MS 10000
 #define DELAY_FIRST_MS 100
 #define DELAY_MAX_MS 5000
-#define DRAIN_WINDOW_S 2 /* the window is at least what is drained in this time */
 
 void admit_init(struct admit *a)
 {
@@ -56,7 +55,7 @@ void admit_forget(struct admit *a, const char *why)
 
 /* ---- which queues there are ------------------------------------------------------------------------------------------------ */
 
-static void add_queue(struct admit *a, struct str name)
+static void add_queue(struct admit *a, struct str name, size_t window)
 {
     struct admit_queue *q = &a->queues[a->n];
     struct err_info info = {0};
@@ -77,6 +76,7 @@ static void add_queue(struct admit *a, struct str name)
     }
     (void)str_copy_n(q->name, sizeof(q->name), name.p, name.n);
     admitted_init(&q->memory);
+    q->window = window < ADMIT_WINDOW_FIRST ? window : ADMIT_WINDOW_FIRST;
     a->n++;
 }
 
@@ -88,11 +88,11 @@ enum err admit_list_queues(struct lead *l, struct err_info *info)
     enum err err = settings_queues(l->settings->queues, names, &n, info);
 
     for (size_t i = 0; err == ERR_OK && i < n; i++)
-        add_queue(&l->admit, str_of(names[i]));
+        add_queue(&l->admit, str_of(names[i]), (size_t)l->settings->window);
     if (err == ERR_OK)
         err = store_lead_queues(l->db, &r, info);
     for (int i = 0; err == ERR_OK && i < db_rows(r); i++)
-        add_queue(&l->admit, db_text(r, i, 0));
+        add_queue(&l->admit, db_text(r, i, 0), (size_t)l->settings->window);
     db_result_free(r);
     return err;
 }
@@ -110,15 +110,6 @@ enum err admit_ensure(struct lead *l, struct admit_queue *q, struct err_info *in
 }
 
 /* ---- adding ---------------------------------------------------------------------------------------------------------------------- */
-
-static size_t window(const struct lead *l, const struct admit_queue *q)
-{
-    int64_t n = q->drain_per_s * DRAIN_WINDOW_S;
-
-    if (n < l->settings->window)
-        n = l->settings->window;
-    return n > ADMIT_WINDOW_MAX ? ADMIT_WINDOW_MAX : (size_t)n;
-}
 
 static void put_off(struct admit_queue *q, const struct err_info *info)
 {
@@ -176,7 +167,7 @@ static size_t pick_new(const struct admit_queue *q, const struct db_result *r, s
 
 static enum err fill(struct lead *l, struct admit_queue *q, size_t room, bool *more, struct err_info *info)
 {
-    const size_t size = window(l, q);
+    const size_t size = q->window;
     const size_t batch = room < BATCH ? room : BATCH;
     /* What is remembered may stand before what is new. */
     const size_t limit = q->memory.n + batch < size ? q->memory.n + batch : size;
@@ -196,7 +187,8 @@ static enum err fill(struct lead *l, struct admit_queue *q, size_t room, bool *m
         err = add_jobs(l, q, jobs, n, info);
     if (err == ERR_OK && n > 0)
         accepted_again(q);
-    *more = *more || (err == ERR_OK && n == batch);
+    q->backlog = n == batch;
+    *more = *more || (err == ERR_OK && n == BATCH);
     mem_free(jobs);
     db_result_free(r);
     return err;
@@ -211,7 +203,7 @@ static bool concerns_queue(enum err err)
 static enum err admit_queue_run(struct lead *l, struct admit_queue *q, bool *more, struct err_info *info)
 {
     const int64_t now_ms = clock_mono_ms();
-    size_t size = window(l, q);
+    const size_t size = q->window;
     enum err err = ERR_OK;
 
     if (now_ms < q->retry_ms)
@@ -242,7 +234,10 @@ enum err admit_run(struct lead *l, bool *more, struct err_info *info)
         err = admit_list_queues(l, info);
         l->admit.list_ms = now_ms + LIST_EVERY_MS;
     }
-    for (size_t i = 0; i < l->admit.n && err == ERR_OK; i++)
+    l->admit.hurry = false;
+    for (size_t i = 0; i < l->admit.n && err == ERR_OK; i++) {
         err = admit_queue_run(l, &l->admit.queues[i], more, info);
+        l->admit.hurry = l->admit.hurry || l->admit.queues[i].backlog;
+    }
     return err;
 }

@@ -26,6 +26,10 @@
 
 /* While several tenants wait, none gets more than half of the window, or this. */
 #define ADMIT_SHARE_MIN 64
+/* A queue's first window, and its smallest. */
+#define ADMIT_WINDOW_FIRST 256
+/* The leader comes back so soon while there is a backlog. */
+#define ADMIT_HURRY_MS 25
 /* No window is larger, whatever the drain: 64 MiB of memory for a queue's admitted jobs. */
 #define ADMIT_WINDOW_MAX 300000
 
@@ -42,12 +46,15 @@ struct admit_queue {
     int64_t read_before; /* entries read by the group, at read_at_ms */
     int64_t read_at_ms;
     int64_t drain_per_s; /* the most that was measured lately */
+    size_t window;       /* entries that may be ahead of the workers; see admit_review.h */
+    bool backlog;        /* more was due than the window took */
 };
 
 struct admit {
     struct admit_queue *queues;
     size_t n;
     int64_t list_ms; /* when queues are looked for next */
+    bool hurry;      /* some queue has a backlog: its window is refilled soon */
 };
 
 struct lead;

@@ -16,10 +16,11 @@
 #include "scheduler/lead.h"
 
 #define EVERY_MS 1000
-#define EVERY_FULL_MS 100
+#define EVERY_FULL_MS ADMIT_HURRY_MS
 #define CROWDED_PART 2      /* of the window */
 #define MOST 20000          /* entries of one review */
 #define YOUNG_MS 1000       /* an entry acknowledged as stale because its row was locked is not added again at once */
+#define DRAIN_WINDOW_S 2    /* the window is no more than what is drained in this time */
 #define DRAIN_DECAY_SHIFT 3 /* the measured drain falls by an eighth a second */
 
 /* The jobs under review, oldest first. */
@@ -45,12 +46,14 @@ bool admit_review_due(const struct admit_queue *q, size_t window, int64_t now_ms
            (admit_review_crowded(q, window) && now_ms >= q->review_ms - EVERY_MS + EVERY_FULL_MS);
 }
 
-static void measure_drain(struct admit_queue *q, int64_t entries_read, int64_t now_ms)
+/* True once a second. */
+static bool measure_drain(struct admit_queue *q, int64_t entries_read, int64_t now_ms)
 {
     const int64_t passed_ms = now_ms - q->read_at_ms;
 
     if (q->read_at_ms > 0 && passed_ms < EVERY_MS)
-        return;
+        return false;
+    const bool measured = q->read_at_ms > 0;
     q->drain_per_s -= q->drain_per_s >> DRAIN_DECAY_SHIFT;
     if (q->read_at_ms > 0 && entries_read > q->read_before) {
         int64_t per_s = (entries_read - q->read_before) * 1000 / passed_ms;
@@ -58,6 +61,22 @@ static void measure_drain(struct admit_queue *q, int64_t entries_read, int64_t n
     }
     q->read_before = entries_read;
     q->read_at_ms = now_ms;
+    return measured;
+}
+
+static void size_window(const struct lead *l, struct admit_queue *q, int64_t lag)
+{
+    const int64_t drain = q->drain_per_s * DRAIN_WINDOW_S;
+    int64_t most = drain > l->settings->window ? drain : l->settings->window;
+    int64_t size = (int64_t)q->window;
+
+    if (most > ADMIT_WINDOW_MAX)
+        most = ADMIT_WINDOW_MAX;
+    if (lag == 0 && q->backlog)
+        size *= 2;
+    else if (lag > 0 && size > drain)
+        size = drain > ADMIT_WINDOW_FIRST ? drain : ADMIT_WINDOW_FIRST;
+    q->window = (size_t)(size < most ? size : most);
 }
 
 static void review_init(struct review *v, size_t most)
@@ -177,7 +196,8 @@ enum err admit_review(struct lead *l, struct admit_queue *q, struct err_info *in
         err = err_set(info, ERR_REDIS_NOGROUP, "stream %s has no group", q->key);
     if (err != ERR_OK)
         return err;
-    measure_drain(q, now.group.entries_read, now_ms);
+    if (measure_drain(q, now.group.entries_read, now_ms) || now.group.lag == 0)
+        size_window(l, q, now.group.lag);
     q->review_ms = now_ms + EVERY_MS;
     err = review_delivered(l, q, &now.group, now_ms, info);
     if (err == ERR_OK)

@@ -333,6 +333,8 @@ static int64_t idle_ms(const struct lead *l)
 
     if (!l->clock_stepped && l->wake_due_us < ms * US_PER_MS)
         ms = l->wake_due_us / US_PER_MS + 1;
+    if (l->admit.hurry && ms > ADMIT_HURRY_MS)
+        ms = ADMIT_HURRY_MS;
     for (size_t i = 0; i < N_DUTIES; i++)
         failing = failing || l->duties[i].failed != ERR_OK;
     return failing && ms < DELAY_FIRST_MS ? DELAY_FIRST_MS : ms;

@@ -359,6 +359,7 @@ struct worker *worker_new(struct loop *loop, const struct worker_settings *setti
     w->settings = settings;
     w->loop = loop;
     w->started_ms = w->beat_ok_ms = clock_mono_ms();
+    w->mean_ms = READ_AHEAD_MS; /* not known yet: no more is read than can run */
     gethostname(host, sizeof(host) - 1);
     snprintf(w->name, sizeof(w->name), "usher-worker %s %d", host, (int)getpid());
     id_new(&w->id);
