@@ -141,7 +141,7 @@ unit: $(B)/tests/unit $(addprefix $(B)/replay/,$(FUZZERS)) ## unit tests, and th
 integration: all $(if $(INTEGRATION_SRC),$(B)/tests/integration) ## tests on real PostgreSQL and Redis
 	$(Q)$(if $(INTEGRATION_SRC),USHER_TEST_BIN=$(CURDIR)/$(B) tests/support/with-servers.sh $(B)/tests/integration $(ARGS),echo 'integration: no tests')
 # One cell at a time: they measure. The short selection is what `make test` runs.
-FAULTS_SHORT := redis_flushall redis_kill_without_aof streams_groups_destroyed streams_absurd_ids postgres_kill postgres_replies_cut leader_kill poison_entries
+FAULTS_SHORT := redis_flushall redis_kill_without_aof streams_groups_destroyed streams_absurd_ids postgres_kill postgres_replies_cut leader_kill
 fault_filter = $(if $(FAULT),faults/@($(subst $(empty) ,|,$(FAULT))),faults/*)
 faults: all $(B)/tests/faults ## break things under load, one JSON line a cell (FAULT=name, SEED=n, CYCLES=n)
 	$(Q)SEED=$(SEED) CYCLES=$(CYCLES) USHER_TEST_BIN=$(CURDIR)/$(B) tests/support/with-servers.sh \

@@ -117,7 +117,7 @@ void system_rule(const char *actions)
 
 void system_events(int n)
 {
-    static const char one[] = "'00000000-0000-0000-0000-' || lpad(to_hex(i), 12, 'c')";
+    static const char one[] = "'00000000-0000-0000-00cc-' || lpad(to_hex(i), 12, '0')";
     const int from = sys.n_events + 1, to = sys.n_events + n;
 
     sys.n_events = to;
