@@ -92,6 +92,9 @@ bool db_alive(const struct db_session *s); /* false after ERR_CONN_LOST or a cli
 /* *out (may be NULL when no rows matter) is freed with db_result_free, also NULL-safe; it is NULL after an error. */
 enum err db_query(struct db_session *s, const struct db_stmt *stmt, const struct db_args *args, struct db_result **out,
                   struct err_info *info) MUST_USE;
+/* The same without preparing, planned for these values: for ranges of skewed data, where a plan for any values is a bad one. */
+enum err db_query_once(struct db_session *s, const struct db_stmt *stmt, const struct db_args *args,
+                       struct db_result **out, struct err_info *info) MUST_USE;
 /* Any number of statements in one text, no parameters: BEGIN, COMMIT, migration files. On error *position (may be NULL) is
  * the 1-based character the server pointed at, or 0. */
 enum err db_exec(struct db_session *s, const char *sql, int *position, struct err_info *info) MUST_USE;

@@ -215,8 +215,8 @@ static bool send_once(struct db_session *s, const struct db_stmt *stmt, const st
                              a ? a->lengths : NULL, db_prepared_formats, 1);
 }
 
-enum err db_query(struct db_session *s, const struct db_stmt *stmt, const struct db_args *args, struct db_result **out,
-                  struct err_info *info)
+static enum err query(struct db_session *s, const struct db_stmt *stmt, const struct db_args *args, bool once,
+                      struct db_result **out, struct err_info *info)
 {
     struct db_prepared *p = NULL;
     struct db_progress progress = {0};
@@ -224,13 +224,13 @@ enum err db_query(struct db_session *s, const struct db_stmt *stmt, const struct
     if (out)
         *out = NULL;
     enum err err = start_call(s, info);
-    if (err == ERR_OK && !s->pooled)
+    if (err == ERR_OK && !once)
         err = prepare(s, stmt, args, &p, info);
     if (err != ERR_OK)
         return err;
-    if (s->pooled ? send_once(s, stmt, args)
-                  : PQsendQueryPrepared(s->pg, p->name, p->n, args ? args->values : NULL, args ? args->lengths : NULL,
-                                        db_prepared_formats, 1))
+    if (once ? send_once(s, stmt, args)
+             : PQsendQueryPrepared(s->pg, p->name, p->n, args ? args->values : NULL, args ? args->lengths : NULL,
+                                   db_prepared_formats, 1))
         err = collect(s, &res, &progress, info);
     else
         err = lost(s, info);
@@ -242,6 +242,18 @@ enum err db_query(struct db_session *s, const struct db_stmt *stmt, const struct
         db_prepared_remove(&s->prepared, p);
     PQclear(res);
     return err;
+}
+
+enum err db_query(struct db_session *s, const struct db_stmt *stmt, const struct db_args *args, struct db_result **out,
+                  struct err_info *info)
+{
+    return query(s, stmt, args, s->pooled, out, info);
+}
+
+enum err db_query_once(struct db_session *s, const struct db_stmt *stmt, const struct db_args *args,
+                       struct db_result **out, struct err_info *info)
+{
+    return query(s, stmt, args, true, out, info);
 }
 
 /* ---- COPY -------------------------------------------------------------------------------------------------------------- */
