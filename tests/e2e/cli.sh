@@ -299,6 +299,66 @@ case_audit_balances_and_says_when_not() {
     sql "delete from automation.job_counts where day < '2021-01-01'; delete from automation_priv.job_deltas where day < '2021-01-01'"
 }
 
+case_partitions_are_listed_made_and_detached() {
+    run 0 partition list --json
+    expect "of this month" attached "$(field '[p["state"] for p in d if p["from"].startswith("'"$(date -u +%Y-%m)"'")][0]')"
+    run 0 partition ensure --months 5 --json
+    expect made 2 "$(field 'd["made"]')"
+    run 0 partition ensure --months 5
+    contains "made once" "made: 0" "$out"
+    run 2 partition detach 2031
+    contains "what a month is" "expected a month such as 2031-05" "$out"
+    run 3 partition detach 2001-01
+    sql "select automation_priv.ensure_partition('2020-06-01')" >/dev/null
+    run 0 partition detach 2020-06 --dry-run --json
+    expect "dry run" False "$(field 'd["done"]')"
+    out=$("$usher" partition detach 2020-06 --json 2>/dev/null)
+    expect done True "$(field 'd["done"]')"
+    expect state detached "$(sql "select state from automation_priv.log_partitions where leaf = 'execution_logs_2020_06'")"
+    run 0 archive restore 2020-06
+    run 0 health --json
+    expect "the log is well" True "$(field '[p["ok"] for p in d if p["part"] == "log"][0]')"
+    sql "delete from automation_priv.log_partitions where leaf = 'execution_logs_2020_06'; drop table automation_part.execution_logs_2020_06"
+}
+
+case_a_month_is_archived_verified_and_restored() {
+    local dir=$CLI_BASE/archive
+    mkdir -p "$dir"
+    sql "select automation_priv.ensure_partition('2020-01-01');
+        insert into automation.execution_logs (tenant_id, queued_at, execution_id, job_id, duration_us, attempt, outcome, kind, queue)
+        select gen_random_uuid(), '2020-01-05', gen_random_uuid(), gen_random_uuid(), 1, 1, 1, 'noop', 'default' from generate_series(1, 500)" >/dev/null
+    run 1 archive run
+    contains "the folder" USHER_ARCHIVE_DIR "$out"
+    export USHER_ARCHIVE_DIR=$dir USHER_ARCHIVE_GRACE=0
+    out=$("$usher" archive run --dry-run --json)
+    expect "what is due" execution_logs_2020_01 "$(field 'd[0]["partition"]')"
+    expect "nothing done" "" "$(ls "$dir")"
+    out=$("$usher" archive run 2>"$CLI_BASE/progress")
+    contains "progress in lines" "execution_logs_2020_01 export" "$(cat "$CLI_BASE/progress")"
+    expect "no bar where there is no terminal" 0 "$(grep -c '\[' "$CLI_BASE/progress")"
+    run 0 archive verify 2020-01
+    out=$(script -qec "$usher archive verify 2020-01" /dev/null)
+    contains "a bar on a terminal" "] 100 %" "$out"
+    out=$("$usher" archive run --json 2>/dev/null)
+    expect dropped drop "$(field 'd[0]["step"]')"
+    expect gone "" "$(sql "select to_regclass('automation_part.execution_logs_2020_01')")"
+    out=$("$usher" archive list --json)
+    expect "its file" there "$(field 'd[0]["file"]')"
+    expect "its rows" 500 "$(field 'd[0]["rows"]')"
+    out=$("$usher" archive restore 2020-01 --dry-run --json 2>/dev/null)
+    expect "dry run" False "$(field 'd["done"]')"
+    out=$("$usher" archive restore 2020-01 --json 2>/dev/null)
+    expect restored True "$(field 'd["done"]')"
+    expect "rows are back" 500 "$(sql "select count(*) from automation.execution_logs where queued_at < '2020-02-01'")"
+    run 4 archive restore 2020-01
+    mv "$dir/execution_logs_2020_01.csv.zst" "$dir/elsewhere"
+    run 3 archive verify
+    contains "what is missing" "No such file" "$out"
+    unset USHER_ARCHIVE_DIR USHER_ARCHIVE_GRACE
+    sql "alter table automation.execution_logs detach partition automation_part.execution_logs_2020_01; drop table automation_part.execution_logs_2020_01;
+        delete from automation_priv.log_partitions where leaf = 'execution_logs_2020_01'"
+}
+
 case_stores_that_are_away_are_named() {
     out=$(DATABASE_URL=postgresql:///nothing?host=/nonexistent "$usher" dead list 2>&1)
     expect "exit code without PostgreSQL" 69 $?
