@@ -1,6 +1,6 @@
 -- The log's months: bounds, missing ones, quarantine and replay, the runway, when a month is due, which moves a leaf may make, what its digest tells.
 begin;
-select plan(58);
+select plan(59);
 
 -- ---- bounds are UTC's months, whatever the session's zone
 create function pg_temp.bounds(p_zone text, p_month date) returns text language plpgsql as $$
@@ -87,6 +87,11 @@ select is(pg_temp.due(now, zone), wanted, now || ' ' || zone) from (values
     ('2036-03-01 00:00+00', 'America/New_York', 'execution_logs_2035_01 execution_logs_2035_02'),
     ('2036-02-29 23:59:59.999999+00', 'Pacific/Kiritimati', 'execution_logs_2035_01'),
     ('2035-02-01 00:00+00', 'UTC', '')) x(now, zone, wanted);
+-- 19:00 on the last of March in New York, where a month earlier is the end of February in UTC
+set local timezone = 'America/New_York';
+select is_empty($$ select from automation_priv.partitions_due('2035-03-31 23:00+00', '1 month', '7 days') where leaf = 'execution_logs_2035_02' $$,
+    'months are counted on UTC''s calendar');
+set local timezone = 'UTC';
 update automation_priv.log_partitions set state = 'verified', changed_at = '2036-05-01 00:00+00', n_rows = 0, digest = '', sha256 = repeat('0', 64), bytes = 0
 where leaf = 'execution_logs_2035_01';
 select is((select step from automation_priv.partitions_due('2036-05-08 00:00+00', '12 months', '7 days') where leaf = 'execution_logs_2035_01'), 'drop',
