@@ -283,6 +283,298 @@ begin
     return v;
 end $$;
 
+-- ---- what a rule's document may be ---------------------------------------------------------------------------------------------------
+-- Every write is checked for shape, limits and words, with the places and messages of the engine's validator (common/core/rule*.c, logic_*.c), which
+-- checks the rest before a revision runs. The words are those of common/core/vocab.h and logic_priv.h; a test compares them.
+create function automation_priv.rule_words() returns jsonb language sql immutable parallel safe set search_path = '' as $$ select '{
+    "trigger": {"milestone": true, "event": true, "schedule": false, "webhook": false, "manual": true},
+    "action": {"send_email": true, "send_sms": false, "send_form": false, "send_contract": false, "send_invoice": false, "request_payment": false,
+        "notify_vendor": true, "notify_team": true, "create_task": true, "create_appointment": false, "set_field": true, "move_stage": true, "add_tag": true,
+        "remove_tag": true, "create_note": true, "call_webhook": true, "emit_event": true, "start_rule": true, "stop_rule": true, "wait": true,
+        "branch": true, "for_each": false, "stop": true},
+    "group": {"and": 0, "or": 0, "!": 0, "if": 0, "?:": 0},
+    "operator": {"var": [0, 2], "val": [0, 255], "exists": [1, 255], "missing": [0, 255], "missing_some": [2, 2], "and": [1, 255], "or": [1, 255], "!": [1, 1],
+        "!!": [1, 1], "if": [1, 255], "?:": [1, 255], "==": [2, 2], "===": [2, 2], "!=": [2, 2], "!==": [2, 2], "<": [2, 3], "<=": [2, 3], ">": [2, 3],
+        ">=": [2, 3], "in": [2, 2], "startsWith": [2, 2], "endsWith": [2, 2], "cat": [1, 255], "substr": [2, 3], "length": [1, 1], "+": [1, 255], "-": [1, 2],
+        "*": [1, 255], "/": [2, 2], "%": [2, 2], "min": [1, 255], "max": [1, 255], "merge": [0, 255], "filter": [2, 2], "map": [2, 2], "reduce": [2, 3],
+        "all": [2, 2], "some": [2, 2], "none": [2, 2], "??": [1, 255], "try": [1, 255], "throw": [1, 1], "preserve": [0, 255], "log": [1, 1],
+        "before": [2, 3], "after": [2, 3], "not-before": [2, 3], "not-after": [2, 3], "plusTime": [3, 3], "dccDateOfBirth": [1, 1], "today": [0, 0],
+        "days_until": [1, 1], "days_since": [1, 1], "in_season": [1, 2], "changed": [1, 1], "changed_to": [2, 2]}
+}'::jsonb $$;
+
+-- Refuses: message "PLACE: MESSAGE", the two apart in the detail.
+create function automation_priv.rule_refuse(p_pointer text, p_message text) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    raise exception '%: %', case p_pointer when '' then 'rule' else p_pointer end, p_message
+        using errcode = '22023', detail = pg_catalog.json_build_array(pg_catalog.json_build_object('pointer', p_pointer, 'message', p_message))::text;
+end $$;
+
+-- What stands there, for messages.
+create function automation_priv.rule_show(v jsonb) returns text
+language sql immutable parallel safe set search_path = '' as $$
+    select case jsonb_typeof(v) when 'object' then 'an object' when 'array' then 'a list' when 'string'
+        then '"' || left(v #>> '{}', 48) || case when octet_length(v #>> '{}') > 48 then '…' else '' end || '"' else coalesce(v #>> '{}', case when v is null then 'nothing' else 'null' end) end
+$$;
+
+-- The word of a list that is nearest, when at most a third of it differs: insertions, deletions, substitutions and swaps of neighbours count one each.
+create function automation_priv.nearest_word(p_words text[], p_word text) returns text
+language plpgsql immutable parallel safe set search_path = '' as $$
+declare
+    w text;
+    v_found text;
+    v_best integer;
+    n integer := length(p_word);
+    before integer[];
+    above integer[];
+    here integer[];
+    d integer;
+begin
+    if n = 0 or n > 40 then return null; end if;
+    foreach w in array p_words loop
+        select array_agg(j order by j) into above from generate_series(0, length(w)) j;
+        before := above;
+        for i in 1..n loop
+            here := array[i];
+            for j in 1..length(w) loop
+                d := least(above[j] + (substr(p_word, i, 1) <> substr(w, j, 1))::integer, above[j + 1] + 1, here[j] + 1);
+                if i > 1 and j > 1 and substr(p_word, i, 1) = substr(w, j - 1, 1) and substr(p_word, i - 1, 1) = substr(w, j, 1) then
+                    d := least(d, before[j - 1] + 1);
+                end if;
+                here := here || d;
+            end loop;
+            before := above;
+            above := here;
+        end loop;
+        d := above[length(w) + 1];
+        if d * 3 <= greatest(n, length(w)) and (v_best is null or d < v_best) then
+            v_best := d;
+            v_found := w;
+        end if;
+    end loop;
+    return v_found;
+end $$;
+
+-- Refuses the first key that is not known.
+create function automation_priv.rule_keys(p_object jsonb, p_at text, p_known text[]) returns void
+language plpgsql immutable set search_path = '' as $$
+declare
+    k text;
+    v_near text;
+begin
+    select min(x) into k from jsonb_object_keys(p_object - p_known) x;
+    v_near := automation_priv.nearest_word(p_known, k);
+    perform automation_priv.rule_refuse(p_at || '/' || replace(replace(k, '~', '~0'), '/', '~1'), format('unknown key "%s"; %s', left(k, 48),
+        coalesce('did you mean "' || v_near || '"?', 'allowed here: ' || array_to_string(p_known, ', '))));
+end $$;
+
+-- Refuses what is no word of the list; those that are not available yet by name.
+create function automation_priv.rule_word(p_words jsonb, p_value jsonb, p_at text) returns void
+language plpgsql immutable set search_path = '' as $$
+declare
+    v_word text := case when jsonb_typeof(p_value) = 'string' then p_value #>> '{}' end;
+    v_list text[];
+    v_text text;
+    v_near text;
+begin
+    -- In the order of the C table, as the document that rule_words() holds can not keep it.
+    v_list := case when p_words ? 'branch' then array['send_email', 'notify_vendor', 'notify_team', 'create_task', 'set_field', 'move_stage', 'add_tag', 'remove_tag',
+        'create_note', 'call_webhook', 'emit_event', 'start_rule', 'stop_rule', 'wait', 'branch', 'stop'] else array['milestone', 'event', 'manual'] end;
+    v_text := array_to_string(v_list[:cardinality(v_list) - 1], ', ') || ' or ' || v_list[cardinality(v_list)];
+    if p_words ? v_word then
+        perform automation_priv.rule_refuse(p_at, format('"%s" is not available in this version; available: %s', v_word, v_text));
+    end if;
+    v_near := automation_priv.nearest_word((select array_agg(k) from jsonb_object_keys(p_words) k), v_word);
+    perform automation_priv.rule_refuse(p_at, format(case when v_near is null then 'found %1$s; allowed: %3$s' else 'found %1$s; did you mean "%2$s"? Allowed: %3$s' end,
+        automation_priv.rule_show(p_value), v_near, v_text));
+end $$;
+
+-- One node of a condition and all below it; returns the number of predicates so far. Stops at the first offence, as the compiler does.
+create function automation_priv.rule_logic(p_words jsonb, p_node jsonb, p_root text, p_at text, p_depth integer, p_groups integer, p_leaves integer) returns integer
+language plpgsql immutable set search_path = '' as $$
+declare
+    v_type text := jsonb_typeof(p_node);
+    v_name text;
+    v_operands jsonb;
+    v_n integer;
+    v_range jsonb;
+    v_text text;
+begin
+    if v_type = 'string' then
+        if octet_length(p_node #>> '{}') > 4096 then
+            perform automation_priv.rule_refuse(p_root || p_at, format('limit_string: found %s bytes of text; allowed: at most 4096 bytes of text', octet_length(p_node #>> '{}')));
+        end if;
+        return p_leaves;
+    elsif v_type not in ('object', 'array') then
+        return p_leaves;
+    elsif p_depth >= 16 then
+        perform automation_priv.rule_refuse(p_root || p_at, format('limit_depth: found %s levels; allowed: at most 16 levels', p_depth + 1));
+    elsif v_type = 'array' then
+        v_n := jsonb_array_length(p_node);
+        if v_n > 1000 then
+            perform automation_priv.rule_refuse(p_root || p_at, format('limit_list: found %s items; allowed: at most 1000 items', v_n));
+        end if;
+        for i in 0..v_n - 1 loop
+            p_leaves := automation_priv.rule_logic(p_words, p_node -> i, p_root, p_at || '/' || i, p_depth + 1, p_groups, p_leaves);
+        end loop;
+        return p_leaves;
+    end if;
+    v_name := jsonb_path_query_first(p_node, '$.keyvalue().key') #>> '{}';
+    if v_name is null or p_node - v_name <> '{}' then
+        perform automation_priv.rule_refuse(p_root || p_at, format('bad_shape: found %s; allowed: an object with one key, the operator',
+            'an object with ' || (select count(*) from jsonb_object_keys(p_node)) || ' keys'));
+    end if;
+    v_operands := p_node -> v_name;
+    v_n := case jsonb_typeof(v_operands) when 'array' then jsonb_array_length(v_operands) else 1 end;
+    if p_words -> 'group' ? v_name then
+        p_groups := p_groups + 1;
+        if p_groups > 8 then
+            perform automation_priv.rule_refuse(p_root || p_at, format('limit_group_depth: found %s nested groups; allowed: at most 8 nested groups', p_groups));
+        end if;
+    elsif v_name not in ('var', 'val') then
+        p_leaves := p_leaves + 1;
+        if p_leaves > 200 then
+            perform automation_priv.rule_refuse(p_root || p_at, format('limit_leaves: found %s predicates; allowed: at most 200 predicates', p_leaves));
+        end if;
+    end if;
+    if v_n > 1000 then
+        perform automation_priv.rule_refuse(p_root || p_at, format('limit_list: found %s items; allowed: at most 1000 items', v_n));
+    end if;
+    v_range := p_words -> 'operator' -> v_name;
+    v_text := p_at || '/' || replace(replace(v_name, '~', '~0'), '/', '~1');
+    if v_range is null then
+        perform automation_priv.rule_refuse(p_root || v_text, format('unknown_operator: found the operator "%s"; allowed: JsonLogic''s operators, startsWith, endsWith, before, after, '
+            'plusTime, days_until, changed, …', left(v_name, 80)));
+    elsif v_n < (v_range -> 0)::integer or (v_n > (v_range -> 1)::integer and v_range -> 1 <> '255') then
+        perform automation_priv.rule_refuse(p_root || v_text, format('operand_count: found %s operands; allowed: %s', v_n,
+            case when v_range -> 1 = '255' then format('%s or more', v_range -> 0) when v_range -> 0 = v_range -> 1 then format('exactly %s', v_range -> 0)
+                 else format('%s to %s', v_range -> 0, v_range -> 1) end));
+    elsif v_name = 'preserve' or v_name in ('var', 'val') and jsonb_typeof(v_operands) = 'string' then
+        return p_leaves;
+    elsif jsonb_typeof(v_operands) <> 'array' then
+        return automation_priv.rule_logic(p_words, v_operands, p_root, v_text, p_depth + 1, p_groups, p_leaves);
+    end if;
+    for i in 0..v_n - 1 loop
+        p_leaves := automation_priv.rule_logic(p_words, v_operands -> i, p_root, v_text || '/' || i, p_depth + 1, p_groups, p_leaves);
+    end loop;
+    return p_leaves;
+end $$;
+
+create function automation_priv.rule_condition(p_words jsonb, p_object jsonb, p_at text, p_key text) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    if p_object ? p_key then
+        perform automation_priv.rule_logic(p_words, p_object -> p_key, p_at || '/' || p_key, '', 0, 0, 0);
+    end if;
+end $$;
+
+-- A list of actions and the lists of its branches; returns the number of actions.
+create function automation_priv.rule_actions(p_words jsonb, p_list jsonb, p_at text, p_depth integer) returns integer
+language plpgsql immutable set search_path = '' as $$
+declare
+    a jsonb;
+    s jsonb;
+    v_at text;
+    v_type text;
+    v_key text;
+    n integer := 0;
+begin
+    for i in 0..jsonb_array_length(p_list) - 1 loop
+        a := p_list -> i;
+        v_at := p_at || '/' || i;
+        n := n + 1;
+        if jsonb_typeof(a) <> 'object' then
+            perform automation_priv.rule_refuse(v_at, format('found %s; an action is an object', automation_priv.rule_show(a)));
+        end if;
+        v_type := a ->> 'type';
+        if p_words -> 'action' -> v_type is distinct from 'true' then
+            perform automation_priv.rule_word(p_words -> 'action', a -> 'type', v_at || '/type');
+        end if;
+        s := a -> 'params';
+        if jsonb_typeof(s) <> 'object' then
+            perform automation_priv.rule_refuse(v_at || '/params', format('found %s; it must be an object', automation_priv.rule_show(s)));
+        elsif s is null and v_type not in ('wait', 'branch', 'stop') then
+            perform automation_priv.rule_refuse(v_at || '/params', 'missing; it must be an object');
+        end if;
+        continue when v_type <> 'branch';
+        if s is null then s := a; else v_at := v_at || '/params'; end if;
+        if not s ? 'if' then
+            perform automation_priv.rule_refuse(v_at || '/if', 'missing; it must be a condition');
+        end if;
+        perform automation_priv.rule_condition(p_words, s, v_at, 'if');
+        if not s ? 'then' then
+            perform automation_priv.rule_refuse(v_at || '/then', 'missing; it must be a list of actions');
+        end if;
+        foreach v_key in array array['then', 'else'] loop
+            continue when not s ? v_key or s -> v_key = '[]';
+            if jsonb_typeof(s -> v_key) <> 'array' then
+                perform automation_priv.rule_refuse(v_at || '/' || v_key, format('found %s; it must be a list of actions', automation_priv.rule_show(s -> v_key)));
+            elsif p_depth = 5 then
+                perform automation_priv.rule_refuse(v_at || '/' || v_key, 'branches are more than 5 deep');
+            end if;
+            n := n + automation_priv.rule_actions(p_words, s -> v_key, v_at || '/' || v_key, p_depth + 1);
+        end loop;
+    end loop;
+    return n;
+end $$;
+
+create function automation_priv.rule_check(d jsonb) returns void
+language plpgsql immutable set search_path = '' as $$
+declare
+    v_words constant jsonb := automation_priv.rule_words();
+    v_keys constant text[] := '{$schema, schema_version, name, template_key, trigger, conditions, actions, settings}';
+    v_text text;
+    v_type text;
+    n integer;
+begin
+    if octet_length(d::text) > 65536 then
+        -- The engine counts JSON without blanks; PostgreSQL writes one behind each colon and comma.
+        v_text := regexp_replace(d::text, '"(\\.|[^"\\])*"', '', 'g');
+        n := octet_length(d::text) - length(v_text) + length(replace(v_text, ' ', ''));
+        if n > 65536 then
+            perform automation_priv.rule_refuse('', format('the document has %s bytes; allowed are 65536', n));
+        end if;
+    end if;
+    if d - v_keys <> '{}' then
+        perform automation_priv.rule_keys(d, '', v_keys);
+    end if;
+    if d -> 'schema_version' is distinct from '1' then
+        perform automation_priv.rule_refuse('/schema_version', format('found %s; it must be 1', automation_priv.rule_show(d -> 'schema_version')));
+    elsif jsonb_typeof(d -> 'name') is distinct from 'string' then
+        perform automation_priv.rule_refuse('/name', format('found %s; it must be a text', automation_priv.rule_show(d -> 'name')));
+    elsif octet_length(d ->> 'name') not between 1 and 200 then
+        perform automation_priv.rule_refuse('/name', format('found %s bytes; allowed are 1 to 200', octet_length(d ->> 'name')));
+    elsif not d ? 'trigger' then
+        perform automation_priv.rule_refuse('/trigger', 'missing; it must be an object');
+    elsif jsonb_typeof(d -> 'trigger') <> 'object' then
+        perform automation_priv.rule_refuse('/trigger', format('found %s; it must be an object', automation_priv.rule_show(d -> 'trigger')));
+    end if;
+    v_type := d #>> '{trigger,type}';
+    if v_words -> 'trigger' -> v_type is distinct from 'true' then
+        perform automation_priv.rule_word(v_words -> 'trigger', d #> '{trigger,type}', '/trigger/type');
+    end if;
+    if v_type = 'event' and not coalesce(jsonb_typeof(d #> '{trigger,event}') = 'string' and octet_length(d #>> '{trigger,event}') <= 64
+            and d #>> '{trigger,event}' ~ '^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$', false) then
+        perform automation_priv.rule_refuse('/trigger/event', format('found %s; it must be an event type: lower-case words with dots between, such as '
+            '"contract.signed", at most 64 bytes', automation_priv.rule_show(d #> '{trigger,event}')));
+    end if;
+    if d -> 'conditions' <> 'null' then
+        perform automation_priv.rule_condition(v_words, d, '', 'conditions');
+    end if;
+    if jsonb_typeof(d -> 'actions') is distinct from 'array' or d -> 'actions' = '[]' then
+        perform automation_priv.rule_refuse('/actions', format('found %s; it must be a list of at least one action',
+            case when d -> 'actions' = '[]' then 'an empty list' else automation_priv.rule_show(d -> 'actions') end));
+    end if;
+    n := automation_priv.rule_actions(v_words, d -> 'actions', '/actions', 0);
+    if n > 50 then
+        perform automation_priv.rule_refuse('/actions', format('found %s actions; allowed are 50', n));
+    end if;
+    if jsonb_typeof(d -> 'settings') <> 'object' then
+        perform automation_priv.rule_refuse('/settings', format('found %s; it must be an object', automation_priv.rule_show(d -> 'settings')));
+    end if;
+    perform automation_priv.rule_condition(v_words, d -> 'settings', '/settings', 'exit_when');
+end $$;
+
 create function automation_priv.rules_before() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
@@ -291,9 +583,12 @@ begin
             raise exception 'a rule''s tenant_id and rule_id never change' using errcode = '22023';
         end if;
         if new.definition is distinct from old.definition then
+            perform automation_priv.rule_check(new.definition);
             new.revision := old.revision + 1;
         end if;
         new.updated_at := automation.now();
+    else
+        perform automation_priv.rule_check(new.definition);
     end if;
     if new.status = 'active' and new.activated_at is null then
         new.activated_at := automation.now();
@@ -321,6 +616,41 @@ create trigger rules_after_update after update on automation.rules
     referencing new table as changed for each statement execute function automation_priv.rules_after();
 create trigger rules_after_delete after delete on automation.rules
     referencing old table as changed for each statement execute function automation_priv.rules_after();
+
+-- Rule A runs for a wedding only after rule B has succeeded for it. No rule may wait for itself, over whatever way: the tenant's ruleset row is raised
+-- first, which lets one writer of a tenant's dependencies pass at a time at every isolation level.
+create table automation.rule_dependencies (
+    tenant_id uuid not null,
+    rule_id uuid not null,
+    needs_rule_id uuid not null,
+    created_at timestamptz not null default automation.now(),
+    primary key (tenant_id, rule_id, needs_rule_id),
+    foreign key (tenant_id, rule_id) references automation.rules on delete cascade,
+    foreign key (tenant_id, needs_rule_id) references automation.rules (tenant_id, rule_id) on delete cascade
+);
+create index rule_dependencies_needs on automation.rule_dependencies (tenant_id, needs_rule_id);
+
+create function automation_priv.rule_dependencies_after() returns trigger
+language plpgsql security definer set search_path = '' as $$
+declare v record;
+begin
+    insert into automation.ruleset_state as s (tenant_id) select distinct c.tenant_id from changed c order by 1
+    on conflict (tenant_id) do update set version = s.version + 1, updated_at = automation.now();
+    with recursive reached as (
+        select c.tenant_id, c.rule_id as start, c.needs_rule_id as rule_id from changed c
+        union
+        select d.tenant_id, r.start, d.needs_rule_id from reached r join automation.rule_dependencies d using (tenant_id, rule_id))
+    select u.rule_id, u.name into v from reached r join automation.rules u using (tenant_id, rule_id) where r.rule_id = r.start limit 1;
+    if found then
+        raise exception 'rule "%" (%) would wait for itself', v.name, v.rule_id using errcode = '23514',
+            hint = 'Rules that need each other, directly or by way of others, would never run.';
+    end if;
+    return null;
+end $$;
+create trigger rule_dependencies_after_insert after insert on automation.rule_dependencies
+    referencing new table as changed for each statement execute function automation_priv.rule_dependencies_after();
+create trigger rule_dependencies_after_update after update on automation.rule_dependencies
+    referencing new table as changed for each statement execute function automation_priv.rule_dependencies_after();
 
 -- ---- facts: what conditions and templates see of a wedding ---------------------------------------------------------------------
 create function automation_priv.facts(p_tenant uuid, p_wedding uuid, p_now timestamptz) returns jsonb

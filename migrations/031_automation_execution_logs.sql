@@ -711,6 +711,11 @@ begin
     select format('job %s: kind %s is not a registered free kind', x.i - 1, coalesce(quote_literal(x.j ->> 'kind'), 'missing')) into v_bad
     from jsonb_array_elements(p_jobs) with ordinality as x(j, i)
     where not exists (select from automation.kinds k where k.kind = x.j ->> 'kind' and k.class = 'free') limit 1;
+    if v_bad is null then
+        select format('job %s: unknown tenant %s', x.i - 1, quote_literal(x.j ->> 'tenant')) into v_bad
+        from jsonb_array_elements(p_jobs) with ordinality as x(j, i)
+        where x.j ->> 'tenant' is not null and not exists (select from automation.tenants t where t.tenant_id = (x.j ->> 'tenant')::uuid) limit 1;
+    end if;
     if v_bad is not null then
         raise exception '%', v_bad using errcode = '22023';
     end if;
@@ -1050,6 +1055,13 @@ declare
     v_now timestamptz := automation.now();
     v_day date := (v_now at time zone 'UTC')::date;
 begin
+    -- Nobody would ever see the jobs of a tenant that does not exist: their entries are dead letters, for the operator.
+    if exists (select from jsonb_array_elements(p_entries) e
+            where not exists (select from automation.tenants t where t.tenant_id = (e ->> 'tenant')::uuid)) then
+        p_entries := (select jsonb_agg(case when t.tenant_id is not null or e ->> 'dead' is not null then e
+                else e || jsonb_build_object('dead', 'malformed', 'error', 'unknown tenant ' || coalesce(e ->> 'tenant', 'null')) end order by i)
+            from jsonb_array_elements(p_entries) with ordinality x(e, i) left join automation.tenants t on t.tenant_id = (e ->> 'tenant')::uuid);
+    end if;
     return query
     with asked as materialized (
         select x.*, row_number() over (partition by x.id order by x.nr) as copy
@@ -1478,6 +1490,7 @@ insert into automation_priv.retention (table_name, reason) values
     ('automation.tasks', 'kept: tenants'' data, also where a rule made them'),
     ('automation.notes', 'kept: tenants'' data, also where a rule made them'),
     ('automation.rules', 'kept: tenants'' data'),
+    ('automation.rule_dependencies', 'kept: tenants'' data'),
     ('automation.ruleset_state', 'bounded: one row a tenant'),
     ('automation.kinds', 'bounded: one row a kind of job'),
     ('automation.execution_logs', 'archived by months: usher archive'),

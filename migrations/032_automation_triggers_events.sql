@@ -587,6 +587,11 @@ begin
     elsif exists (select from automation.rules u left join automation.weddings w on w.tenant_id = p_tenant and w.wedding_id = p_wedding
             where u.tenant_id = p_tenant and u.rule_id = p_rule and u.booked_only and (w.booked_at is null or p_due < date_trunc('milliseconds', w.booked_at))) then
         return 'not_booked';
+
+    elsif exists (select from automation.rule_dependencies d where d.tenant_id = p_tenant and d.rule_id = p_rule
+            and not exists (select from automation.runs r where r.tenant_id = p_tenant and r.rule_id = d.needs_rule_id
+                and r.wedding_id is not distinct from p_wedding and r.state = 'succeeded')) then
+        return 'dependency';
     elsif p_mode = 'single' and exists (select from automation.runs r where r.tenant_id = p_tenant and r.rule_id = p_rule
             and r.wedding_id is not distinct from p_wedding and r.state = 'running' and r.run_id <> p_run) then
         return 'already_running';

@@ -165,6 +165,14 @@ create policy rule_activations_read on automation.rule_activations for select to
 create policy rule_activations_api on automation.rule_activations for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
 create policy rule_activations_operator on automation.rule_activations for select to automation_scheduler using (true);
 
+create policy rule_dependencies_read on automation.rule_dependencies for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy rule_dependencies_insert on automation.rule_dependencies for insert to authenticated with check (tenant_id = (select automation.jwt_tenant()));
+create policy rule_dependencies_delete on automation.rule_dependencies for delete to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy rule_dependencies_api on automation.rule_dependencies for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy rule_dependencies_operator on automation.rule_dependencies for select to automation_scheduler using (true);
+grant select, delete, insert (tenant_id, rule_id, needs_rule_id) on automation.rule_dependencies to authenticated, service_role;
+grant select on automation.rule_dependencies to automation_api;
+
 create policy ruleset_state_read on automation.ruleset_state for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
 create policy ruleset_state_api on automation.ruleset_state for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
 create policy ruleset_state_operator on automation.ruleset_state for select to automation_scheduler, automation_monitor using (true);

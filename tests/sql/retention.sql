@@ -72,11 +72,13 @@ select set_eq($$ select right(job_id::text, 2) from automation.dead_letters $$, 
     'dead letters: not open ones, those whose replay is unfinished or is an open dead letter, young ones');
 
 -- rule versions
-insert into automation.rules (tenant_id, rule_id, name, definition) values (pg_temp.i('01'), pg_temp.i('99'), 'r', '{"n": 1}');
-update automation.rules set definition = '{"n": 2}';
-update automation.rules set definition = '{"n": 3}';
-update automation.rules set definition = '{"n": 4}', validated_revision = 3;
-update automation.rules set definition = '{"n": 5}';
+create function pg_temp.rule(n integer) returns jsonb language sql as $$
+    select jsonb_build_object('schema_version', 1, 'name', 'r' || n, 'trigger', '{"type": "manual"}'::jsonb, 'actions', '[{"type": "stop"}]'::jsonb) $$;
+insert into automation.rules (tenant_id, rule_id, name, definition) values (pg_temp.i('01'), pg_temp.i('99'), 'r', pg_temp.rule(1));
+update automation.rules set definition = pg_temp.rule(2);
+update automation.rules set definition = pg_temp.rule(3);
+update automation.rules set definition = pg_temp.rule(4), validated_revision = 3;
+update automation.rules set definition = pg_temp.rule(5);
 update automation.rule_versions set created_at = now() - interval '3 years';
 select pg_temp.run('2a', '11', 'succeeded', '1 day', 2);
 select is(pg_temp.purge_all(), 1::bigint, 'an old version goes');

@@ -20,7 +20,7 @@ select automation_priv.ensure_partitions('2031-03-01', '2031-03-01');
 create temporary table t as select '00000000-0000-0000-0000-0000000000a1'::uuid as tenant, '00000000-0000-0000-0000-0000000000f1'::uuid as rule,
     gen_random_uuid() as batch, '2031-03-01 10:59:59.999999+00'::timestamptz as at;
 insert into automation.tenants (tenant_id, name) select tenant, 'Rollups' from t;
-insert into automation.rules (tenant_id, rule_id, name, definition) select tenant, rule, 'R', '{"trigger": {"milestone": "ceremony"}}' from t;
+insert into automation.rules (tenant_id, rule_id, name, definition) select tenant, rule, 'R', '{"schema_version": 1, "name": "r", "trigger": {"type": "milestone", "milestone": "ceremony"}, "actions": [{"type": "stop"}]}' from t;
 update automation.rules r set trigger_type = 'milestone' from t where r.rule_id = t.rule;
 
 create function pg_temp.stage(p_outcome integer, p_us bigint, p_late interval, p_id uuid default gen_random_uuid(), p_rule boolean default true,

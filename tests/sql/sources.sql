@@ -52,7 +52,8 @@ select is_empty($$ select from pg_trigger where tgname like 'automation_source%'
 insert into host.events (studio, couple, starts, guests, budget, details, labels) values
     (1, 'Ana & Rui', '2031-06-14 15:30', 80, 12000.50, '{"place": {"name": "Quinta", "indoor": false}, "services": ["photo", "video"]}', 'vip, garden'),
     (2, 'Bea & Tom', '2031-07-01 12:00', null, null, '{}', null);
-insert into automation.rules (tenant_id, rule_id, name, status, definition) values ('10000000-0000-4000-8000-000000000001', gen_random_uuid(), 'r', 'active', '{}');
+insert into automation.rules (tenant_id, rule_id, name, status, definition) values ('10000000-0000-4000-8000-000000000001', gen_random_uuid(), 'r', 'active',
+    '{"schema_version": 1, "name": "r", "trigger": {"type": "manual"}, "actions": [{"type": "stop"}]}');
 select lives_ok($$ select automation.attach_source('host.events', '{
     "into": "weddings",
     "tenant": {"column": "studio", "lookup": {"table": "host.studios", "key": "id", "value": "automation_tenant"}},

@@ -76,8 +76,9 @@ select throws_ok($$ insert into automation.message_templates (name, channel, bod
 -- ---- names in use
 insert into automation.rules (tenant_id, rule_id, name, status, definition)
 select '10000000-0000-4000-8000-000000000001', gen_random_uuid(), 'Rule ' || lpad(i::text, 2, '0'), 'active',
-    '{"conditions": {"and": [{"in": [{"var": "project.stage"}, ["booked", "won"]]}, {"==": [{"var": "forms.timeline.submitted_at"}, null]}]},
-      "actions": [{"type": "branch", "then": [{"type": "move_stage", "params": {"stage": "done"}}, {"type": "send_email", "params": {"template": "hello"}}]}]}'
+    '{"schema_version": 1, "name": "r", "trigger": {"type": "manual"},
+      "conditions": {"and": [{"in": [{"var": "project.stage"}, ["booked", "won"]]}, {"==": [{"var": "forms.timeline.submitted_at"}, null]}]},
+      "actions": [{"type": "branch", "if": true, "then": [{"type": "move_stage", "params": {"stage": "done"}}, {"type": "send_email", "params": {"template": "hello"}}]}]}'
 from generate_series(1, 12) i;
 insert into automation.stages (tenant_id, name) select '10000000-0000-4000-8000-000000000001', unnest(array['booked', 'won', 'done', 'lost']);
 insert into automation.forms (tenant_id, name) select '10000000-0000-4000-8000-000000000001', unnest(array['timeline', 'music']);
