@@ -293,11 +293,11 @@ create function automation_priv.rule_words() returns jsonb language sql immutabl
         "remove_tag": true, "create_note": true, "call_webhook": true, "emit_event": true, "start_rule": true, "stop_rule": true, "wait": true,
         "branch": true, "for_each": false, "stop": true},
     "group": {"and": 0, "or": 0, "!": 0, "if": 0, "?:": 0},
-    "operator": {"var": [0, 2], "val": [0, 255], "exists": [1, 255], "missing": [0, 255], "missing_some": [2, 2], "and": [1, 255], "or": [1, 255], "!": [1, 1],
-        "!!": [1, 1], "if": [1, 255], "?:": [1, 255], "==": [2, 2], "===": [2, 2], "!=": [2, 2], "!==": [2, 2], "<": [2, 3], "<=": [2, 3], ">": [2, 3],
-        ">=": [2, 3], "in": [2, 2], "startsWith": [2, 2], "endsWith": [2, 2], "cat": [1, 255], "substr": [2, 3], "length": [1, 1], "+": [1, 255], "-": [1, 2],
-        "*": [1, 255], "/": [2, 2], "%": [2, 2], "min": [1, 255], "max": [1, 255], "merge": [0, 255], "filter": [2, 2], "map": [2, 2], "reduce": [2, 3],
-        "all": [2, 2], "some": [2, 2], "none": [2, 2], "??": [1, 255], "try": [1, 255], "throw": [1, 1], "preserve": [0, 255], "log": [1, 1],
+    "operator": {"var": [0, 2], "val": [0, 65535], "exists": [1, 65535], "missing": [0, 65535], "missing_some": [2, 2], "and": [1, 65535], "or": [1, 65535], "!": [1, 1],
+        "!!": [1, 1], "if": [1, 65535], "?:": [1, 65535], "==": [2, 2], "===": [2, 2], "!=": [2, 2], "!==": [2, 2], "<": [2, 3], "<=": [2, 3], ">": [2, 3],
+        ">=": [2, 3], "in": [2, 2], "startsWith": [2, 2], "endsWith": [2, 2], "cat": [1, 65535], "substr": [2, 3], "length": [1, 1], "+": [1, 65535], "-": [1, 2],
+        "*": [1, 65535], "/": [2, 2], "%": [2, 2], "min": [1, 65535], "max": [1, 65535], "merge": [0, 65535], "filter": [2, 2], "map": [2, 2], "reduce": [2, 3],
+        "all": [2, 2], "some": [2, 2], "none": [2, 2], "??": [1, 65535], "try": [1, 65535], "throw": [1, 1], "preserve": [0, 65535], "log": [1, 1],
         "before": [2, 3], "after": [2, 3], "not-before": [2, 3], "not-after": [2, 3], "plusTime": [3, 3], "dccDateOfBirth": [1, 1], "today": [0, 0],
         "days_until": [1, 1], "days_since": [1, 1], "in_season": [1, 2], "changed": [1, 1], "changed_to": [2, 2]}
 }'::jsonb $$;
@@ -445,9 +445,9 @@ begin
     if v_range is null then
         perform automation_priv.rule_refuse(p_root || v_text, format('unknown_operator: found the operator "%s"; allowed: JsonLogic''s operators, startsWith, endsWith, before, after, '
             'plusTime, days_until, changed, …', left(v_name, 80)));
-    elsif v_n < (v_range -> 0)::integer or (v_n > (v_range -> 1)::integer and v_range -> 1 <> '255') then
+    elsif v_n < (v_range -> 0)::integer or (v_n > (v_range -> 1)::integer and v_range -> 1 <> '65535') then
         perform automation_priv.rule_refuse(p_root || v_text, format('operand_count: found %s operands; allowed: %s', v_n,
-            case when v_range -> 1 = '255' then format('%s or more', v_range -> 0) when v_range -> 0 = v_range -> 1 then format('exactly %s', v_range -> 0)
+            case when v_range -> 1 = '65535' then format('%s or more', v_range -> 0) when v_range -> 0 = v_range -> 1 then format('exactly %s', v_range -> 0)
                  else format('%s to %s', v_range -> 0, v_range -> 1) end));
     elsif v_name = 'preserve' or v_name in ('var', 'val') and jsonb_typeof(v_operands) = 'string' then
         return p_leaves;
