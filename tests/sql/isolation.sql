@@ -81,7 +81,7 @@ declare
 begin
     for i in 1..n loop
         select * into p from iso.actors a where a.kind in ('person', 'api') order by random() limit 1;
-        select tab into v_table from iso.rights where tab not like '%templates' order by random() limit 1;
+        select tab into v_table from iso.rights where tab not like '%templates' and tab <> 'webhook_endpoints' order by random() limit 1;
         v_where := (array['true', 'tenant_id is not null', format('tenant_id = %L', iso.id(1 + (random() < 0.5)::integer, 1)), format('tenant_id <> %L', iso.id(1, 1)),
             'not (tenant_id is null)', format('tenant_id in (select x.tenant_id from automation.%I x)', v_table)])[1 + floor(random() * 6)];
         v_agg := (array['count(*)', 'count(distinct tenant_id)', 'coalesce(sum(length(t::text)), 0)'])[1 + floor(random() * 3)];
