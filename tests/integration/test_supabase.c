@@ -1,4 +1,4 @@
-/* The migrations on a server that looks like Supabase's: its roles, a `postgres` that is no superuser, everything in public granted to everybody. */
+/* The migrations on a server that looks like Supabase's: its roles, a `postgres` that is no superuser, all of public granted to all. */
 #include <criterion/criterion.h>
 
 #include <stdlib.h>
