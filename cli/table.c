@@ -29,6 +29,9 @@
     X(cmd_rule_check)                                                                                                  \
     X(cmd_rule_preview)                                                                                                \
     X(cmd_rule_explain)                                                                                                \
+    X(cmd_template_list)                                                                                               \
+    X(cmd_template_show)                                                                                               \
+    X(cmd_template_instantiate)                                                                                        \
     X(cmd_season_generate)                                                                                             \
     X(cmd_season_load)                                                                                                 \
     X(cmd_health)                                                                                                      \

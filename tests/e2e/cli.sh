@@ -359,6 +359,34 @@ case_a_month_is_archived_verified_and_restored() {
         delete from automation_priv.log_partitions where leaf = 'execution_logs_2020_01'"
 }
 
+case_templates_are_listed_shown_and_made_rules() {
+    local tenant=10000000-0000-4000-8000-0000000000c7 rule
+    sql "insert into automation.tenants (tenant_id, name) values ('$tenant', 'Templates')"
+    run 0 template list --json
+    expect "templates" True "$(field 'len(d) >= 24 and all(t["version"] == 1 for t in d)')"
+    expect "vendors" "florist, planner, venue" "$(field '[t["vendors"] for t in d if t["key"] == "vendor_intro"][0]')"
+    run 0 template list
+    contains table "timeline_call_30" "$out"
+    run 0 template show timeline_call_30 --params '{"days": 45}' --json
+    expect "the rule" "-P45D 45 10" "$(field '" ".join((d["definition"]["trigger"]["offset"], str(d["params"]["days"]), str(len(d["parameters"]) + 6)))')"
+    run 0 template show timeline_call_30
+    contains parameters "an integer from 3 to 180" "$out"
+    contains definition '"schema_version": 1' "$out"
+    run 1 template instantiate timeline_call_30 --tenant "$tenant" --params '{"days": 0}'
+    contains "what is wrong" 'parameter days: found 0, expected an integer from 3 to 180' "$out"
+    run 2 template instantiate timeline_call_30
+    run 2 template instantiate timeline_call_30 --tenant "$tenant" --params '[]'
+    run 1 template show nobody
+    contains "what there is" "there is no rule template 'nobody'" "$out"
+    run 0 template instantiate timeline_call_30 --tenant "$tenant" --active --name Call --json
+    rule=$(field 'd["rule_id"]')
+    wait_for 20 "rule checked" template_checked "$rule" || return
+    expect "rule" "Call timeline_call_30 1 t" "$(sql "select name || ' ' || template_key || ' ' || template_version || ' ' || live::text::char(1) from automation.rules where rule_id = '$rule'")"
+}
+template_checked() {
+    [ "$(sql "select validated_revision from automation.rules where rule_id = '$1'")" = 1 ]
+}
+
 case_stores_that_are_away_are_named() {
     out=$(DATABASE_URL=postgresql:///nothing?host=/nonexistent "$usher" dead list 2>&1)
     expect "exit code without PostgreSQL" 69 $?
