@@ -635,7 +635,7 @@ Best,
 (null, 'anniversary', 'email', 'Happy anniversary!',
 'Dear {{client.name}},
 
-a year ago today you said yes. We remember it well, and wish you many more. If you would like a print of your favourite photo: choose one, it is on us.
+on this day you said yes. We remember it well, and wish you many more. If you would like a print of your favourite photo: choose one, it is on us.
 
 Warm regards,
 {{tenant.name}}
@@ -759,7 +759,10 @@ insert into automation.rule_templates (key, version, category, name, description
             "then": [
               {"id": "last", "type": "send_email", "params": {"to": "client", "template": "[[second_message]]"}},
               {"id": "cold", "type": "add_tag", "params": {"tag": "[[tag]]"}}]}]}],
-    "settings": {"exit_when": {"in": [{"var": "wedding.status"}, ["cancelled", "archived"]]}, "max_runs_per_wedding": 1}}',
+    "settings": {
+      "exit_when": {"in": [{"var": "wedding.status"}, ["cancelled", "archived"]]},
+      "max_runs_per_wedding": 1,
+      "send_window": {"from": "[[send_from]]", "to": "[[send_until]]"}}}',
  '{
     "type": "object",
     "additionalProperties": false,
@@ -786,7 +789,17 @@ insert into automation.rule_templates (key, version, category, name, description
         "minLength": 1,
         "maxLength": 64,
         "default": "cold",
-        "title": "tag for inquiries that stay quiet"}}}');
+        "title": "tag for inquiries that stay quiet"},
+      "send_from": {
+        "type": "string",
+        "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        "default": "08:00",
+        "title": "mails go out from this local time"},
+      "send_until": {
+        "type": "string",
+        "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        "default": "20:00",
+        "title": "and until this one, else the next morning"}}}');
 
 insert into automation.rule_templates (key, version, category, name, description, definition, params_schema) values
 ('consult_booked_prep', 1, 'lead', 'Prepare a consultation',
@@ -870,7 +883,9 @@ insert into automation.rule_templates (key, version, category, name, description
                     "type": "set_field",
                     "params": {"path": "wedding.attributes.proposal_status", "value": "expired"}},
                   {"id": "stage", "type": "move_stage", "params": {"stage": "[[expired_stage]]"}}]}]}]}],
-    "settings": {"exit_when": {"in": [{"var": "wedding.status"}, ["cancelled", "archived"]]}}}',
+    "settings": {
+      "exit_when": {"in": [{"var": "wedding.status"}, ["cancelled", "archived"]]},
+      "send_window": {"from": "[[send_from]]", "to": "[[send_until]]"}}}',
  '{
     "type": "object",
     "additionalProperties": false,
@@ -888,7 +903,17 @@ insert into automation.rule_templates (key, version, category, name, description
         "minLength": 1,
         "maxLength": 64,
         "default": "proposal_expired",
-        "title": "stage of expired proposals"}}}');
+        "title": "stage of expired proposals"},
+      "send_from": {
+        "type": "string",
+        "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        "default": "08:00",
+        "title": "mails go out from this local time"},
+      "send_until": {
+        "type": "string",
+        "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        "default": "20:00",
+        "title": "and until this one, else the next morning"}}}');
 
 insert into automation.rule_templates (key, version, category, name, description, definition, params_schema) values
 ('contract_unsigned_reminder', 1, 'booking', 'Remind of an unsigned contract',
@@ -920,7 +945,9 @@ insert into automation.rule_templates (key, version, category, name, description
                 "type": "branch",
                 "if": {"==": [{"var": "steps.signed3.timed_out"}, true]},
                 "then": [{"id": "tell", "type": "notify_team", "params": {"template": "[[team_message]]"}}]}]}]}],
-    "settings": {"exit_when": {"in": [{"var": "wedding.status"}, ["cancelled", "archived"]]}}}',
+    "settings": {
+      "exit_when": {"in": [{"var": "wedding.status"}, ["cancelled", "archived"]]},
+      "send_window": {"from": "[[send_from]]", "to": "[[send_until]]"}}}',
  '{
     "type": "object",
     "additionalProperties": false,
@@ -947,7 +974,17 @@ insert into automation.rule_templates (key, version, category, name, description
         "type": "string",
         "pattern": "^[a-z][a-z0-9_]{0,62}$",
         "default": "contract_unsigned_team",
-        "title": "message template to send"}}}');
+        "title": "message template to send"},
+      "send_from": {
+        "type": "string",
+        "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        "default": "08:00",
+        "title": "mails go out from this local time"},
+      "send_until": {
+        "type": "string",
+        "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        "default": "20:00",
+        "title": "and until this one, else the next morning"}}}');
 
 insert into automation.rule_templates (key, version, category, name, description, definition, params_schema) values
 ('booking_welcome', 1, 'booking', 'Welcome after booking',
@@ -1748,7 +1785,10 @@ insert into automation.rule_templates (key, version, category, name, description
         "then": [{"id": "nudge", "type": "send_email", "params": {"to": "client", "template": "[[nudge_message]]"}}]},
       {"id": "later", "type": "wait", "for": "P[[album_days]]D"},
       {"id": "album", "type": "send_email", "params": {"to": "client", "template": "[[album_message]]"}}],
-    "settings": {"exit_when": {"in": [{"var": "wedding.status"}, ["cancelled", "archived"]]}, "max_runs_per_wedding": 1}}',
+    "settings": {
+      "exit_when": {"in": [{"var": "wedding.status"}, ["cancelled", "archived"]]},
+      "max_runs_per_wedding": 1,
+      "send_window": {"from": "[[send_from]]", "to": "[[send_until]]"}}}',
  '{
     "type": "object",
     "additionalProperties": false,
@@ -1769,7 +1809,17 @@ insert into automation.rule_templates (key, version, category, name, description
         "default": "album_offer",
         "title": "message template to send"},
       "nudge_days": {"type": "integer", "minimum": 1, "maximum": 60, "default": 7, "title": "days until the nudge"},
-      "album_days": {"type": "integer", "minimum": 1, "maximum": 120, "default": 14, "title": "days until the album offer"}}}');
+      "album_days": {"type": "integer", "minimum": 1, "maximum": 120, "default": 14, "title": "days until the album offer"},
+      "send_from": {
+        "type": "string",
+        "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        "default": "08:00",
+        "title": "mails go out from this local time"},
+      "send_until": {
+        "type": "string",
+        "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        "default": "20:00",
+        "title": "and until this one, else the next morning"}}}');
 
 insert into automation.rule_templates (key, version, category, name, description, definition, params_schema) values
 ('review_request', 1, 'after', 'Ask for a review',
@@ -1820,7 +1870,10 @@ insert into automation.rule_templates (key, version, category, name, description
         "if": {
           "and": [{"==": [{"var": "steps.review.timed_out"}, true]}, {"!": {"in": ["complaint", {"var": "project.tags"}]}}]},
         "then": [{"id": "again", "type": "send_email", "params": {"to": "client", "template": "[[second_message]]"}}]}],
-    "settings": {"exit_when": {"in": [{"var": "wedding.status"}, ["cancelled", "archived"]]}, "max_runs_per_wedding": 1}}',
+    "settings": {
+      "exit_when": {"in": [{"var": "wedding.status"}, ["cancelled", "archived"]]},
+      "max_runs_per_wedding": 1,
+      "send_window": {"from": "[[send_from]]", "to": "[[send_until]]"}}}',
  '{
     "type": "object",
     "additionalProperties": false,
@@ -1841,16 +1894,32 @@ insert into automation.rule_templates (key, version, category, name, description
         "default": "vendor_gallery",
         "title": "message template for the vendors"},
       "days": {"type": "integer", "minimum": 1, "maximum": 90, "default": 7, "title": "days after the gallery"},
-      "second_days": {"type": "integer", "minimum": 1, "maximum": 90, "default": 14, "title": "days until the second mail"}}}');
+      "second_days": {"type": "integer", "minimum": 1, "maximum": 90, "default": 14, "title": "days until the second mail"},
+      "send_from": {
+        "type": "string",
+        "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        "default": "08:00",
+        "title": "mails go out from this local time"},
+      "send_until": {
+        "type": "string",
+        "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        "default": "20:00",
+        "title": "and until this one, else the next morning"}}}');
 
 insert into automation.rule_templates (key, version, category, name, description, definition, params_schema) values
-('anniversary', 1, 'after', 'First anniversary',
- 'A year after the wedding, with the couple''s consent to be written to.',
+('anniversary', 1, 'after', 'Anniversaries',
+ 'A year after the wedding and in the years that follow, with the couple''s consent to be written to.',
  '{
     "schema_version": 1,
-    "name": "First anniversary",
+    "name": "Anniversaries",
     "template_key": "anniversary",
-    "trigger": {"type": "milestone", "milestone": "anniversary", "offset": "P0D", "at": "[[at]]", "time_zone": "wedding"},
+    "trigger": {
+      "type": "milestone",
+      "milestone": "anniversary",
+      "offset": "P0D",
+      "at": "[[at]]",
+      "time_zone": "wedding",
+      "yearly": "[[years]]"},
     "conditions": {
       "and": [
         {"in": [{"var": "wedding.status"}, ["booked", "planning", "completed"]]},
@@ -1874,7 +1943,8 @@ insert into automation.rule_templates (key, version, category, name, description
         "type": "string",
         "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
         "default": "09:30",
-        "title": "local time of day"}}}');
+        "title": "local time of day"},
+      "years": {"type": "integer", "minimum": 1, "maximum": 10, "default": 1, "title": "anniversaries to write to"}}}');
 
 insert into automation.rule_templates (key, version, category, name, description, definition, params_schema) values
 ('cancelled_ack', 1, 'exception', 'A wedding is cancelled',
@@ -1946,7 +2016,8 @@ insert into automation.rule_templates (key, version, category, name, description
       {
         "id": "date",
         "type": "create_task",
-        "params": {"title": "Ask {{client.name}} for the new date", "due": "P14D"}}]}',
+        "params": {"title": "Ask {{client.name}} for the new date", "due": "P14D"}}],
+    "settings": {"send_window": {"from": "[[send_from]]", "to": "[[send_until]]"}}}',
  '{
     "type": "object",
     "additionalProperties": false,
@@ -1955,7 +2026,17 @@ insert into automation.rule_templates (key, version, category, name, description
         "type": "string",
         "pattern": "^[a-z][a-z0-9_]{0,62}$",
         "default": "postponed_ack",
-        "title": "message template to send"}}}');
+        "title": "message template to send"},
+      "send_from": {
+        "type": "string",
+        "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        "default": "08:00",
+        "title": "mails go out from this local time"},
+      "send_until": {
+        "type": "string",
+        "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        "default": "20:00",
+        "title": "and until this one, else the next morning"}}}');
 
 insert into automation.rule_templates (key, version, category, name, description, definition, params_schema) values
 ('date_changed', 1, 'exception', 'The date has changed',
@@ -2013,7 +2094,8 @@ insert into automation.rule_templates (key, version, category, name, description
         "type": "branch",
         "if": {
           "some": [{"var": "vendors"}, {"and": [{"==": [{"var": "role"}, "music"]}, {"!=": [{"var": "email"}, null]}]}]},
-        "then": [{"id": "ask_music", "type": "notify_vendor", "params": {"role": "music", "template": "[[vendor_message]]"}}]}]}',
+        "then": [{"id": "ask_music", "type": "notify_vendor", "params": {"role": "music", "template": "[[vendor_message]]"}}]}],
+    "settings": {"send_window": {"from": "[[send_from]]", "to": "[[send_until]]"}}}',
  '{
     "type": "object",
     "additionalProperties": false,
@@ -2027,7 +2109,17 @@ insert into automation.rule_templates (key, version, category, name, description
         "type": "string",
         "pattern": "^[a-z][a-z0-9_]{0,62}$",
         "default": "date_changed_vendor",
-        "title": "message template for the vendors"}}}');
+        "title": "message template for the vendors"},
+      "send_from": {
+        "type": "string",
+        "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        "default": "08:00",
+        "title": "mails go out from this local time"},
+      "send_until": {
+        "type": "string",
+        "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        "default": "20:00",
+        "title": "and until this one, else the next morning"}}}');
 
 insert into automation.rule_templates (key, version, category, name, description, definition, params_schema) values
 ('gallery_expiring', 1, 'delivery', 'A gallery is about to close',
@@ -2081,7 +2173,9 @@ insert into automation.rule_templates (key, version, category, name, description
             "id": "call",
             "type": "create_task",
             "params": {"title": "Call {{client.name}} about the failed payment", "due": "P1D"}}]}],
-    "settings": {"exit_when": {"in": [{"var": "wedding.status"}, ["cancelled", "archived"]]}}}',
+    "settings": {
+      "exit_when": {"in": [{"var": "wedding.status"}, ["cancelled", "archived"]]},
+      "send_window": {"from": "[[send_from]]", "to": "[[send_until]]"}}}',
  '{
     "type": "object",
     "additionalProperties": false,
@@ -2091,7 +2185,17 @@ insert into automation.rule_templates (key, version, category, name, description
         "pattern": "^[a-z][a-z0-9_]{0,62}$",
         "default": "payment_failed",
         "title": "message template to send"},
-      "wait_days": {"type": "integer", "minimum": 1, "maximum": 30, "default": 2, "title": "days to wait for a payment"}}}');
+      "wait_days": {"type": "integer", "minimum": 1, "maximum": 30, "default": 2, "title": "days to wait for a payment"},
+      "send_from": {
+        "type": "string",
+        "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        "default": "08:00",
+        "title": "mails go out from this local time"},
+      "send_until": {
+        "type": "string",
+        "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        "default": "20:00",
+        "title": "and until this one, else the next morning"}}}');
 
 -- ---- host tables --------------------------------------------------------------------------------------------------------------------------------
 -- The host application's own tables projected into ours: three statement triggers with transition tables, so that a bulk statement costs one call.

@@ -1,6 +1,6 @@
 -- Host tables projected into ours: tables shaped unlike ours, bulk statements, failures that never reach the host, loops, backfill.
 begin;
-select plan(72);
+select plan(76);
 
 insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000001', 'Studio'), ('10000000-0000-4000-8000-000000000002', 'Other');
 create schema host;
@@ -142,6 +142,18 @@ select lives_ok($$ select automation.attach_source('host.dates', '{"into": "mile
     "wedding": {"column": "event", "of": "host.events"}, "columns": {"name": "what", "local_date": "day"}}') $$, 'milestones by a key that is named');
 insert into host.dates values (1, 'final_payment_due', '2031-05-01');
 select is((select local_date from automation.milestones where wedding_id = pg_temp.wedding(1) and name = 'final_payment_due'), '2031-05-01'::date, 'are set');
+
+-- An event that names no column; a row that could not be read before.
+create table host.answers (id integer primary key, event integer, slug text, at text, noise text);
+select lives_ok($$ select automation.attach_source('host.answers', '{"into": "milestones", "tenant": {"value": "10000000-0000-4000-8000-000000000001"},
+    "wedding": {"column": "event", "of": "host.events"}, "columns": {"name": "slug", "local_date": "at"}, "events": [{"on": "update", "type": "form.edited"}]}') $$, 'a date kept as text');
+insert into host.answers values (1, 1, 'rehearsal', 'soon', ''), (2, 1, 'first_look', '2031-06-14', '');
+select results_eq($$ select sqlstate, new_row ->> 'id' from automation_priv.source_errors $$, $$ values ('22007', '1') $$, 'what is no date is noted');
+update host.answers set noise = 'x';
+select is_empty($$ select from automation_priv.outbox where event_type = 'form.edited' $$, 'a change of another column is no event');
+update host.answers set at = '2031-06-13' where id = 1;
+select is((select local_date from automation.milestones where name = 'rehearsal'), '2031-06-13'::date, 'a row that could not be read before');
+delete from automation_priv.source_errors;
 
 -- ---- failures stay with us
 select lives_ok($$ insert into host.events (studio, couple, guests) values (1, 'good', 1), (3, 'no tenant', 2), (1, null, 3), (1, 'also good', 4) $$, 'the host''s write stands, whatever is wrong');
