@@ -32,6 +32,14 @@
     X(cmd_template_list)                                                                                               \
     X(cmd_template_show)                                                                                               \
     X(cmd_template_instantiate)                                                                                        \
+    X(cmd_approval_edit)                                                                                               \
+    X(cmd_approval_reject)                                                                                             \
+    X(cmd_approval_approve)                                                                                            \
+    X(cmd_approval_show)                                                                                               \
+    X(cmd_approval_list)                                                                                               \
+    X(cmd_wedding_show)                                                                                                \
+    X(cmd_wedding_move)                                                                                                \
+    X(cmd_zones_refresh)                                                                                               \
     X(cmd_season_generate)                                                                                             \
     X(cmd_season_load)                                                                                                 \
     X(cmd_health)                                                                                                      \

@@ -178,6 +178,7 @@ create table automation.milestones (
     source text not null default 'stored' check (source in ('wedding', 'stored', 'derived')),
     derived_from text,
     derived_days integer,
+    derived_time time, -- null: the other's
     local_date date,
     local_time time,
     primary key (tenant_id, wedding_id, name),

@@ -950,7 +950,7 @@ begin
     gone as (delete from automation_priv.ledger l using good g where l.job_id = g.j and (g.a = 'final' or g.withdrawn)),
     kept as (
         update automation_priv.ledger l set owner = null, claimed_at = null, acting = null,
-            due_at = case when g.a = 'park' then null when g.a = 'release' then l.due_at
+            due_at = case when g.a = 'park' and g.reason = 'approval' then automation_priv.approval_due(l.tenant_id, l.job_id, v_now) when g.a = 'park' then null when g.a = 'release' then l.due_at
                 when g.a = 'retry' and l.due_spec ? 'window' then -- a retry keeps quiet hours too
                     (select d.due_at from automation_priv.resolve_due(l.tenant_id, l.wedding_id, l.due_spec, v_now + g.in_ms * interval '1 millisecond') d)
                 else v_now + g.in_ms * interval '1 millisecond' end,

@@ -248,7 +248,7 @@ create table automation_priv.wedding_changes (
 );
 
 -- Names that were looked up before: the view reads every file of the time zone database, a tenth of a second each time.
-create table automation_priv.zones (name text primary key);
+create table automation_priv.zones (name text primary key, rules text, year integer); -- rules: zone_rules, as of that year
 create function automation_priv.check_zone(p_zone text) returns void
 language plpgsql security definer set search_path = '' as $$
 begin
@@ -257,6 +257,40 @@ begin
     if not found then
         raise exception 'time zone %: expected an IANA name such as Europe/Lisbon', quote_nullable(p_zone) using errcode = '22023';
     end if;
+end $$;
+
+-- What PostgreSQL's time zone database says of a zone: its offsets twice a month from two years back to eight years ahead. An update of the
+-- database that changes a rule within that span changes this text.
+create function automation_priv.zone_rules(p_zone text) returns text
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return (
+    select md5(string_agg(extract(epoch from (t at time zone p_zone) - (t at time zone 'UTC'))::text, ',' order by t))
+    from generate_series(date_trunc('year', automation.now()) - interval '2 years', date_trunc('year', automation.now()) + interval '8 years', interval '15 days') t);
+end $$;
+
+-- After an update of the time zone database: instants of weddings and tenants in zones whose rules have changed are derived anew from their local
+-- times, and their unclaimed jobs are looked at again. Returns these zones. The leader asks once a day; `usher zones refresh` at once.
+create function automation_priv.refresh_zones() returns setof text
+language plpgsql security definer set search_path = '' as $$
+declare
+    z record;
+    t record;
+begin
+    for z in
+        select x.name, x.rules as before, automation_priv.zone_rules(x.name) as rules, x.year as year_before, extract(year from automation.now())::integer as year
+        from automation_priv.zones x order by x.name for update
+    loop
+        update automation_priv.zones x set rules = z.rules, year = z.year where x.name = z.name and (x.rules, x.year) is distinct from (z.rules, z.year);
+        continue when z.before is null or z.year_before is distinct from z.year or z.before = z.rules;
+        for t in
+            select w.tenant_id, array_agg(w.wedding_id order by w.wedding_id) as weddings from automation.weddings w join automation.tenants n using (tenant_id)
+            where z.name in (w.time_zone, n.time_zone) or exists (select from automation.timing_keys k where k.tenant_id = w.tenant_id and k.zone_mode = z.name) group by 1 order by 1
+        loop
+            update automation.weddings w set revision = w.revision + 1 where w.tenant_id = t.tenant_id and w.wedding_id = any (t.weddings);
+        end loop;
+        return next z.name;
+    end loop;
 end $$;
 
 create function automation_priv.weddings_before() returns trigger
@@ -278,15 +312,43 @@ end $$;
 create trigger weddings_insert before insert on automation.weddings for each row execute function automation_priv.weddings_before();
 create trigger weddings_update before update on automation.weddings for each row execute function automation_priv.weddings_before();
 
+-- Derived milestones follow others, which may be derived themselves: one pass for each link of the chain.
 create function automation_priv.derive_milestones(p_tenant uuid, p_weddings uuid[]) returns void
 language plpgsql security definer set search_path = '' as $$
 begin
-    update automation.milestones d set local_date = m.local_date + d.derived_days, local_time = m.local_time
-    from automation.milestones m
-    where d.tenant_id = p_tenant and d.wedding_id = any (p_weddings) and d.source = 'derived' and m.tenant_id = d.tenant_id
-      and m.wedding_id = d.wedding_id and m.name = d.derived_from
-      and (d.local_date, d.local_time) is distinct from (m.local_date + d.derived_days, m.local_time);
+    for pass in 1 .. 16 loop
+        update automation.milestones d set local_date = m.local_date + d.derived_days,
+            local_time = case when m.local_date is not null then coalesce(d.derived_time, m.local_time) end
+        from automation.milestones m
+        where d.tenant_id = p_tenant and d.wedding_id = any (p_weddings) and d.source = 'derived' and m.tenant_id = d.tenant_id
+          and m.wedding_id = d.wedding_id and m.name = d.derived_from
+          and (d.local_date, d.local_time) is distinct from (m.local_date + d.derived_days, case when m.local_date is not null then coalesce(d.derived_time, m.local_time) end);
+        exit when not found;
+    end loop;
+    -- What it followed is gone: it has no date until that comes again.
+    update automation.milestones d set local_date = null, local_time = null
+    where d.tenant_id = p_tenant and d.wedding_id = any (p_weddings) and d.source = 'derived' and d.local_date is not null
+      and not exists (select from automation.milestones m where m.tenant_id = d.tenant_id and m.wedding_id = d.wedding_id and m.name = d.derived_from);
 end $$;
+
+-- A chain of derived milestones ends at one that is not: a cycle, or more than 16 links, is refused.
+create function automation_priv.milestones_before() returns trigger
+language plpgsql security definer set search_path = '' as $$
+declare
+    v_from text := new.derived_from;
+    v_links integer := 0;
+begin
+    while v_from is not null loop
+        v_links := v_links + 1;
+        if v_from = new.name or v_links > 16 then
+            raise exception 'milestone %: it is derived from itself, or over more than 16 others', quote_literal(new.name) using errcode = '22023';
+        end if;
+        select m.derived_from into v_from from automation.milestones m where m.tenant_id = new.tenant_id and m.wedding_id = new.wedding_id and m.name = v_from;
+    end loop;
+    return new;
+end $$;
+create trigger milestones_before before insert or update of derived_from, name on automation.milestones
+    for each row when (new.derived_from is not null) execute function automation_priv.milestones_before();
 
 -- After a statement on weddings: mirror dates into milestones, bring timings in line, note the change for the leader, publish events.
 create function automation_priv.weddings_after() returns trigger
@@ -381,6 +443,139 @@ create trigger milestones_after_update after update on automation.milestones
 create trigger milestones_after_delete after delete on automation.milestones
     referencing old table as changed for each statement execute function automation_priv.milestones_after();
 
+-- ---- approval -----------------------------------------------------------------------------------------------------------------------------
+-- A step that a person must approve waits here with its rendered content, which is what goes out. Its ledger row is parked (`approval`) and comes up for
+-- the reminder after a day, and when the item expires; other runs go on meanwhile.
+create table automation.approvals (
+    tenant_id uuid not null,
+    approval_id uuid not null, -- the step's job
+    run_id uuid not null,
+    rule_id uuid not null,
+    wedding_id uuid,
+    step smallint not null,
+    kind text not null,
+    content jsonb not null,
+    state text not null default 'pending' check (state in ('pending', 'approved', 'rejected', 'expired')),
+    requested_at timestamptz not null,
+    expires_at timestamptz not null,
+    reminded_at timestamptz,
+    decided_at timestamptz,
+    decided_by text,
+    note text,
+    primary key (tenant_id, approval_id)
+);
+create index approvals_pending on automation.approvals (tenant_id, requested_at) where state = 'pending';
+alter table automation.approvals enable row level security;
+
+-- A word given ahead: this rule may act for this wedding (null: for all) without asking again.
+create table automation.preapprovals (
+    tenant_id uuid not null references automation.tenants on delete cascade,
+    rule_id uuid not null,
+    wedding_id uuid,
+    granted_by text not null,
+    granted_at timestamptz not null default automation.now(),
+    foreign key (tenant_id, rule_id) references automation.rules on delete cascade,
+    unique nulls not distinct (tenant_id, rule_id, wedding_id)
+);
+alter table automation.preapprovals enable row level security;
+
+-- What people have to know is an event, so that a rule can tell them, and a task of the team.
+create function automation_priv.approval_event(a automation.approvals, p_type text, p_now timestamptz) returns void
+language plpgsql security definer set search_path = '' as $$
+declare v_text text;
+begin
+    perform automation.publish_event(a.tenant_id, p_type, a.wedding_id, jsonb_build_object('approval', a.approval_id, 'rule', a.rule_id, 'kind', a.kind,
+        'content', a.content, 'expires_at', a.expires_at), automation_priv.derive(p_type, a.approval_id::text));
+    select format(case p_type when 'approval.expired' then 'Not sent, since nobody approved it: %s for %s (%s)' else 'Waiting for approval since a day: %s for %s (%s)' end,
+        coalesce(a.content ->> 'subject', a.content ->> 'title', a.kind), coalesce(w.title, 'no wedding'), u.name) into v_text
+    from automation.rules u left join automation.weddings w on w.tenant_id = a.tenant_id and w.wedding_id = a.wedding_id
+    where u.tenant_id = a.tenant_id and u.rule_id = a.rule_id;
+    if p_type in ('approval.reminder', 'approval.expired') and v_text is not null then
+        insert into automation.tasks (tenant_id, task_id, wedding_id, run_id, title, created_at)
+        values (a.tenant_id, automation_priv.derive('approval_task', a.approval_id::text, p_type), a.wedding_id, a.run_id, left(v_text, 500), p_now) on conflict do nothing;
+    end if;
+end $$;
+
+-- The step's turn: the first time the item is made, after a day its reminder, at its end it expires. The settling transaction calls this before it parks the
+-- row at approval_due.
+create function automation_priv.request_approval(p_tenant uuid, p_wedding uuid, p_run uuid, p_job uuid, p_effect jsonb, p_now timestamptz) returns void
+language plpgsql security definer set search_path = '' as $$
+declare
+    a automation.approvals;
+    r automation.runs;
+begin
+    select * into r from automation.runs x where x.tenant_id = p_tenant and x.run_id = p_run;
+    select * into a from automation.approvals x where x.tenant_id = p_tenant and x.approval_id = p_job for update;
+    if not found then
+        insert into automation.approvals (tenant_id, approval_id, run_id, rule_id, wedding_id, step, kind, content, requested_at, expires_at, state, decided_at, decided_by)
+        select p_tenant, p_job, p_run, r.rule_id, p_wedding, l.step, l.kind, p_effect -> 'content', p_now, greatest(coalesce(
+                (select automation_priv.anchor_limit(m.local_date, m.local_time, w.time_zone) from automation.milestones m join automation.weddings w using (tenant_id, wedding_id)
+                 where m.tenant_id = p_tenant and m.wedding_id = p_wedding and m.name = p_effect ->> 'limit'), p_now + interval '30 days'), p_now + interval '1 hour'),
+            case when g.granted_by is null then 'pending' else 'approved' end, case when g.granted_by is not null then p_now end, g.granted_by
+        from automation_priv.ledger l
+        left join lateral (select p.granted_by from automation.preapprovals p where p.tenant_id = p_tenant and p.rule_id = r.rule_id
+            and (p.wedding_id is null or p.wedding_id = p_wedding) order by p.wedding_id nulls last limit 1) g on true
+        where l.job_id = p_job returning * into a;
+        if a.state = 'approved' then
+            update automation_priv.ledger l set wake = jsonb_build_object('approval', 'approved', 'content', a.content) where l.job_id = p_job;
+        else
+            perform automation_priv.approval_event(a, 'approval.requested', p_now);
+        end if;
+    elsif a.state = 'pending' and p_now >= a.expires_at then
+        update automation.approvals x set state = 'expired', decided_at = p_now where x.tenant_id = p_tenant and x.approval_id = p_job;
+        update automation_priv.ledger l set wake = '{"approval": "expired"}' where l.job_id = p_job;
+        perform automation_priv.approval_event(a, 'approval.expired', p_now);
+    elsif a.state = 'pending' and a.reminded_at is null and p_now >= a.requested_at + interval '1 day' then
+        update automation.approvals x set reminded_at = p_now where x.tenant_id = p_tenant and x.approval_id = p_job;
+        perform automation_priv.approval_event(a, 'approval.reminder', p_now);
+    end if;
+end $$;
+
+create function automation_priv.approval_due(p_tenant uuid, p_job uuid, p_now timestamptz) returns timestamptz
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return (
+    select case when a.state <> 'pending' then p_now when a.reminded_at is null then least(a.requested_at + interval '1 day', a.expires_at) else a.expires_at end
+    from automation.approvals a where a.tenant_id = p_tenant and a.approval_id = p_job);
+end $$;
+
+-- approved, rejected, or edited and still to be decided; p_content: keys of the content that change. False: it is decided already, or its run has ended.
+create function automation.decide_approval(p_tenant uuid, p_approval uuid, p_decision text, p_by text, p_content jsonb default null, p_note text default null)
+returns boolean
+language plpgsql security definer set search_path = '' as $$
+declare
+    v_now timestamptz := automation.now();
+    a automation.approvals;
+    k text;
+begin
+    if p_decision not in ('approved', 'rejected', 'edited') then
+        raise exception 'decision %: expected approved, rejected or edited', quote_nullable(p_decision) using errcode = '22023';
+    end if;
+    -- The row first, then the item: the order in which settling locks them.
+    perform from automation_priv.ledger l where l.job_id = p_approval and l.tenant_id = p_tenant and l.owner is null and l.parked_reason = 'approval' for update;
+    if not found then return false; end if;
+    select * into a from automation.approvals x where x.tenant_id = p_tenant and x.approval_id = p_approval and x.state = 'pending' for update;
+    if not found then return false; end if;
+    select x into k from jsonb_object_keys(coalesce(p_content, '{}')) x where not a.content ? x limit 1;
+    if k is not null then
+        raise exception 'content has no "%": it has %', k, (select string_agg(x, ', ' order by x) from jsonb_object_keys(a.content) x) using errcode = '22023';
+    end if;
+    if p_decision = 'edited' then
+        update automation.approvals x set content = a.content || coalesce(p_content, '{}'), note = coalesce(p_note, x.note)
+        where x.tenant_id = p_tenant and x.approval_id = p_approval;
+        return true;
+    end if;
+    update automation.approvals x set state = p_decision, decided_at = v_now, decided_by = p_by, note = p_note, content = a.content || coalesce(p_content, '{}')
+    where x.tenant_id = p_tenant and x.approval_id = p_approval;
+    update automation_priv.ledger l set wake = jsonb_build_object('approval', p_decision, 'content', a.content || coalesce(p_content, '{}')), parked_reason = null,
+        due_at = case when p_decision = 'approved' then coalesce((select d.due_at from automation_priv.resolve_due(p_tenant, l.wedding_id, l.due_spec, v_now) d
+            where l.due_spec ? 'window'), v_now) else v_now end
+    where l.job_id = p_approval;
+    perform automation_priv.wake();
+    return true;
+end $$;
+grant execute on function automation.decide_approval to automation_scheduler;
+
 -- ---- effects of steps on our own tables ---------------------------------------------------------------------------------------------------
 create function automation_priv.apply_effect(p_tenant uuid, p_wedding uuid, p_run uuid, p_job uuid, p_effect jsonb, p_now timestamptz) returns void
 language plpgsql security definer set search_path = '' as $$
@@ -403,6 +598,8 @@ begin
     elsif v_op = 'emit_event' then
         perform automation.publish_event(p_tenant, p_effect ->> 'type', p_wedding, coalesce(p_effect -> 'payload', '{}'),
             automation_priv.derive('event', p_job::text));
+    elsif v_op = 'request_approval' then
+        perform automation_priv.request_approval(p_tenant, p_wedding, p_run, p_job, p_effect, p_now);
     elsif v_op = 'start_rule' then
         perform automation.start_rule(p_tenant, (p_effect ->> 'rule')::uuid, p_wedding, '{}', automation_priv.derive('event', p_job::text));
     elsif v_op = 'stop_rule' then
@@ -776,6 +973,96 @@ begin
     return n;
 end $$;
 
+-- ---- a wedding's whole timeline ------------------------------------------------------------------------------------------------------------------
+-- What every active rule on a milestone, every run and every waiting step is to this wedding: done, running, skipped and why, scheduled, suspended.
+create function automation.wedding_timeline(p_tenant uuid, p_wedding uuid)
+returns table (at timestamptz, local_at text, rule_id uuid, rule text, rule_revision bigint, what text, state text, reason text, run_id uuid)
+language plpgsql stable security definer set search_path = '' as $$
+#variable_conflict use_column
+begin
+    return query
+    select x.at, to_char(x.at at time zone w.time_zone, 'YYYY-MM-DD HH24:MI'), x.rule_id, u.name, x.revision, x.what, x.state, x.reason, x.run_id
+    from automation.weddings w
+    cross join lateral (
+        select coalesce(r.finished_at, r.due_at) as at, r.rule_id, r.rule_revision as revision, 'run' as what, r.state, r.reason, r.run_id
+        from automation.runs r where r.tenant_id = p_tenant and r.wedding_id = p_wedding
+        union all
+        select l.due_at, r.rule_id, r.rule_revision, l.kind, case when l.owner is not null then 'in_flight' when l.parked_reason is not null then 'parked' else 'waiting' end,
+            l.parked_reason, l.run_id
+        from automation_priv.ledger l join automation.runs r on r.tenant_id = l.tenant_id and r.run_id = l.run_id
+        where l.tenant_id = p_tenant and l.wedding_id = p_wedding
+        union all
+        select t.due_at, r.rule_id, r.validated_revision, 'start', case t.state when 'pending' then 'scheduled' when 'fired' then 'passed' else t.state end,
+            case when t.state = 'suspended' then case when t.due_at is null then 'anchor_missing:' || k.milestone else 'wedding_' || w.status end
+                 when t.state = 'fired' then 'not_active_then' end, null
+        from automation.timings t
+        join automation.timing_keys k on k.tenant_id = t.tenant_id and k.timing_id = t.timing_id
+        join automation.rules r on r.tenant_id = t.tenant_id and r.timing_id = t.timing_id and r.status = 'active'
+        where t.tenant_id = p_tenant and t.wedding_id = p_wedding and (t.state <> 'fired' or not exists (select from automation.runs f
+            where f.tenant_id = p_tenant and f.rule_id = r.rule_id and f.wedding_id = p_wedding and f.trigger_ref = t.timing_id))
+    ) x
+    left join automation.rules u on u.tenant_id = p_tenant and u.rule_id = x.rule_id
+    where w.tenant_id = p_tenant and w.wedding_id = p_wedding
+    order by x.at nulls last, u.name, x.what;
+end $$;
+grant execute on function automation.wedding_timeline to automation_scheduler, automation_monitor;
+
+-- Each active rule's instant, and each waiting step's that follows a milestone: {key: {rule, what, due, fired}}.
+create function automation_priv.wedding_instants(p_tenant uuid, p_wedding uuid) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return (select coalesce(jsonb_object_agg(x.key, jsonb_build_object('rule', x.rule_id, 'what', x.what, 'due', x.due_at, 'sent', x.sent, 'again', x.again)), '{}') from (
+        select r.rule_id::text as key, r.rule_id, 'start' as what, case when t.state <> 'suspended' or t.due_at is null then t.due_at end as due_at,
+            exists (select from automation.runs f where f.tenant_id = p_tenant and f.rule_id = r.rule_id and f.wedding_id = p_wedding and f.trigger_ref = t.timing_id
+                and f.state <> 'superseded' and (f.acted or f.state <> 'running')) as sent,
+            coalesce(r.definition #>> '{settings,on_date_change}' = 'refire', false) as again
+        from automation.timings t join automation.rules r on r.tenant_id = t.tenant_id and r.timing_id = t.timing_id and r.status = 'active'
+        where t.tenant_id = p_tenant and t.wedding_id = p_wedding
+        union all
+        select l.job_id::text, r.rule_id, l.kind, (select d.due_at from automation_priv.resolve_due(p_tenant, p_wedding, l.due_spec, '-infinity') d), false, false
+        from automation_priv.ledger l join automation.runs r on r.tenant_id = l.tenant_id and r.run_id = l.run_id
+        where l.tenant_id = p_tenant and l.wedding_id = p_wedding and l.due_spec ? 'milestone') x);
+end $$;
+
+-- Moves a wedding (null date: postponed without one) and tells what that means: moved, now_past, sent (and stays so), fires_again, unscheduled, unchanged.
+-- p_dry_run: tells only. The change itself is the host's UPDATE; everything else follows from it.
+create function automation.move_wedding(p_tenant uuid, p_wedding uuid, p_date date, p_time time default null, p_zone text default null, p_dry_run boolean default false)
+returns table (rule_id uuid, rule text, what text, change text, from_at timestamptz, to_at timestamptz)
+language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_column
+declare
+    v_before jsonb;
+    v_after jsonb;
+begin
+    if not exists (select from automation.weddings w where w.tenant_id = p_tenant and w.wedding_id = p_wedding) then
+        raise exception 'tenant % has no wedding %', p_tenant, p_wedding using errcode = 'P0002';
+    end if;
+    v_before := automation_priv.wedding_instants(p_tenant, p_wedding);
+    begin
+        update automation.weddings w set ceremony_date = p_date, ceremony_time = case when p_date is not null then coalesce(p_time, w.ceremony_time) end,
+            time_zone = coalesce(p_zone, w.time_zone)
+        where w.tenant_id = p_tenant and w.wedding_id = p_wedding;
+        v_after := automation_priv.wedding_instants(p_tenant, p_wedding);
+        if p_dry_run then
+            raise exception using errcode = 'U0002';
+        end if;
+    exception when sqlstate 'U0002' then null; -- variables outlive the rollback
+    end;
+    return query
+    select (b.v ->> 'rule')::uuid, u.name, b.v ->> 'what', case
+            when (b.v ->> 'sent')::boolean and not ((b.v ->> 'again')::boolean and a.due is distinct from b.due) then 'sent'
+            when a.due is null then 'unscheduled'
+            when a.due is not distinct from b.due then 'unchanged'
+            when a.due < automation.now() then 'now_past'
+            when (b.v ->> 'sent')::boolean then 'fires_again'
+            else 'moved' end, b.due, a.due
+    from (select e.key, e.value as v, (e.value ->> 'due')::timestamptz as due from jsonb_each(v_before) e) b
+    cross join lateral (select (v_after -> b.key ->> 'due')::timestamptz as due) a
+    left join automation.rules u on u.tenant_id = p_tenant and u.rule_id = (b.v ->> 'rule')::uuid
+    order by a.due nulls last, u.name, b.key;
+end $$;
+grant execute on function automation.move_wedding to automation_scheduler;
+
 -- ---- the engine's stamp on rules -----------------------------------------------------------------------------------------------------------------
 create function automation_priv.rules_to_check(p_limit integer)
 returns table (tenant_id uuid, rule_id uuid, revision bigint, definition jsonb)
@@ -1013,6 +1300,7 @@ create trigger weddings_when_booked before insert or update of status on automat
 insert into automation_priv.retention (table_name, reason) values
     ('automation.timing_keys', 'bounded: one row a distinct timing of a tenant''s rules'),
     ('automation.timings', 'kept: they belong to weddings'),
+    ('automation.preapprovals', 'kept: they belong to rules'),
     ('automation_priv.outbox', 'bounded: an event that was dispatched leaves'),
     ('automation_priv.wedding_changes', 'bounded: one row a changed wedding until the leader has looked'),
     ('automation_priv.zones', 'bounded: names of time zones');
@@ -1023,6 +1311,7 @@ insert into automation_priv.retention (table_name, stamp, keep, only_if, reason)
             or not exists (select from automation.runs r where r.tenant_id = t.tenant_id and r.wedding_id is null and r.state = 'running')) $x$,
         'history; what a running run of the wedding may still look back at stays'),
     ('automation.rule_activations', 't.at', '2 years', 'true', 'history: when rules were live, and why'),
+    ('automation.approvals', 't.requested_at', '13 months', 't.state <> ''pending''', 'who approved what'),
     ('automation_priv.outbox_quarantine', 't.quarantined_at', '1 year', 'true', 'events that could not be dispatched; somebody has to look');
 
 do $$

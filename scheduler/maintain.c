@@ -15,6 +15,7 @@
 #define ROLLUP_FOLDS 6
 #define PARTITIONS_EVERY_MS 60000
 #define CLOCKS_EVERY_MS 10000
+#define ZONES_EVERY_MS 3600000
 #define RUNWAY_LEAST_US (INT64_C(45) * 86400 * 1000000)
 /* Clocks that are further apart: a warning; ticking stops, since nobody knows which of them is right. */
 #define CLOCKS_WARN_US INT64_C(5000000)
@@ -109,6 +110,19 @@ static enum err make_partitions(struct lead *l, const struct store_clock *clock,
     return err != ERR_OK ? err : watched;
 }
 
+/* The time zone database may have been updated under the server. */
+static enum err watch_zones(struct lead *l, struct err_info *info)
+{
+    int64_t changed = 0;
+    enum err err = store_lead_zones(l->db, &changed, info);
+
+    if (changed > 0)
+        log_warn("zones.changed", L_INT("zones", changed), L_STR("effect", "instants in them are derived anew"));
+    if (err == ERR_OK)
+        l->zones_ms = clock_mono_ms() + ZONES_EVERY_MS;
+    return err;
+}
+
 enum err maintain_run(struct lead *l, bool *more, struct err_info *info)
 {
     struct store_clock clock;
@@ -126,6 +140,8 @@ enum err maintain_run(struct lead *l, bool *more, struct err_info *info)
     l->clock_stepped = clock.stepped;
     if (now_ms >= l->partitions_ms)
         err = make_partitions(l, &clock, info);
+    if (err == ERR_OK && now_ms >= l->zones_ms)
+        err = watch_zones(l, info);
     if (err == ERR_OK && now_ms >= l->clocks_ms) {
         err = compare_clocks(l, &clock, own_us, info);
         l->clocks_ms = now_ms + CLOCKS_EVERY_MS;

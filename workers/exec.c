@@ -14,6 +14,7 @@
 #include "common/io/outbound.h"
 #include "common/io/store_jobs.h"
 #include "workers/action.h"
+#include "workers/approval.h"
 #include "workers/worker.h"
 
 #define LOOKS_MAX 32             /* a connection takes 64 statements at most, and claims and beats need room */
@@ -143,6 +144,15 @@ void exec_end(struct job *job, enum outcome outcome, const char *reason)
     finish(job, result);
 }
 
+void exec_skip(struct job *job, const char *reason)
+{
+    struct job_result result = {
+        .settle = SETTLE_FINAL, .outcome = OUTCOME_SKIPPED, .reason = copy(job, reason), .next = PROGRAM_END};
+    result.output = json_pack("{s:b,s:s}", "skipped", 1, "reason", reason);
+    follow(job, &result, job->step->next);
+    finish(job, result);
+}
+
 void exec_snooze(struct job *job, int64_t delay_ms, const char *reason)
 {
     finish(job, (struct job_result){.settle = SETTLE_SNOOZE,
@@ -152,10 +162,11 @@ void exec_snooze(struct job *job, int64_t delay_ms, const char *reason)
                                     .next = PROGRAM_END});
 }
 
-static void park(struct job *job, const char *reason, const char *error)
+void exec_park(struct job *job, const char *reason, const char *error)
 {
     finish(job, (struct job_result){.settle = SETTLE_PARK,
                                     .outcome = OUTCOME_PARKED,
+                                    .effect = job->result.effect,
                                     .reason = copy(job, reason),
                                     .error = copy(job, error),
                                     .next = PROGRAM_END});
@@ -175,7 +186,7 @@ void exec_outbound(struct job *job, const struct outbound_result *r, int next)
     case OUTBOUND_TRY_LATER: exec_retry(job, "try_later", r->error, r->retry_after_ms); return;
     case OUTBOUND_UNKNOWN:
         if (job->kind && job->kind->ask_unknown)
-            park(job, "unknown_outcome", r->error);
+            exec_park(job, "unknown_outcome", r->error);
         else
             exec_retry(job, "unknown", r->error, 0);
         return;
@@ -204,6 +215,8 @@ static void act(struct job *job)
         exec_snooze(job, UNKNOWN_SNOOZE_MS, "unknown_action");
         return;
     }
+    if (approval_refused(job))
+        return;
     action->start(job);
     if (job->state != JOB_RUNNING || job->timeout_ms == 0)
         return; /* over already: most free jobs never need a timer */

@@ -35,6 +35,10 @@ void exec_retry(struct job *job, const char *reason, const char *error, int64_t 
 void exec_dead(struct job *job, const char *reason, const char *error);
 /* Ends the job and its run without an error (cancelled, superseded, skipped). */
 void exec_end(struct job *job, enum outcome outcome, const char *reason);
+/* The step is not done and the run goes on behind it. */
+void exec_skip(struct job *job, const char *reason);
+/* Waits for a person. An effect in job->result is applied. */
+void exec_park(struct job *job, const char *reason, const char *error);
 void exec_snooze(struct job *job, int64_t delay_ms, const char *reason);
 /* The other side's answer, by verdict and the kind's policy for unknown outcomes. `next` as in exec_success. */
 void exec_outbound(struct job *job, const struct outbound_result *result, int next);

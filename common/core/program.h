@@ -43,9 +43,10 @@ struct step {
     int index;
     const char *id; /* unique in the rule; "s1", "s2", … in the order of the document when not given */
     enum action_type type;
-    json_t *params;      /* object, an own reference, never to be changed; NULL for branch and wait */
-    const char *pointer; /* JSON pointer of the action in the document */
-    bool urgent;         /* may run outside the rule's send window */
+    json_t *params;         /* object, an own reference, never to be changed; NULL for branch and wait */
+    const char *pointer;    /* JSON pointer of the action in the document */
+    bool requires_approval; /* a person must approve its rendered content first */
+    bool urgent;            /* may run outside the rule's send window */
     int next;  /* step that follows, or PROGRAM_END; for a branch: what follows after both lists; for stop: END */
     int depth; /* 0 at the top level */
     struct logic *condition; /* branch only; unknown counts as false */

@@ -27,22 +27,12 @@ static const char *read_id(struct rule_check *c, const json_t *action, const cha
     return NULL;
 }
 
-static void check_approval(struct rule_check *c, const json_t *action, const char *at)
+static bool read_bool(struct rule_check *c, const json_t *action, const char *at, const char *key)
 {
-    const json_t *v = json_object_get(action, "requires_approval");
-
-    if (json_is_true(v))
-        rule_check_error(c, at, "requires_approval", "approval is not available in this version; available: false");
-    else if (v != NULL && !json_is_false(v))
-        rule_check_error(c, at, "requires_approval", "must be false");
-}
-
-static bool read_urgent(struct rule_check *c, const json_t *action, const char *at)
-{
-    const json_t *v = json_object_get(action, "urgent");
+    const json_t *v = json_object_get(action, key);
 
     if (v != NULL && !json_is_boolean(v))
-        rule_check_error(c, at, "urgent", "must be true or false");
+        rule_check_error(c, at, key, "must be true or false");
     return json_is_true(v);
 }
 
@@ -156,12 +146,15 @@ bool program_step_read(struct rule_check *c, struct step *s, const json_t *actio
         return false;
     }
     s->id = read_id(c, action, at);
-    check_approval(c, action, at);
-    s->urgent = read_urgent(c, action, at);
+    s->requires_approval = read_bool(c, action, at, "requires_approval");
+    s->urgent = read_bool(c, action, at, "urgent");
     type = rule_check_word(c, action, at, "type", VOCAB_ACTION, -1);
     if (type < 0)
         return false;
     s->type = (enum action_type)type;
+    if (s->requires_approval && vocab_action_effect(s->type) == EFFECT_CONTROL)
+        rule_check_error(c, at, "requires_approval", "not available for \"%s\": there is nothing to approve",
+                         vocab_text(VOCAB_ACTION, type));
     own = control_keys(s->type, &n);
     spec = rule_check_object(c, action, at, "params", n == 0);
     check_action_keys(c, action, at, own, spec == NULL ? n : 0);

@@ -146,6 +146,8 @@ enum err store_lead_unknown_workers(struct db_session *s, const struct id *ids, 
 enum err store_lead_fold(struct db_session *s, int64_t *folded, struct err_info *info) MUST_USE;
 /* Folds about `groups` groups of logged rows into the rollups; *folded: how many it were. */
 enum err store_lead_fold_rollups(struct db_session *s, int groups, int64_t *folded, struct err_info *info) MUST_USE;
+/* Derives instants anew of zones whose rules have changed with the time zone database: their number. */
+enum err store_lead_zones(struct db_session *s, int64_t *changed, struct err_info *info) MUST_USE;
 /* Partitions for the months of both instants and three more. */
 enum err store_lead_partitions(struct db_session *s, const struct store_clock *clock, int64_t *made,
                                struct err_info *info) MUST_USE;

@@ -83,6 +83,16 @@ enum err store_lead_unknown_workers(struct db_session *s, const struct id *ids, 
     return store_lead_ask_rows(s, &stmt, &a, out, info);
 }
 
+enum err store_lead_zones(struct db_session *s, int64_t *changed, struct err_info *info)
+{
+    static const struct db_stmt stmt = {"lead_zones", "select count(*) from automation_priv.refresh_zones()"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    return store_lead_ask_i64(s, &stmt, &a, changed, info);
+}
+
 enum err store_lead_fold(struct db_session *s, int64_t *folded, struct err_info *info)
 {
     static const struct db_stmt stmt = {"fold_deltas", "select automation_priv.fold_deltas()"};

@@ -266,6 +266,53 @@ second_step() {
     [ "$(sql "select count(*) from automation_priv.ledger where kind = 'wait'")" = 1 ]
 }
 
+case_wedding_move_and_show_tell_its_timeline() {
+    sql "insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000011', 'Timeline');
+         insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, ceremony_date, client_name, client_email)
+         values ('10000000-0000-4000-8000-000000000011', '20000000-0000-4000-8000-000000000011', 'C & D', 'booked', 'Europe/Lisbon', current_date + 90, 'Cora',
+            'cora@couple.example');
+         insert into automation.rules (tenant_id, rule_id, name, status, definition)
+         values ('10000000-0000-4000-8000-000000000011', '30000000-0000-4000-8000-000000000011', 'Month', 'active',
+            '{\"schema_version\": 1, \"name\": \"Month\", \"trigger\": {\"type\": \"milestone\", \"milestone\": \"ceremony\", \"offset\": \"-P30D\"},
+              \"actions\": [{\"type\": \"create_task\", \"params\": {\"title\": \"Call\"}}]}'),
+            ('10000000-0000-4000-8000-000000000011', '30000000-0000-4000-8000-000000000012', 'Ask', 'active',
+            '{\"schema_version\": 1, \"name\": \"Ask\", \"trigger\": {\"type\": \"manual\"}, \"actions\": [{\"type\": \"create_task\", \"requires_approval\": true,
+              \"params\": {\"title\": \"Thank {{client.name}}\"}}]}')" >/dev/null
+    wait_for 20 "rules checked" timeline_rules_checked || return
+    run 0 wedding move 20000000-0000-4000-8000-000000000011 --date 2091-06-14 --dry-run
+    contains "the dry run" "1 moved" "$out"
+    run 0 wedding show 20000000-0000-4000-8000-000000000011 --json
+    expect "nothing moved" "Month scheduled" "$(field '" ".join((d["timeline"][0]["rule"], d["timeline"][0]["state"]))')"
+    run 0 wedding move 20000000-0000-4000-8000-000000000011 --date 2091-06-14 --time 16:00
+    run 0 wedding show 20000000-0000-4000-8000-000000000011
+    contains "the new instant" "2091-05-15 09:00" "$out"
+    run 0 wedding move 20000000-0000-4000-8000-000000000011 --no-date
+    contains "no date" "1 unscheduled" "$out"
+    run 3 wedding show 8d03ae6f-055f-823e-b840-51066c04214b
+    run 2 wedding move 20000000-0000-4000-8000-000000000011
+    sql "select automation.start_rule('10000000-0000-4000-8000-000000000011', '30000000-0000-4000-8000-000000000012', '20000000-0000-4000-8000-000000000011')" >/dev/null
+    wait_for 20 "an approval" approval_waits || return
+    run 0 approval list --tenant 10000000-0000-4000-8000-000000000011 --json
+    local id
+    id=$(field 'd[0]["id"]')
+    expect "what waits" "Thank Cora" "$(field 'd[0]["content"]')"
+    run 0 approval edit "$id" '{"title": "Thank both"}'
+    run 0 approval show "$id" --json
+    expect "edited" "pending Thank both" "$(field '" ".join((d["state"], d["content"]["title"]))')"
+    run 0 approval reject "$id" --by ana --note 'called them'
+    run 4 approval approve "$id"
+    run 0 approval show "$id"
+    contains "who and why" "called them" "$out"
+    run 3 approval approve 8d03ae6f-055f-823e-b840-51066c04214b
+    run 0 zones refresh
+}
+timeline_rules_checked() {
+    [ "$(sql "select count(*) from automation.rules where validated_revision = revision and name in ('Month', 'Ask')")" = 2 ]
+}
+approval_waits() {
+    [ "$(sql "select count(*) from automation_priv.ledger where parked_reason = 'approval'")" = 1 ]
+}
+
 case_job_show_says_what_is_not_there() {
     run 3 job show 8d03ae6f-055f-823e-b840-51066c04214b
     run 2 job show nothing

@@ -109,7 +109,7 @@ begin
     select (jsonb_populate_record(null::automation.milestones, jsonb_build_object('source', case when m ? 'derived_from' then 'derived' else 'stored' end) || m
         || jsonb_build_object('tenant_id', s.tenant, 'wedding_id', stories.id(s.name, p_wedding)))).*
     on conflict (tenant_id, wedding_id, name) do update set source = excluded.source, derived_from = excluded.derived_from,
-        derived_days = excluded.derived_days, local_date = excluded.local_date, local_time = excluded.local_time;
+        derived_days = excluded.derived_days, derived_time = excluded.derived_time, local_date = excluded.local_date, local_time = excluded.local_time;
 end $$;
 
 create function stories.begin(s stories.story) returns void
@@ -173,6 +173,11 @@ begin
     when 'status' then update automation.rules r set status = l ->> 2 where r.tenant_id = s.tenant and r.rule_id = stories.id(s.name, l ->> 1);
     when 'vendor' then
         insert into automation.wedding_vendors (tenant_id, wedding_id, vendor_id, role) values (s.tenant, v_wedding, stories.id(s.name, l ->> 2), l ->> 3);
+    when 'decide' then
+        perform automation.decide_approval(s.tenant, a.approval_id, l ->> 2, 'team', l -> 3) from automation.approvals a
+        where a.tenant_id = s.tenant and a.wedding_id = v_wedding and a.state = 'pending';
+    when 'move' then
+        perform automation.move_wedding(s.tenant, v_wedding, (l ->> 2)::date, (l ->> 3)::time);
     when 'without' then
         delete from automation.wedding_vendors v where v.tenant_id = s.tenant and v.wedding_id = v_wedding and v.vendor_id = stories.id(s.name, l ->> 2);
     when 'sql' then execute replace(replace(l ->> 1, ':tenant', quote_literal(s.tenant)), ':story', quote_literal(s.name));
@@ -198,6 +203,7 @@ language sql stable as $$
     from (
         select l.queued_at as at, w.time_zone as zone, coalesce(w.title, '-') as wedding, r.name as rule, l.kind, s.doc,
             case when l.outcome = 2 then l.kind || ' dead ' || l.reason
+                when l.outcome = 5 then l.kind || ' skipped ' || l.reason
                 when l.kind in ('send_email', 'notify_vendor', 'notify_team') then coalesce('mail ' || m.recipient || ': ' || m.subject, l.kind || ' NOT RECEIVED')
                 else l.kind || coalesce(' ' || t.title, '') end as what
         from automation.execution_logs l
@@ -206,7 +212,12 @@ language sql stable as $$
         left join automation.weddings w on w.tenant_id = l.tenant_id and w.wedding_id = l.wedding_id
         left join automation.tasks t on t.tenant_id = l.tenant_id and t.task_id = l.job_id
         left join (select distinct message_id, recipient, subject from stories.mails) m on m.message_id = l.job_id::text
-        where s.name = p_story and (l.outcome = 2 or (l.outcome = 0 and l.kind not in ('wait', 'branch', 'stop', 'for_each')))
+        where s.name = p_story and (l.outcome = 2 or (l.outcome = 5 and l.reason like 'approval%') or (l.outcome = 0 and l.kind not in ('wait', 'branch', 'stop', 'for_each')))
+        union all
+        select t.created_at, w.time_zone, coalesce(w.title, '-'), 'notice', '', s.doc, t.title
+        from automation.tasks t join stories.story s on s.tenant = t.tenant_id
+        left join automation.weddings w on w.tenant_id = t.tenant_id and w.wedding_id = t.wedding_id
+        where s.name = p_story and not exists (select from automation.execution_logs l where l.tenant_id = t.tenant_id and l.job_id = t.task_id)
         union all
         select r.finished_at, w.time_zone, coalesce(w.title, '-'), u.name, '', s.doc, r.state || ' ' || coalesce(r.reason, '')
         from automation.runs r

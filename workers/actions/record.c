@@ -5,6 +5,7 @@
 
 #include "common/core/template_tree.h"
 #include "workers/action.h"
+#include "workers/approval.h"
 #include "workers/exec.h"
 
 /* The step's parameters with their templates rendered and `op` added. */
@@ -23,6 +24,10 @@ static json_t *effect_of(struct job *job)
 
 static void succeed(struct job *job, json_t *effect)
 {
+    if (approval_wanted(job)) {
+        approval_request(job, effect);
+        return;
+    }
     job->result.effect = effect;
     exec_success(job, NULL, job->step->next);
 }

@@ -5,6 +5,7 @@
 #include "common/core/template_tree.h"
 #include "common/io/outbound.h"
 #include "workers/action.h"
+#include "workers/approval.h"
 #include "workers/exec.h"
 #include "workers/sign.h"
 #include "workers/worker.h"
@@ -45,6 +46,10 @@ static void start_webhook(struct job *job)
     const char *body = url ? body_of(job) : NULL;
     if (!body)
         return;
+    if (approval_wanted(job)) {
+        approval_request(job, json_pack("{s:s,s:s}", "url", url, "body", body));
+        return;
+    }
     struct outbound_request request = {.method = "POST",
                                        .url = url,
                                        .headers = headers,

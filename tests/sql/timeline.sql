@@ -1,0 +1,99 @@
+-- Dates and zones: offsets over zones, both changes of clocks and leap days; windows; derived milestones; the time zone database; the diff of a move.
+begin;
+select plan(22);
+
+insert into automation.tenants (tenant_id, name, time_zone) values ('10000000-0000-4000-8000-000000000001', 'Studio', 'Europe/Lisbon');
+insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, ceremony_date, ceremony_time)
+values ('10000000-0000-4000-8000-000000000001', '20000000-0000-4000-8000-000000000001', 'A & B', 'booked', 'Europe/Lisbon', '2031-06-14', '15:00');
+
+-- ---- instants: anchor, offset, local time → UTC. The gap moves on, the ambiguous hour is its second.
+create temporary table cases (zone text, d date, t time, months integer, days integer, seconds bigint, at time, utc timestamptz);
+insert into cases values
+    ('Europe/Lisbon', '2031-06-14', '15:00', 0, -30, 0, '09:00', '2031-05-15 08:00+00'),
+    ('Europe/Berlin', '2026-04-05', null, 0, -7, 0, '02:30', '2026-03-29 01:30+00'),      -- gap
+    ('Europe/Berlin', '2026-11-01', null, 0, -7, 0, '02:30', '2026-10-25 01:30+00'),      -- ambiguous: the second
+    ('Europe/London', '2026-03-30', null, 0, -1, 0, '01:15', '2026-03-29 01:15+00'),      -- gap
+    ('Europe/Dublin', '2026-10-26', null, 0, -1, 0, '01:15', '2026-10-25 01:15+00'),      -- ambiguous
+    ('America/New_York', '2026-03-15', null, 0, -7, 0, '02:30', '2026-03-08 07:30+00'),   -- gap
+    ('America/New_York', '2026-11-08', null, 0, -7, 0, '01:30', '2026-11-01 06:30+00'),   -- ambiguous
+    ('America/Los_Angeles', '2026-11-08', null, 0, -7, 0, '09:00', '2026-11-01 17:00+00'),
+    ('America/St_Johns', '2026-03-09', null, 0, -1, 0, '02:30', '2026-03-08 06:00+00'), -- gap, half an hour's zone
+    ('America/Sao_Paulo', '2026-02-28', null, 1, 0, 0, '09:00', '2026-03-28 12:00+00'),
+    ('Australia/Sydney', '2026-04-06', null, 0, -1, 0, '02:30', '2026-04-04 16:30+00'),   -- ambiguous
+    ('Australia/Sydney', '2026-10-05', null, 0, -1, 0, '02:30', '2026-10-03 16:30+00'),   -- gap
+    ('Australia/Lord_Howe', '2026-10-05', null, 0, -1, 0, '02:15', '2026-10-03 15:45+00'), -- a gap of half an hour
+    ('Pacific/Auckland', '2026-09-28', null, 0, -1, 0, '02:30', '2026-09-26 14:30+00'),   -- gap
+    ('Pacific/Apia', '2026-06-01', null, 0, -1, 0, '09:00', '2026-05-30 20:00+00'),
+    ('Asia/Kathmandu', '2026-06-01', null, 0, -1, 0, '09:00', '2026-05-31 03:15+00'),
+    ('Asia/Tehran', '2026-06-01', null, 0, 0, 0, '09:00', '2026-06-01 05:30+00'),
+    ('Africa/Cairo', '2026-04-24', '00:30', 0, 0, 0, null, '2026-04-23 22:30+00'),       -- midnight is in the gap
+    ('Africa/Casablanca', '2026-06-01', null, 0, 0, 0, '09:00', '2026-06-01 08:00+00'),
+    ('UTC', '2028-02-29', null, 12, 0, 0, '09:00', '2029-02-28 09:00+00'),                -- leap day: clamped
+    ('UTC', '2028-02-29', null, 48, 0, 0, '09:00', '2032-02-29 09:00+00'),
+    ('UTC', '2027-03-31', null, -1, 0, 0, '09:00', '2027-02-28 09:00+00'),
+    ('UTC', '2028-03-31', null, -1, 0, 0, '09:00', '2028-02-29 09:00+00'),
+    ('UTC', '2028-03-01', null, 0, -1, 0, '09:00', '2028-02-29 09:00+00'),
+    ('UTC', '2026-01-31', null, 1, 1, 0, '09:00', '2026-03-01 09:00+00'),                 -- months first, then days
+    ('Europe/Berlin', '2026-03-29', '12:00', 0, 0, -86400, null, '2026-03-28 10:00+00'),  -- hours are exact
+    ('Europe/Berlin', '2026-03-29', '12:00', 0, -1, 0, null, '2026-03-28 11:00+00'),      -- a day is nominal
+    ('America/New_York', '2026-11-01', '12:00', 0, 0, -86400, null, '2026-10-31 17:00+00'),
+    ('America/New_York', '2026-11-01', '12:00', 0, -1, 0, null, '2026-10-31 16:00+00');
+select is_empty($$ select zone, d, at, utc, automation_priv.instant(d, t, zone, months, days, seconds, at) as found from cases
+    where automation_priv.instant(d, t, zone, months, days, seconds, at) is distinct from utc $$, 'instants of the table');
+select cmp_ok((select count(distinct zone) from cases)::int, '>=', 12, 'of many zones');
+
+-- ---- windows
+create temporary table windows (w jsonb);
+insert into windows values ('{"days": 31, "from": 540, "to": 1140}'), ('{"days": 127, "from": 0, "to": 1}'), ('{"days": 64, "from": 1380, "to": 1440}'), ('{"days": 127, "from": 480, "to": 1200}');
+create temporary table tried as
+    select z.name, w.w, t.at, automation_priv.open_instant(t.at, z.name, w.w, null) as open
+    from (select distinct zone as name from cases) z cross join windows w
+    cross join generate_series('2026-03-20 00:17+00'::timestamptz, '2026-04-10 00:00+00', '317 minutes') t(at);
+select is_empty($$ select * from tried where open < at $$, 'a window never makes anything earlier');
+select is_empty($$ select * from tried where automation_priv.open_instant(open, name, w, null) <> open $$, 'asked twice it changes nothing');
+select is_empty($$ select * from tried where open > at + interval '8 days' $$, 'and opens within a week');
+select is_empty($$ select * from (select open, lag(open) over (partition by name, w order by at) as before from tried) x where open < before $$, 'what was due first stays first');
+select is_empty($$ select * from (select t.at, automation_priv.open_instant(t.at, t.name, t.w, t.at + interval '3 hours') as open from tried t) x
+    where open > at + interval '3 hours' $$, 'with a limit nothing comes after it');
+select is(automation_priv.open_instant('2026-06-20 20:00+00', 'UTC', '{"days": 127, "from": 540, "to": 1140}', '2026-06-21 08:00+00'), '2026-06-20 18:59+00'::timestamptz,
+    'but at the last open minute before');
+
+-- ---- derived milestones
+insert into automation.milestones (tenant_id, wedding_id, name, source, derived_from, derived_days, derived_time) values
+    ('10000000-0000-4000-8000-000000000001', '20000000-0000-4000-8000-000000000001', 'wedding_end', 'derived', 'ceremony', 1, '02:00'),
+    ('10000000-0000-4000-8000-000000000001', '20000000-0000-4000-8000-000000000001', 'gallery_due', 'derived', 'wedding_end', 41, null),
+    ('10000000-0000-4000-8000-000000000001', '20000000-0000-4000-8000-000000000001', 'album_design', 'derived', 'gallery_due', 30, null);
+select is((select local_date + local_time from automation.milestones where name = 'wedding_end'), '2031-06-15 02:00'::timestamp, 'the end after midnight');
+select is((select local_date from automation.milestones where name = 'album_design'), '2031-08-25'::date, 'a chain');
+update automation.weddings set ceremony_date = '2031-07-05';
+select is((select local_date from automation.milestones where name = 'album_design'), '2031-09-15'::date, 'follows a move');
+select throws_like($$ update automation.milestones set derived_from = 'album_design', derived_days = 1, source = 'derived' where name = 'gallery_due' $$,
+    'milestone ''gallery_due'': it is derived from itself%');
+select throws_like($$ update automation.milestones set derived_from = 'wedding_end' where name = 'wedding_end' $$, 'milestone ''wedding_end'': it is derived from itself%');
+delete from automation.milestones where name = 'gallery_due';
+select is((select local_date from automation.milestones where name = 'album_design'), null, 'what follows nothing has no date');
+
+-- ---- the time zone database
+select is_empty($$ select automation_priv.refresh_zones() $$, 'the first look only notes');
+select is_empty($$ select automation_priv.refresh_zones() $$, 'nothing has changed');
+update automation_priv.zones set rules = 'of yesterday' where name = 'Europe/Lisbon';
+create temporary table before as select revision from automation.weddings;
+select results_eq($$ select automation_priv.refresh_zones() $$, array['Europe/Lisbon'], 'a zone that changed is named');
+select is((select w.revision - b.revision from automation.weddings w, before b), 1::bigint, 'and its weddings are derived anew');
+
+-- ---- the diff of a move
+insert into automation.rules (tenant_id, rule_id, name, status, definition, validated_revision, trigger_type, timing_id) values
+    ('10000000-0000-4000-8000-000000000001', '30000000-0000-4000-8000-000000000001', 'month', 'active', '{}', 1, 'milestone', '40000000-0000-4000-8000-000000000001');
+insert into automation.timing_keys (tenant_id, timing_id, milestone, months, days, seconds, at_time, zone_mode)
+values ('10000000-0000-4000-8000-000000000001', '40000000-0000-4000-8000-000000000001', 'ceremony', 0, -30, 0, '09:00', 'wedding');
+select automation_priv.refresh_timings('10000000-0000-4000-8000-000000000001', null, null);
+select results_eq($$ select rule, change, to_at from automation.move_wedding('10000000-0000-4000-8000-000000000001', '20000000-0000-4000-8000-000000000001', '2031-09-06', p_dry_run => true) $$,
+    $$ values ('month', 'moved', '2031-08-07 08:00+00'::timestamptz) $$, 'a dry run tells');
+select is((select ceremony_date from automation.weddings), '2031-07-05'::date, 'and changes nothing');
+select results_eq($$ select change from automation.move_wedding('10000000-0000-4000-8000-000000000001', '20000000-0000-4000-8000-000000000001', null) $$, array['unscheduled'],
+    'postponed without a date');
+select results_eq($$ select state, reason from automation.wedding_timeline('10000000-0000-4000-8000-000000000001', '20000000-0000-4000-8000-000000000001') $$,
+    $$ values ('suspended', 'anchor_missing:ceremony') $$, 'and the timeline says so');
+
+select * from finish();
+rollback;

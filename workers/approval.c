@@ -1,0 +1,52 @@
+/* approval: see approval.h. */
+#include "workers/approval.h"
+
+#include <string.h>
+
+#include "common/core/vocab.h"
+#include "workers/exec.h"
+#include "workers/rules.h"
+
+static const char *decision_of(const struct job *job)
+{
+    return json_string_value(json_object_get(job->wake, "approval"));
+}
+
+bool approval_refused(struct job *job)
+{
+    const char *decision = job->step != NULL && job->step->requires_approval ? decision_of(job) : NULL;
+
+    if (decision == NULL || strcmp(decision, "approved") == 0)
+        return false;
+    exec_skip(job, strcmp(decision, "expired") == 0 ? "approval_expired" : "approval_rejected");
+    return true;
+}
+
+bool approval_wanted(const struct job *job)
+{
+    return job->step->requires_approval && decision_of(job) == NULL;
+}
+
+/* What is due before a milestone is of no use after it. */
+static const char *limit_of(const struct rule_trigger *t)
+{
+    bool before = t->type == TRIGGER_MILESTONE && (t->offset.months < 0 || t->offset.days < 0 || t->offset.seconds < 0);
+
+    return before ? vocab_text(VOCAB_MILESTONE, (int)t->milestone) : NULL;
+}
+
+void approval_request(struct job *job, json_t *content)
+{
+    const char *limit = limit_of(&job->rule->rule->trigger);
+
+    job->result.effect = json_pack("{s:s,s:o}", "op", "request_approval", "content", content);
+    if (limit != NULL)
+        json_object_set_new(job->result.effect, "limit", json_string(limit));
+    exec_park(job, "approval", NULL);
+}
+
+const char *approval_text(const struct job *job, const char *key)
+{
+    return job->step->requires_approval ? json_string_value(json_object_get(json_object_get(job->wake, "content"), key))
+                                        : NULL;
+}
