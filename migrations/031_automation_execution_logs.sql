@@ -803,13 +803,22 @@ begin
         returning l.*)
     select t.job_id, t.tenant_id, t.run_id, t.wedding_id, t.claim_no, t.claimed_at, t.due_at, t.deadline, t.timeout_ms, t.step, t.attempt,
         t.max_attempts, t.crashes, t.snoozes, t.kind, t.queue, t.effect_key, t.bare_at, t.bare_id, t.payload, t.wake,
-        case when t.wedding_id is null and t.run_id is null and t.deadline is null then 'run' -- nothing to look up
+        case when t.due_spec ? 'window' and automation_priv.closed_ms(t.tenant_id, t.wedding_id, t.due_spec, v_now) > 0
+                then 'closed:' || automation_priv.closed_ms(t.tenant_id, t.wedding_id, t.due_spec, v_now)
+            when t.wedding_id is null and t.run_id is null and t.deadline is null then 'run' -- nothing to look up
             else automation_priv.fence(t.tenant_id, t.wedding_id, t.revision, t.run_id, t.deadline, v_now, t.aside) end,
         r.rule_id, r.rule_revision, r.generation, r.hops, v.definition, r.context,
         case when t.run_id is not null then automation_priv.facts(t.tenant_id, t.wedding_id, v_now) end, v_now
     from taken t
     left join automation.runs r on r.tenant_id = t.tenant_id and r.run_id = t.run_id
     left join automation.rule_versions v on v.tenant_id = r.tenant_id and v.rule_id = r.rule_id and v.revision = r.rule_revision;
+end $$;
+
+-- Until a step's send window opens, in milliseconds: what was late must not go out at night. 0: it is open.
+create function automation_priv.closed_ms(p_tenant uuid, p_wedding uuid, p_spec jsonb, p_now timestamptz) returns bigint
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return (select greatest(0, ceil(extract(epoch from d.due_at - p_now) * 1000))::bigint from automation_priv.resolve_due(p_tenant, p_wedding, p_spec, p_now) d);
 end $$;
 
 -- May this job still act? 'run', or the outcome it ends with and why. The same question is asked again when more than 2 s pass before acting.

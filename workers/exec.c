@@ -1,6 +1,7 @@
 /* exec: see exec.h. */
 #include "workers/exec.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
@@ -229,7 +230,9 @@ static void end_by(struct job *job, const char *verdict)
 {
     const char *colon = strchr(verdict, ':');
     const char *reason = colon ? colon + 1 : verdict;
-    if (strncmp(verdict, "superseded", 10) == 0)
+    if (strncmp(verdict, "closed:", 7) == 0)
+        exec_snooze(job, strtoll(reason, NULL, 10), "outside_window");
+    else if (strncmp(verdict, "superseded", 10) == 0)
         exec_end(job, OUTCOME_SUPERSEDED, reason);
     else if (strncmp(verdict, "skipped", 7) == 0)
         exec_end(job, OUTCOME_SKIPPED, reason);
