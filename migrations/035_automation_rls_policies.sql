@@ -126,7 +126,7 @@ create policy milestones_update on automation.milestones for update to authentic
 create policy milestones_delete on automation.milestones for delete to authenticated using (tenant_id = (select automation.jwt_tenant()) and source <> 'wedding');
 create policy milestones_api on automation.milestones for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
 create policy milestones_operator on automation.milestones for select to automation_scheduler using (true);
-grant select, insert, delete, update (source, derived_from, derived_days, local_date, local_time) on automation.milestones to authenticated, service_role;
+grant select, insert, delete, update (source, derived_from, derived_days, derived_time, local_date, local_time) on automation.milestones to authenticated, service_role;
 
 create policy tasks_read on automation.tasks for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
 create policy tasks_insert on automation.tasks for insert to authenticated with check (tenant_id = (select automation.jwt_tenant()));
@@ -180,6 +180,13 @@ create policy ruleset_state_operator on automation.ruleset_state for select to a
 create policy timing_keys_read on automation.timing_keys for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
 create policy timing_keys_api on automation.timing_keys for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
 create policy timing_keys_operator on automation.timing_keys for select to automation_scheduler using (true);
+
+create policy approvals_read on automation.approvals for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy approvals_api on automation.approvals for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy approvals_operator on automation.approvals for select to automation_scheduler using (true);
+create policy preapprovals_read on automation.preapprovals for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
+create policy preapprovals_api on automation.preapprovals for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
+create policy preapprovals_operator on automation.preapprovals for select to automation_scheduler using (true);
 
 create policy timings_read on automation.timings for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
 create policy timings_api on automation.timings for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
@@ -274,7 +281,7 @@ create policy vendor_rollup_read on automation.vendor_rollup for select to authe
 create policy vendor_rollup_api on automation.vendor_rollup for select to automation_api using (tenant_id = (select automation.ctx_tenant()));
 create policy vendor_rollup_operator on automation.vendor_rollup for select to automation_scheduler, automation_monitor using (true);
 
-grant select on automation.rule_versions, automation.rule_activations, automation.ruleset_state, automation.timing_keys, automation.timings, automation.runs, automation.execution_logs,
+grant select on automation.rule_versions, automation.rule_activations, automation.ruleset_state, automation.timing_keys, automation.timings, automation.approvals, automation.preapprovals, automation.runs, automation.execution_logs,
     automation.dead_letters, automation.trigger_events, automation.job_counts, automation.execution_rollup, automation.vendor_rollup
     to authenticated, service_role;
 grant select on automation.stats_rule, automation.stats_milestone, automation.stats_season, automation.stats_vendor to authenticated;
@@ -282,7 +289,7 @@ grant select on automation.stats_rule, automation.stats_milestone, automation.st
 -- What a program that acts for one tenant reads, after set_config('app.tenant_id', …, true).
 grant select on automation.tenants, automation.members, automation.weddings, automation.contacts, automation.vendors, automation.wedding_vendors,
     automation.milestones, automation.tasks, automation.notes, automation.rules, automation.rule_versions, automation.rule_activations, automation.ruleset_state, automation.timing_keys,
-    automation.timings, automation.rule_templates, automation.message_templates, automation.stages, automation.forms, automation.runs, automation.execution_logs,
+    automation.timings, automation.approvals, automation.preapprovals, automation.rule_templates, automation.message_templates, automation.stages, automation.forms, automation.runs, automation.execution_logs,
     automation.dead_letters, automation.trigger_events, automation.job_counts, automation.execution_rollup, automation.vendor_rollup to automation_api;
 
 -- ---- doors ---------------------------------------------------------------------------------------------------------------------------------------

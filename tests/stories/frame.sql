@@ -72,7 +72,7 @@ begin
             when 'manual' then '{"type": "manual"}'
             else jsonb_strip_nulls(jsonb_build_object('type', 'milestone', 'milestone', v_words[1], 'offset', v_words[2], 'at', v_words[3], 'time_zone', v_words[4])) end;
     end if;
-    return '{"schema_version": 1}' || (d - 'status' - 'after') || jsonb_build_object('name', p_name, 'trigger', v_trigger,
+    return '{"schema_version": 1}' || (d - 'status') || jsonb_build_object('name', p_name, 'trigger', v_trigger,
         'actions', stories.actions(p_story, d -> 'actions'));
 end $$;
 
@@ -82,10 +82,6 @@ begin
     insert into automation.rules (tenant_id, rule_id, name, status, definition)
     values (s.tenant, stories.id(s.name, p_name), p_name, coalesce(d ->> 'status', 'active'), stories.definition(s.name, p_name, d))
     on conflict (tenant_id, rule_id) do update set status = excluded.status, definition = excluded.definition;
-    if d ? 'after' then
-        insert into automation.rule_dependencies (tenant_id, rule_id, depends_on)
-        select s.tenant, stories.id(s.name, p_name), stories.id(s.name, x) from jsonb_array_elements_text(d -> 'after') x on conflict do nothing;
-    end if;
 end $$;
 
 create function stories.put_wedding(s stories.story, p_name text, w jsonb) returns void
