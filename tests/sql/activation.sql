@@ -28,7 +28,8 @@ from cases c cross join lateral automation_priv.rule_window(c.f, c.u, c.m, c.z, 
 -- ---- rules
 create function pg_temp.rule(nn text, cols text default '', vals text default '') returns void language plpgsql as $$
 begin
-    execute format('insert into automation.rules (tenant_id, rule_id, name, status, definition%s) values (%L, %L, %L, ''active'', ''{}''%s)', cols,
+    execute format('insert into automation.rules (tenant_id, rule_id, name, status, definition%s) values (%L, %L, %L, ''active'',
+        ''{"schema_version": 1, "name": "r", "trigger": {"type": "manual"}, "actions": [{"type": "stop"}]}''%s)', cols,
         '10000000-0000-4000-8000-000000000001', '30000000-0000-4000-8000-0000000000' || nn, nn, vals);
 end $$;
 create function pg_temp.state(nn text) returns text language sql as $$
