@@ -48,6 +48,7 @@ insert into automation.kinds (kind, class, queue, handler, timeout_ms, max_attem
     ('start_rule', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
     ('stop_rule', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
     ('branch', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
+    ('for_each', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
     ('wait', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000),
     ('stop', 'rule', 'default', 'rule', 30000, 8, 1000, 3600000);
 

@@ -11,7 +11,7 @@ static const struct action *const actions[] = {
     &action_send_email,  &action_notify_team, &action_notify_vendor, &action_call_webhook, &action_create_task,
     &action_create_note, &action_set_field,   &action_move_stage,    &action_add_tag,      &action_remove_tag,
     &action_emit_event,  &action_start_rule,  &action_stop_rule,     &action_wait,         &action_branch,
-    &action_stop,        &action_noop,        &action_http,          &action_drill,
+    &action_for_each,    &action_stop,        &action_noop,          &action_http,         &action_drill,
 };
 
 const struct action *action_find(const char *name)

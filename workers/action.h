@@ -18,7 +18,7 @@ extern const struct action action_send_email, action_notify_team, action_notify_
 extern const struct action action_call_webhook;
 extern const struct action action_create_task, action_create_note, action_set_field, action_move_stage, action_add_tag,
     action_remove_tag, action_emit_event, action_start_rule, action_stop_rule;
-extern const struct action action_wait, action_branch, action_stop;
+extern const struct action action_wait, action_branch, action_for_each, action_stop;
 extern const struct action action_noop, action_http, action_drill;
 
 /* For actions on templates: renders text against the job's context into its arena. On error ends the job (a dead

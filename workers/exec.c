@@ -7,6 +7,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/core/context.h"
+#include "common/core/each.h"
 #include "common/core/message.h"
 #include "common/core/retry.h"
 #include "common/core/vocab.h"
@@ -32,6 +33,11 @@ void exec_context(struct job *job, struct str facts, const json_t *run)
         context_set_event(job->context, event, (struct str){0}, (struct str){0});
     json_t *steps = json_object_get(run, "steps");
     json_object_set_new(job->context, "steps", steps ? json_incref(steps) : json_object());
+    if (job->step) {
+        const struct program *p = &job->rule->rule->program;
+        job->iteration = each_iteration(p, job->step, job->context, &job->run, job->generation, &job->effect_key);
+        each_set_item(p, job->step, job->iteration, job->context);
+    }
     message_keep(job->context, json_object_get(run, MESSAGE_TEMPLATES));
     const char *name = job->rule ? job->rule->rule->name : "";
     json_object_set_new(job->context, "rule", json_pack("{s:s,s:s}", "id", id_format(&job->rule_id, id), "name", name));

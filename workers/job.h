@@ -74,6 +74,7 @@ struct job {
     int64_t rule_revision;
     int claim_no, generation, attempt, max_attempts, crashes, snoozes;
     int step_no;
+    int iteration;           /* of the for_each around the step (each.h) */
     const struct kind *kind; /* NULL: unknown here */
     const char *kind_name;
     const char *queue;

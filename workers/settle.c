@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/core/advance.h"
+#include "common/core/each.h"
 #include "common/core/key.h"
 #include "common/core/vocab.h"
 #include "common/io/db.h"
@@ -46,7 +47,8 @@ static void put_next(struct buf *out, const struct job *job)
     char text[ID_TEXT_SIZE];
     if (!next)
         return;
-    advance_job_id(&job->run, next->index, job->generation, &id);
+    advance_job_id(&job->run, next->index, each_following(job->step, job->iteration, job->result.output, next),
+                   job->generation, &id);
     json_t *due = advance_due(job->rule->rule, next);
     buf_printf(out, ",\"next\":[{\"job\":\"%s\",\"step\":%d,\"kind\":\"%s\"", id_format(&id, text), next->index,
                vocab_text(VOCAB_ACTION, (int)next->type));

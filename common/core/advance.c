@@ -67,11 +67,13 @@ json_t *advance_due(const struct rule *rule, const struct step *step)
     return NULL;
 }
 
-void advance_job_id(const struct id *run, int step, int generation, struct id *out)
+void advance_job_id(const struct id *run, int step, int iteration, int generation, struct id *out)
 {
-    char run_text[ID_TEXT_SIZE], step_text[16], generation_text[16];
+    char run_text[ID_TEXT_SIZE], step_text[16], iteration_text[16], generation_text[16];
     snprintf(step_text, sizeof(step_text), "%d", step);
+    snprintf(iteration_text, sizeof(iteration_text), "%d", iteration);
     snprintf(generation_text, sizeof(generation_text), "%d", generation);
-    struct str parts[] = {str_of(id_format(run, run_text)), str_of(step_text), STR("0"), str_of(generation_text)};
+    struct str parts[] = {str_of(id_format(run, run_text)), str_of(step_text), str_of(iteration_text),
+                          str_of(generation_text)};
     key_derive(out, "job", parts, 4);
 }

@@ -21,7 +21,8 @@ json_t *advance_due(const struct rule *rule, const struct step *step);
 /* {"days", "from", "to"}, a new reference. */
 json_t *advance_window(const struct rule_window *w);
 
-/* The job's id: derived from run, step and the run's generation, so that planning a step twice is planning it once. */
-void advance_job_id(const struct id *run, int step, int generation, struct id *out);
+/* The job's id: derived from run, step, iteration (of a for_each: each.h; else 0) and the run's generation, so that planning a step
+ * twice is planning it once. */
+void advance_job_id(const struct id *run, int step, int iteration, int generation, struct id *out);
 
 #endif

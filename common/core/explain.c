@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/core/each.h"
 #include "common/core/vocab.h"
 
 struct nodes {
@@ -120,7 +121,7 @@ struct steps {
     const struct rule *rule;
     struct logic_facts *facts;
     const struct logic_fields *fields;
-    const json_t *context;
+    json_t *context; /* "item" comes and goes with the for_each around a step */
     struct walk walk;
 };
 
@@ -140,30 +141,60 @@ static void put_branch(struct steps *s, const struct step *step, json_t *out)
     json_object_set_new(out, "condition", explained(step->condition, s->facts, at, &truth));
     bool decided = !asks_for(step->condition, s->fields, ROOT_STEPS);
     bool yes = program_next(step, truth) == step->next_true && truth == LOGIC_TRUE;
-    if (decided)
-        s->walk.ways[step->index] = (struct ways){{program_next(step, truth), program_next(step, truth)}};
-    else
-        s->walk.ways[step->index] = (struct ways){{step->next_true, step->next_false}};
+    int a = decided ? program_next(step, truth) : step->next_true;
+    int b = decided ? a : step->next_false;
+    s->walk.ways[step->index] =
+        (struct ways){{program_ahead(s->walk.program, step->index, a), program_ahead(s->walk.program, step->index, b)}};
     json_object_set_new(out, "ways",
                         json_pack("{s:s,s:s}", "then", way_text(decided, yes), "else", way_text(decided, !yes)));
+}
+
+/* With the list as it is now: whether there is an item decides the ways; the steps are told for the first one. */
+static void put_each(struct steps *s, const struct step *step, json_t *out)
+{
+    struct logic_reason why = {0};
+    struct err_info info = {0};
+    bool more = false, decided = !asks_for(step->list, s->fields, ROOT_STEPS);
+    json_t *list = logic_value(step->list, s->facts, &why, NULL);
+    json_t *state = each_step(step, NULL, list, &more, &info);
+    int yes = decided && !more ? step->next_false : step->next_true;
+    int no = decided && more ? step->next_true : step->next_false;
+
+    s->walk.ways[step->index] = (struct ways){{yes, no}};
+    json_object_set_new(out, "items",
+                        decided && state != NULL ? json_integer((json_int_t)json_array_size(list)) : json_null());
+    if (decided && state == NULL)
+        json_object_set_new(out, "refused", json_string(info.text));
+    json_object_del(s->context, "item");
+    if (more)
+        json_object_set(s->context, "item", json_array_get(list, 0));
+    logic_facts_forget(s->facts);
+    json_decref(state);
+    json_decref(list);
 }
 
 static json_t *step_json(struct steps *s, const struct step *step)
 {
     json_t *out = json_pack("{s:s,s:i,s:s,s:s}", "id", step->id, "index", step->index, "type",
                             vocab_text(VOCAB_ACTION, (int)step->type), "pointer", step->pointer);
-    json_t *params = explain_params(step, s->context);
+    int next = program_ahead(s->walk.program, step->index, step->next);
+    json_t *params;
 
-    s->walk.ways[step->index] = (struct ways){{step->next, step->next}};
+    if (step->loop == PROGRAM_END)
+        json_object_del(s->context, "item");
+    params = explain_params(step, s->context);
+    s->walk.ways[step->index] = (struct ways){{next, next}};
     if (step->type == ACTION_BRANCH)
         put_branch(s, step, out);
+    if (step->type == ACTION_FOR_EACH)
+        put_each(s, step, out);
     json_object_update(out, params);
     json_decref(params);
     return out;
 }
 
 json_t *explain_steps(const struct rule *rule, struct logic_facts *facts, const struct logic_fields *fields,
-                      const json_t *context)
+                      json_t *context)
 {
     const struct program *p = &rule->program;
     struct steps s = {.rule = rule, .facts = facts, .fields = fields, .context = context, .walk = {.program = p}};

@@ -26,9 +26,10 @@ json_t *explain_params(const struct step *step, const json_t *context);
 
 /* All steps in order: {"id", "index", "type", "pointer", "path", "params", "errors"}; path is "taken", "not_taken" or "undecided".
  * A branch has "condition" (explain_conditions) and "ways": {"then", "else"} of the same words; it is undecided when its
- * condition asks for results of earlier steps, which nobody knows yet. */
+ * condition asks for results of earlier steps, which nobody knows yet. A for_each has "items", their number (null: not known yet, or
+ * "refused" says why); its steps are told for the first item. `context` gets and loses "item" on the way. */
 json_t *explain_steps(const struct rule *rule, struct logic_facts *facts, const struct logic_fields *fields,
-                      const json_t *context);
+                      json_t *context);
 
 /* Does the rule, by one of its own steps, publish the event that triggers it? Returns that step, or NULL. */
 const struct step *explain_self_trigger(const struct rule *rule);

@@ -211,6 +211,8 @@ void logic_facts_free(struct logic_facts *facts); /* NULL is fine */
  * set or free; `env` itself is copied; NULL means all zero. `root` NULL is JSON null. The document must not change
  * meanwhile. */
 void logic_facts_set(struct logic_facts *facts, const json_t *root, const struct logic_env *env);
+/* The document has changed under the facts: what was resolved is looked up again. */
+void logic_facts_forget(struct logic_facts *facts);
 
 /* The field's value, resolved once per document; borrowed; NULL when missing (JSON null is a value). */
 const json_t *logic_facts_get(struct logic_facts *facts, uint32_t slot);

@@ -127,6 +127,11 @@ void logic_facts_set(struct logic_facts *facts, const json_t *root, const struct
 {
     facts->root = root;
     facts->env = env != NULL ? *env : (struct logic_env){0};
+    logic_facts_forget(facts);
+}
+
+void logic_facts_forget(struct logic_facts *facts)
+{
     if (++facts->generation == 0) {
         if (facts->memos != NULL)
             memset(facts->memos, 0, facts->n_memos * sizeof(*facts->memos));

@@ -14,17 +14,28 @@
 struct builder {
     struct program *p;
     struct rule_check *check;
+    int loop; /* index of the for_each whose list is being written, or PROGRAM_END */
 };
 
-/* A branch's lists stand in the action itself or, as other actions have it, in its `params`. */
-static const json_t *branch_list(const json_t *action, const char *key)
+/* Lists of a branch or for_each stand in the action itself or, as other actions have it, in its `params`. */
+static const json_t *inner_list(const json_t *action, enum action_type of, const char *key)
 {
     const json_t *type = json_object_get(action, "type");
     const json_t *params = json_object_get(action, "params");
 
-    if (!json_is_string(type) || strcmp(json_string_value(type), vocab_text(VOCAB_ACTION, ACTION_BRANCH)) != 0)
+    if (!json_is_string(type) || strcmp(json_string_value(type), vocab_text(VOCAB_ACTION, (int)of)) != 0)
         return NULL;
     return json_object_get(params != NULL ? params : action, key);
+}
+
+static size_t count_actions(const json_t *list, int depth);
+
+/* Actions in the lists of one action. */
+static size_t count_inside(const json_t *action, int depth)
+{
+    return count_actions(inner_list(action, ACTION_BRANCH, "then"), depth) +
+           count_actions(inner_list(action, ACTION_BRANCH, "else"), depth) +
+           count_actions(inner_list(action, ACTION_FOR_EACH, "do"), depth);
 }
 
 /* Actions in a list and all lists below, up to one level too deep. */
@@ -34,18 +45,14 @@ static size_t count_actions(const json_t *list, int depth)
 
     if (depth > PROGRAM_DEPTH_MAX)
         return n;
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *action = json_array_get(list, i);
-
-        n += count_actions(branch_list(action, "then"), depth + 1);
-        n += count_actions(branch_list(action, "else"), depth + 1);
-    }
+    for (size_t i = 0; i < json_array_size(list); i++)
+        n += count_inside(json_array_get(list, i), depth + 1);
     return n;
 }
 
 static bool build_list(struct builder *b, const json_t *list, const char *pointer, int depth, int follow);
 
-/* Writes one list of a branch and returns its first step, or `follow` when it is empty. */
+/* Writes one list of a branch or for_each and returns its first step, or `follow` when it is empty. */
 static int build_side(struct builder *b, const struct step *s, const char *key, const json_t *list, int follow,
                       bool *ends)
 {
@@ -61,7 +68,7 @@ static int build_side(struct builder *b, const struct step *s, const char *key, 
         return follow;
     }
     if (s->depth == PROGRAM_DEPTH_MAX) {
-        rule_check_error(b->check, pointer, NULL, "branches are more than %d deep", PROGRAM_DEPTH_MAX);
+        rule_check_error(b->check, pointer, NULL, "lists of actions are more than %d deep", PROGRAM_DEPTH_MAX);
         return follow;
     }
     *ends = build_list(b, list, pointer, s->depth + 1, follow);
@@ -71,7 +78,8 @@ static int build_side(struct builder *b, const struct step *s, const char *key, 
 /* True when nothing after the branch can be reached. */
 static bool build_branch(struct builder *b, struct step *s, const json_t *action)
 {
-    const json_t *yes = branch_list(action, "then"), *no = branch_list(action, "else");
+    const json_t *yes = inner_list(action, ACTION_BRANCH, "then");
+    const json_t *no = inner_list(action, ACTION_BRANCH, "else");
     bool yes_ends, no_ends;
 
     if (json_object_get(action, "params") != NULL)
@@ -85,6 +93,25 @@ static bool build_branch(struct builder *b, struct step *s, const json_t *action
     return yes_ends && no_ends;
 }
 
+/* One cursor a run is enough for what weddings have lists of, and keeps the ids of jobs simple: no for_each within another. */
+static void build_each(struct builder *b, struct step *s, const json_t *action)
+{
+    const json_t *list = inner_list(action, ACTION_FOR_EACH, "do");
+    const int self = s->index;
+    bool ends;
+
+    if (b->loop != PROGRAM_END)
+        rule_check_error(b->check, s->pointer, NULL, "stands within another for_each; only one at a time is possible");
+    if (json_object_get(action, "params") != NULL)
+        s->pointer = rule_check_join(b->check, s->pointer, "params");
+    if (json_array_size(list) == 0)
+        rule_check_error(b->check, s->pointer, "do", "must be a list of at least one action");
+    b->loop = self;
+    s->next_true = build_side(b, s, "do", list, self, &ends);
+    s->next_false = s->next;
+    b->loop = PROGRAM_END;
+}
+
 /* Writes one action as the next step; true when nothing after it can be reached. */
 static bool build_action(struct builder *b, const json_t *action, const char *pointer, int depth, int next)
 {
@@ -93,6 +120,7 @@ static bool build_action(struct builder *b, const json_t *action, const char *po
     *s = (struct step){.index = b->p->n,
                        .pointer = pointer,
                        .depth = depth,
+                       .loop = b->loop,
                        .next = next,
                        .next_true = PROGRAM_END,
                        .next_false = PROGRAM_END};
@@ -103,6 +131,8 @@ static bool build_action(struct builder *b, const json_t *action, const char *po
         return false;
     if (s->type == ACTION_BRANCH)
         return build_branch(b, s, action);
+    if (s->type == ACTION_FOR_EACH)
+        build_each(b, s, action);
     if (s->type == ACTION_STOP)
         s->next = PROGRAM_END;
     return s->type == ACTION_STOP;
@@ -118,8 +148,7 @@ static bool build_list(struct builder *b, const json_t *list, const char *pointe
     for (size_t i = 0; i < n; i++) {
         const json_t *action = json_array_get(list, i);
         const char *at = rule_check_join_index(b->check, pointer, i);
-        size_t inside = count_actions(branch_list(action, "then"), depth + 1) +
-                        count_actions(branch_list(action, "else"), depth + 1);
+        size_t inside = count_inside(action, depth + 1);
         int next = i + 1 < n ? b->p->n + 1 + (int)inside : follow;
 
         if (ended && !reported)
@@ -160,7 +189,7 @@ static void name_steps(struct builder *b)
 
 void program_build(struct program *p, const json_t *actions, const char *pointer, struct rule_check *check)
 {
-    struct builder b = {.p = p, .check = check};
+    struct builder b = {.p = p, .check = check, .loop = PROGRAM_END};
     size_t n = count_actions(actions, 0);
     char shown[RULE_CHECK_SHOW_SIZE];
 
@@ -196,15 +225,21 @@ const struct step *program_step(const struct program *p, int index)
 
 int program_next(const struct step *s, enum logic_truth truth)
 {
-    if (s->type != ACTION_BRANCH)
+    if (s->type != ACTION_BRANCH && s->type != ACTION_FOR_EACH)
         return s->next;
     return truth == LOGIC_TRUE ? s->next_true : s->next_false;
+}
+
+int program_ahead(const struct program *p, int from, int next)
+{
+    return next != PROGRAM_END && next <= from ? p->steps[next].next : next;
 }
 
 void program_fini(struct program *p)
 {
     for (int i = 0; i < p->n; i++) {
         logic_free(p->steps[i].condition);
+        logic_free(p->steps[i].list);
         logic_free(p->steps[i].wait.where);
         json_decref(p->steps[i].params);
     }
@@ -246,6 +281,8 @@ size_t program_bytes(const struct program *p)
     for (int i = 0; i < p->n; i++) {
         if (p->steps[i].condition != NULL)
             n += logic_bytes(p->steps[i].condition);
+        if (p->steps[i].list != NULL)
+            n += logic_bytes(p->steps[i].list);
         if (p->steps[i].wait.where != NULL)
             n += logic_bytes(p->steps[i].wait.where);
         if (p->steps[i].params != NULL)

@@ -3,7 +3,10 @@
  * One job runs one step. A step is addressed by its index, which is stable for a version of a rule because flattening goes
  * through the document in order: an action, then (for a branch) its `then` list, then its `else` list, then what follows. Where a
  * list ends, `next` leads to what follows the enclosing branch, or to PROGRAM_END. A branch with an empty list leads
- * straight there. */
+ * straight there.
+ *
+ * A for_each stands before its `do` list; where that list ends, `next` leads back to it, the only way backwards there is. Its list is
+ * frozen in the run at entry and the items are taken one after another by a cursor there (each.h). */
 #ifndef COMMON_CORE_PROGRAM_H
 #define COMMON_CORE_PROGRAM_H
 
@@ -47,11 +50,14 @@ struct step {
     const char *pointer;    /* JSON pointer of the action in the document */
     bool requires_approval; /* a person must approve its rendered content first */
     bool urgent;            /* may run outside the rule's send window */
-    int next;  /* step that follows, or PROGRAM_END; for a branch: what follows after both lists; for stop: END */
-    int depth; /* 0 at the top level */
+    int next; /* step that follows, or PROGRAM_END; for a branch: what follows after both lists; for stop: END; for for_each: what
+                * follows after the last item */
+    int depth;               /* 0 at the top level */
     struct logic *condition; /* branch only; unknown counts as false */
-    int next_true;           /* branch only */
-    int next_false;          /* branch only */
+    int next_true;           /* branch; for_each: the first step for an item */
+    int next_false;          /* branch; for_each: as next */
+    struct logic *list;      /* for_each only: its value is the list */
+    int loop;                /* index of the for_each around it, or PROGRAM_END */
     struct wait_spec wait;   /* wait only */
 };
 
@@ -67,8 +73,12 @@ const struct step *program_find(const struct program *p, struct str id);
 /* The step, or NULL for PROGRAM_END and indexes out of range (a version that is gone must not crash a run). */
 const struct step *program_step(const struct program *p, int index);
 
-/* Where a run goes on after `s`. `truth` matters for branches only: unknown goes the way of false. */
+/* Where a run goes on after `s`. `truth` matters for branches only: unknown goes the way of false; for a for_each it tells
+ * whether there is another item. */
 int program_next(const struct step *s, enum logic_truth truth);
+
+/* `next` of a step with the index `from`, but past the end of a for_each instead of back to it: always forward. */
+int program_ahead(const struct program *p, int from, int next);
 
 struct rule_check; /* the validator's state: rule_check.h */
 

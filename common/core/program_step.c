@@ -91,6 +91,11 @@ static void read_control(struct rule_check *c, struct step *s, const json_t *spe
 
     if (s->type == ACTION_WAIT)
         read_wait(c, spec, at, &s->wait);
+    if (s->type == ACTION_FOR_EACH) {
+        if (json_object_get(spec, "list") == NULL)
+            rule_check_error(c, at, "list", "missing; it must be an expression such as {\"var\": \"vendors\"}");
+        s->list = rule_check_condition(c, spec, at, "list", false);
+    }
     if (s->type == ACTION_STOP)
         (void)rule_check_string(c, spec, at, "reason", &reason);
     if (s->type != ACTION_BRANCH)
@@ -105,13 +110,23 @@ static const char *const *control_keys(enum action_type type, size_t *n)
 {
     static const char *const wait[] = {"for", "until"};
     static const char *const branch[] = {"if", "then", "else"};
+    static const char *const each[] = {"list", "do"};
     static const char *const stop[] = {"reason"};
     static const char *const none[] = {""};
+    static const struct {
+        enum action_type type;
+        const char *const *keys;
+        size_t n;
+    } rows[] = {{ACTION_WAIT, wait, 2}, {ACTION_BRANCH, branch, 3}, {ACTION_FOR_EACH, each, 2}, {ACTION_STOP, stop, 1}};
 
-    *n = type == ACTION_WAIT ? 2 : type == ACTION_BRANCH ? 3 : type == ACTION_STOP ? 1 : 0;
-    if (*n == 0)
-        return none;
-    return type == ACTION_WAIT ? wait : type == ACTION_BRANCH ? branch : stop;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (rows[i].type == type) {
+            *n = rows[i].n;
+            return rows[i].keys;
+        }
+    }
+    *n = 0;
+    return none;
 }
 
 static void check_action_keys(struct rule_check *c, const json_t *action, const char *at, const char *const *own,
@@ -125,10 +140,10 @@ static void check_action_keys(struct rule_check *c, const json_t *action, const 
     rule_check_keys(c, action, at, keys, COMMON + n);
 }
 
-/* Branches hold whole lists and waits are compiled, so neither keeps its JSON. */
+/* Branches and for_each hold whole lists and waits are compiled, so none of them keeps its JSON. */
 static void keep_params(struct step *s, const json_t *spec)
 {
-    if (s->type != ACTION_BRANCH && s->type != ACTION_WAIT && spec != NULL)
+    if (s->type != ACTION_BRANCH && s->type != ACTION_FOR_EACH && s->type != ACTION_WAIT && spec != NULL)
         s->params = json_incref((json_t *)(uintptr_t)spec);
 }
 

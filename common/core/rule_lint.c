@@ -59,6 +59,8 @@ static bool leaves(const struct step *s, struct str word)
         return true;
     if (s->type == ACTION_WAIT)
         return s->wait.kind == WAIT_EVENT && (str_is(word, "timed_out") || str_is(word, "event"));
+    if (s->type == ACTION_FOR_EACH)
+        return str_is(word, "items") || str_is(word, "at");
     if (s->type == ACTION_BRANCH)
         return str_is(word, "taken") || str_is(word, "unknown");
     return vocab_action_effect(s->type) == EFFECT_OUTWARD && str_is(word, "code");
@@ -106,7 +108,8 @@ bool rule_lint_precedes(const struct program *p, const struct step *from, const 
     reached[from->index] = true;
     for (int i = from->index; i < to->index; i++) {
         const struct step *s = &p->steps[i];
-        int yes = program_next(s, LOGIC_TRUE), no = program_next(s, LOGIC_FALSE);
+        int yes = program_ahead(p, i, program_next(s, LOGIC_TRUE));
+        int no = program_ahead(p, i, program_next(s, LOGIC_FALSE));
 
         if (!reached[i])
             continue;
@@ -116,6 +119,11 @@ bool rule_lint_precedes(const struct program *p, const struct step *from, const 
             reached[no] = true;
     }
     return from->index < to->index && reached[to->index];
+}
+
+static bool is_item(struct str path)
+{
+    return path.n > strlen("item.") && str_is((struct str){path.p, strlen("item.")}, "item.");
 }
 
 /* Paths of a condition; `s` is the step it belongs to, NULL for those of the rule, which see all steps or none. */
@@ -137,6 +145,10 @@ static void lint_condition(struct rule_check *c, const struct rule *r, const str
         if (used != NULL && s != NULL && !rule_lint_precedes(&r->program, used, s))
             rule_check_error(c, at, NULL, "uses \"%.80s\", but the action \"%s\" can not have run before", path.p,
                              used->id);
+        else if (is_item(path) && (s == NULL || s->loop == PROGRAM_END || logic == s->wait.where))
+            rule_check_error(c, at, NULL, "uses \"%.80s\", but %s", path.p,
+                             s == NULL || s->loop == PROGRAM_END ? "only steps within a for_each have an item"
+                                                                 : "a wait's \"where\" sees event and wedding only");
         else
             rule_lint_path(c, &r->program, path, at);
     }
@@ -258,6 +270,7 @@ void rule_lint(struct rule_check *c, const struct rule *r)
         const struct step *s = &r->program.steps[i];
 
         lint_condition(c, r, s->condition, s, s->pointer);
+        lint_condition(c, r, s->list, s, s->pointer);
         lint_condition(c, r, s->wait.where, s, s->pointer);
         if (s->type == ACTION_BRANCH)
             lint_branch(c, s);

@@ -60,6 +60,9 @@ static void check_name(struct reader *t, struct str name, const char *at, bool s
         return;
     if (code == ROOT_EVENT && t->r->trigger.type == TRIGGER_MILESTONE)
         report(t->c, at, strict, "template: uses \"%.*s\", but a milestone comes without an event", (int)name.n, name.p);
+    else if (code == ROOT_ITEM && t->s->loop == PROGRAM_END)
+        report(t->c, at, strict, "template: uses \"%.*s\", but only steps within a for_each have an item", (int)name.n,
+               name.p);
     else if (code == ROOT_STEPS)
         check_step(t, name, at, strict);
     else if (nearest != NULL)

@@ -47,7 +47,7 @@ enum vocab_unknown {
     X(ACTION_STOP_RULE, "stop_rule", EFFECT_DATABASE, UNKNOWN_RETRY, true)                                             \
     X(ACTION_WAIT, "wait", EFFECT_CONTROL, UNKNOWN_RETRY, true)                                                        \
     X(ACTION_BRANCH, "branch", EFFECT_CONTROL, UNKNOWN_RETRY, true)                                                    \
-    X(ACTION_FOR_EACH, "for_each", EFFECT_CONTROL, UNKNOWN_RETRY, false)                                               \
+    X(ACTION_FOR_EACH, "for_each", EFFECT_CONTROL, UNKNOWN_RETRY, true)                                                \
     X(ACTION_STOP, "stop", EFFECT_CONTROL, UNKNOWN_RETRY, true)
 
 /* X(CODE, text, available) for all that follow. */
@@ -157,6 +157,7 @@ enum vocab_unknown {
     X(ROOT_TIMELINE, "timeline", true)                                                                                 \
     X(ROOT_TENANT, "tenant", true)                                                                                     \
     X(ROOT_EVENT, "event", true)                                                                                       \
+    X(ROOT_ITEM, "item", true)                                                                                         \
     X(ROOT_STEPS, "steps", true)                                                                                       \
     X(ROOT_TODAY, "today", true)                                                                                       \
     X(ROOT_NOW, "now", true)

@@ -245,9 +245,8 @@ static enum err put_arrivals(struct preview *p, json_t *steps)
         }
         warn_anchor(p, step);
         err = put_when(p, step, out, &arrivals[i], &leaves);
-        arrive(arrivals, program->n, step->type == ACTION_BRANCH ? step->next_true : step->next, leaves);
-        if (step->type == ACTION_BRANCH)
-            arrive(arrivals, program->n, step->next_false, leaves);
+        arrive(arrivals, program->n, program_ahead(program, i, program_next(step, LOGIC_TRUE)), leaves);
+        arrive(arrivals, program->n, program_ahead(program, i, program_next(step, LOGIC_FALSE)), leaves);
     }
     return err;
 }

@@ -31,11 +31,17 @@ static void check_program(const struct program *p)
         const struct step *s = &p->steps[i];
         int ways[] = {s->next, program_next(s, LOGIC_TRUE), program_next(s, LOGIC_UNKNOWN)};
 
-        for (int w = 0; w < 3; w++)
-            require(ways[w] == PROGRAM_END || (ways[w] > i && ways[w] < p->n));
+        for (int w = 0; w < 3; w++) {
+            int ahead = program_ahead(p, i, ways[w]);
+            require(ways[w] == PROGRAM_END || (ways[w] >= 0 && ways[w] < p->n));
+            require(ways[w] == ahead || p->steps[ways[w]].type == ACTION_FOR_EACH);
+            require(ahead == PROGRAM_END || (ahead > i && ahead < p->n));
+        }
         require(program_find(p, str_of(s->id)) == s);
         require((s->type == ACTION_BRANCH) == (s->condition != NULL));
-        require((s->type == ACTION_BRANCH || s->type == ACTION_WAIT) == (s->params == NULL));
+        require((s->type == ACTION_FOR_EACH) == (s->list != NULL));
+        require((s->type == ACTION_BRANCH || s->type == ACTION_FOR_EACH || s->type == ACTION_WAIT) ==
+                (s->params == NULL));
         require(vocab_available(VOCAB_ACTION, (int)s->type));
     }
 }

@@ -71,13 +71,13 @@ Test(advance, a_jobs_id_follows_from_run_step_and_generation)
 {
     struct id run = {{1}}, other = {{2}}, first, ids[5];
 
-    advance_job_id(&run, 0, 1, &first);
-    advance_job_id(&run, 0, 1, &ids[0]);
+    advance_job_id(&run, 0, 0, 1, &first);
+    advance_job_id(&run, 0, 0, 1, &ids[0]);
     cr_expect(id_eq(&first, &ids[0]), "planned twice is planned once");
-    advance_job_id(&run, 1, 1, &ids[1]);
-    advance_job_id(&run, 0, 2, &ids[2]);
-    advance_job_id(&run, 11, 1, &ids[3]);
-    advance_job_id(&other, 0, 1, &ids[4]);
+    advance_job_id(&run, 1, 0, 1, &ids[1]);
+    advance_job_id(&run, 0, 0, 2, &ids[2]);
+    advance_job_id(&run, 11, 0, 1, &ids[3]);
+    advance_job_id(&other, 0, 0, 1, &ids[4]);
     for (int i = 0; i < 5; i++) {
         for (int k = i + 1; k < 5; k++)
             cr_expect(!id_eq(&ids[i], &ids[k]), "%d %d", i, k);

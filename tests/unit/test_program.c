@@ -308,3 +308,55 @@ Test(program, every_way_through_ends_and_every_step_is_reached)
         cr_assert(reached[i], "%s", p->steps[i].id);
     end(&f);
 }
+
+Test(program, a_for_each_stands_before_its_steps_and_they_lead_back_to_it)
+{
+    struct fixture f;
+    const struct program *p;
+
+    read_actions(&f,
+                 "[{'type': 'for_each', 'list': {'var': 'vendors'}, 'do': [{'type': 'branch', 'if': {'==': [{'var': "
+                 "'item.role'}, 'florist']}, 'then': [" NOTE ", " STOP "]}, {'type': 'wait', 'for': 'P1D'}]}, " NOTE
+                 "]");
+    p = good(&f);
+    cr_assert_eq(p->n, 6);
+    cr_expect_eq(program_next(&p->steps[0], LOGIC_TRUE), 1);
+    cr_expect_eq(program_next(&p->steps[0], LOGIC_FALSE), 5);
+    cr_expect_eq(p->steps[1].next_false, 4);
+    cr_expect_eq(p->steps[3].next, PROGRAM_END);
+    cr_expect_eq(p->steps[4].next, 0);
+    cr_expect_eq(program_ahead(p, 4, 0), 5);
+    cr_expect_eq(p->steps[2].loop, 0);
+    cr_expect_eq(p->steps[5].loop, PROGRAM_END);
+    end(&f);
+}
+
+Test(program, refuses_a_for_each_that_can_not_work)
+{
+    static const struct {
+        const char *actions, *pointer, *part;
+    } rows[] = {
+        {"[{'type': 'for_each', 'do': [" NOTE "]}]", "/actions/0/list", "missing"},
+        {"[{'type': 'for_each', 'list': {'var': 'vendors'}}]", "/actions/0/do", "at least one action"},
+        {"[{'type': 'for_each', 'list': {'var': 'vendors'}, 'do': []}]", "/actions/0/do", "at least one action"},
+        {"[{'type': 'for_each', 'list': {'var': 'vendors'}, 'do': [{'type': 'for_each', 'list': {'var': 'item'}, 'do': "
+         "[" NOTE "]}]}]",
+         "/actions/0/do/0", "within another for_each"},
+        {"[{'type': 'for_each', 'list': {'var': 'item.x'}, 'do': [" NOTE "]}]", "/actions/0",
+         "only steps within a for_each"},
+        {"[{'type': 'create_note', 'params': {'text': '{{item.name}}'}}]", "/actions/0/params/text",
+         "only steps within a for_each"},
+        {"[{'type': 'for_each', 'list': {'var': 'vendors'}, 'do': [{'type': 'wait', 'until': {'event': "
+         "'form.submitted', "
+         "'timeout': 'P1D', 'where': {'==': [{'var': 'item.name'}, 'x']}}}]}]",
+         "/actions/0/do/0", "sees event and wedding only"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct fixture f;
+
+        read_actions(&f, rows[i].actions);
+        refused(&f, rows[i].pointer, rows[i].part);
+        end(&f);
+    }
+}

@@ -332,7 +332,6 @@ Test(rule, refuses_wrong_actions)
         {"/actions/0/type", "\"send_mail\"", "/actions/0/type", "did you mean \"send_email\"?"},
         {"/actions/0/type", "\"send_sms\"", "/actions/0/type",
          "\"send_sms\" is not available in this version; available: send_email,"},
-        {"/actions/0/type", "\"for_each\"", "/actions/0/type", "not available"},
         {"/actions/0/type", NULL, "/actions/0/type", "found nothing"},
         {"/actions/0/id", "\"1a\"", "/actions/0/id", "not beginning with a digit"},
         {"/actions/0/id", "\"a.b\"", "/actions/0/id", "letters, digits and _"},

@@ -123,7 +123,7 @@ Test(settle, a_finished_step_patches_its_run_and_plans_the_next)
     struct id next;
     char id[ID_TEXT_SIZE], wanted[1024];
 
-    advance_job_id(&job->run, 1, 1, &next);
+    advance_job_id(&job->run, 1, 0, 1, &next);
     job->result = (struct job_result){.settle = SETTLE_FINAL,
                                       .outcome = OUTCOME_DONE,
                                       .next = 1,

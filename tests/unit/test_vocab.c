@@ -52,10 +52,10 @@ Test(vocab, milestones_may_carry_the_wedding_prefix)
 
 Test(vocab, exactly_the_built_actions_are_available)
 {
-    static const char *const built[] = {"send_email", "call_webhook",  "create_task", "set_field",
-                                        "move_stage", "add_tag",       "remove_tag",  "create_note",
-                                        "emit_event", "notify_team",   "wait",        "branch",
-                                        "stop",       "notify_vendor", "start_rule",  "stop_rule"};
+    static const char *const built[] = {"send_email", "call_webhook", "create_task", "set_field",  "move_stage",
+                                        "add_tag",    "remove_tag",   "create_note", "emit_event", "notify_team",
+                                        "wait",       "branch",       "for_each",    "stop",       "notify_vendor",
+                                        "start_rule", "stop_rule"};
     int available = 0;
 
     for (int i = 0; i < ACTION_COUNT; i++)

@@ -1,5 +1,6 @@
-/* control: steps that steer the run itself: wait, branch, stop. */
+/* control: steps that steer the run itself: wait, branch, for_each, stop. */
 #include "common/core/context.h"
+#include "common/core/each.h"
 #include "workers/action.h"
 #include "workers/exec.h"
 #include "workers/rules.h"
@@ -34,6 +35,26 @@ static void start_branch(struct job *job)
     exec_success(job, output, program_next(job->step, truth));
 }
 
+static void start_each(struct job *job)
+{
+    struct logic_change changes[CONTEXT_CHANGES_MAX];
+    struct logic_env env;
+    struct err_info info = {0};
+    bool more = false;
+    json_t *list = NULL, *state;
+    context_env(job->context, job->now_us, changes, &env);
+    logic_facts_set(job->rule->facts, job->context, &env);
+    if (!each_begun(job->step, job->context))
+        list = logic_value(job->step->list, job->rule->facts, NULL, NULL);
+    logic_facts_set(job->rule->facts, NULL, NULL);
+    state = each_step(job->step, job->context, list, &more, &info);
+    json_decref(list);
+    if (state)
+        exec_success(job, state, program_next(job->step, more ? LOGIC_TRUE : LOGIC_FALSE));
+    else
+        exec_dead(job, "bad_list", info.text);
+}
+
 static void start_stop(struct job *job)
 {
     exec_success(job, NULL, PROGRAM_END);
@@ -41,4 +62,5 @@ static void start_stop(struct job *job)
 
 const struct action action_wait = {"wait", start_wait};
 const struct action action_branch = {"branch", start_branch};
+const struct action action_for_each = {"for_each", start_each};
 const struct action action_stop = {"stop", start_stop};
