@@ -56,6 +56,7 @@ static void check_again(const struct rule *r, const json_t *document, struct log
     for (int i = 0; i < r->program.n; i++)
         require(strcmp(r->program.steps[i].id, again->program.steps[i].id) == 0 &&
                 r->program.steps[i].next == again->program.steps[i].next);
+    rule_errors_free(&errors); /* a good rule may have warnings */
     rule_free(again);
     free(text);
 }

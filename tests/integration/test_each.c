@@ -92,7 +92,7 @@ Test(each_live, an_empty_list_goes_on_and_no_list_is_a_dead_letter)
     system_until_done();
     expect_notes("never", 0);
     expect_notes("end", 1);
-    expect_notes("after", 1); /* on_action_error is "continue" unless the rule says otherwise */
+    expect_notes("after", 1); /* on_action_error is "retry_then_continue" unless the rule says otherwise */
     cr_expect_eq(system_dead("bad_list"), 1);
     cr_expect_eq(system_i64("select count(*) from automation.runs where state = 'failed' and reason = 'steps_failed'"),
                  1);
