@@ -83,7 +83,9 @@ select is((select w.revision - b.revision from automation.weddings w, before b),
 
 -- ---- the diff of a move
 insert into automation.rules (tenant_id, rule_id, name, status, definition, validated_revision, trigger_type, timing_id) values
-    ('10000000-0000-4000-8000-000000000001', '30000000-0000-4000-8000-000000000001', 'month', 'active', '{}', 1, 'milestone', '40000000-0000-4000-8000-000000000001');
+    ('10000000-0000-4000-8000-000000000001', '30000000-0000-4000-8000-000000000001', 'month', 'active',
+     '{"schema_version": 1, "name": "month", "trigger": {"type": "milestone", "milestone": "ceremony", "offset": "-P30D", "at": "09:00"},
+       "actions": [{"type": "create_note", "params": {"body": "n"}}]}', 1, 'milestone', '40000000-0000-4000-8000-000000000001');
 insert into automation.timing_keys (tenant_id, timing_id, milestone, months, days, seconds, at_time, zone_mode)
 values ('10000000-0000-4000-8000-000000000001', '40000000-0000-4000-8000-000000000001', 'ceremony', 0, -30, 0, '09:00', 'wedding');
 select automation_priv.refresh_timings('10000000-0000-4000-8000-000000000001', null, null);
