@@ -84,8 +84,11 @@ create table automation.timing_keys (
     zone_mode text not null, -- wedding, tenant, or an IANA name
     send_window jsonb, -- {"days": bits, Monday first, "from": minute, "to": minute}; null: any time
     yearly smallint, -- so many occurrences, a year apart; null: one
+    -- The transaction that made it, until every one that ran beside it is over: those have not seen this key, and it has not seen their weddings.
+    made_in xid8 default pg_current_xact_id(),
     primary key (tenant_id, timing_id)
 );
+create index timing_keys_new on automation.timing_keys (made_in) where made_in is not null;
 alter table automation.timing_keys enable row level security;
 
 create table automation.timings (
@@ -1077,7 +1080,9 @@ end $$;
 -- p_stamp: {"rejection": […]} or {"trigger_type", "event_type", "timing": {id, milestone, months, days, seconds, at, zone, window, yearly}}.
 create function automation_priv.stamp_rule(p_term bigint, p_tenant uuid, p_rule uuid, p_revision bigint, p_stamp jsonb) returns void
 language plpgsql security definer set search_path = '' as $$
-declare k jsonb := p_stamp -> 'timing';
+declare
+    k jsonb := p_stamp -> 'timing';
+    v_new boolean := false;
 begin
     perform automation_priv.lead(p_term);
     if p_stamp ? 'rejection' then
@@ -1088,13 +1093,32 @@ begin
     if k is not null then
         insert into automation.timing_keys values (p_tenant, (k ->> 'id')::uuid, k ->> 'milestone', (k ->> 'months')::integer, (k ->> 'days')::integer,
             (k ->> 'seconds')::bigint, (k ->> 'at')::time, k ->> 'zone', k -> 'window', (k ->> 'yearly')::smallint) on conflict do nothing;
+        v_new := found; -- the triggers keep the timings of a key that stands
     end if;
     update automation.rules set validated_revision = p_revision, rejected_revision = null, rejection = null, trigger_type = p_stamp ->> 'trigger_type',
         event_type = p_stamp ->> 'event_type', timing_id = (k ->> 'id')::uuid
     where tenant_id = p_tenant and rule_id = p_rule and revision = p_revision;
-    if k is not null then
+    if v_new then
         perform automation_priv.refresh_timings(p_tenant, null, (k ->> 'id')::uuid);
     end if;
+end $$;
+
+-- A wedding that was written while a timing key was being made has seen nothing of the key, nor the key of the wedding: once no transaction is left that
+-- ran beside the key's, its timings are brought in line again. Returns the keys handled.
+create function automation_priv.settle_timing_keys(p_term bigint, p_limit integer) returns integer
+language plpgsql security definer set search_path = '' as $$
+declare
+    k record;
+    n integer := 0;
+begin
+    perform automation_priv.lead(p_term);
+    for k in select x.tenant_id, x.timing_id from automation.timing_keys x where x.made_in < pg_snapshot_xmin(pg_current_snapshot())
+             order by x.made_in limit p_limit loop
+        perform automation_priv.refresh_timings(k.tenant_id, null, k.timing_id);
+        update automation.timing_keys x set made_in = null where x.tenant_id = k.tenant_id and x.timing_id = k.timing_id;
+        n := n + 1;
+    end loop;
+    return n;
 end $$;
 
 create function automation_priv.load_ruleset(p_tenant uuid)
@@ -1126,6 +1150,7 @@ begin
         when exists (select from automation_priv.queued_ready(1)) then 'queued runs'
         when exists (select from automation_priv.ledger l where l.due_at <= n.t or l.owner is not null) then 'jobs'
         when exists (select from automation_priv.rules_to_check(1)) then 'rules'
+        when exists (select from automation.timing_keys k where k.made_in is not null) then 'new timings'
         when exists (select from automation.rules r where r.live_due <= n.t) then 'activations'
         end
     from (select automation.now() as t) n);

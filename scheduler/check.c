@@ -97,6 +97,7 @@ static enum err check_rule(struct lead *l, const struct store_rule *row, struct 
 enum err check_run(struct lead *l, bool *more, struct err_info *info)
 {
     struct db_result *r = NULL;
+    int64_t settled = 0;
     enum err err = store_lead_unchecked_rules(l->db, BATCH, &r, info);
 
     for (int i = 0; err == ERR_OK && i < db_rows(r) && !atomic_load(&l->stop); i++) {
@@ -104,7 +105,9 @@ enum err check_run(struct lead *l, bool *more, struct err_info *info)
         store_lead_unchecked_rule(r, i, &row);
         err = check_rule(l, &row, info);
     }
-    *more = err == ERR_OK && db_rows(r) == BATCH;
+    if (err == ERR_OK)
+        err = store_lead_timing_keys(l->db, l->term, BATCH, &settled, info);
+    *more = err == ERR_OK && (db_rows(r) == BATCH || settled == BATCH);
     db_result_free(r);
     return err;
 }

@@ -160,7 +160,7 @@ static enum err look(struct archive *a, const char *leaf, struct store_leaf *par
 
 enum err archive_look(struct archive *a, const char *leaf, struct archive_part *out, struct err_info *info)
 {
-    struct store_leaf part;
+    struct store_leaf part = {0};
     enum err err = look(a, leaf, &part, info);
 
     if (err != ERR_OK)
@@ -243,7 +243,7 @@ static enum err verify(struct archive *a, const char *leaf, const struct store_l
 /* One step towards detached, or with `whole` towards verified; *there: nothing is left to do. */
 static enum err turn(struct archive *a, const char *leaf, bool whole, bool *there, struct err_info *info)
 {
-    struct store_leaf part;
+    struct store_leaf part = {0};
     enum err err = look(a, leaf, &part, info);
 
     *there = false;
@@ -301,7 +301,7 @@ static enum err check_file(struct archive *a, const char *leaf, const struct sto
 
 enum err archive_drop(struct archive *a, const char *leaf, struct err_info *info)
 {
-    struct store_leaf part;
+    struct store_leaf part = {0};
     struct err_info ignored = {0};
     enum err err = look(a, leaf, &part, info);
 
@@ -330,7 +330,7 @@ enum err archive_step(struct archive *a, const struct archive_part *part, struct
 enum err archive_verify(struct archive *a, const char *leaf, struct manifest *m, struct err_info *info)
 {
     struct manifest own = {0};
-    struct store_leaf part;
+    struct store_leaf part = {0};
     enum err err = look(a, leaf, &part, info);
 
     if (err == ERR_OK && part.sha256[0] == '\0')
@@ -358,7 +358,7 @@ static enum err remake(struct archive *a, const char *leaf, const struct store_l
 
 enum err archive_restore(struct archive *a, const char *leaf, int64_t hold_ms, struct err_info *info)
 {
-    struct store_leaf part;
+    struct store_leaf part = {0};
     enum err err = look(a, leaf, &part, info);
     const bool dropped = err == ERR_OK && in_state(&part, "dropped");
 

@@ -133,7 +133,9 @@ enum err store_lead_work(struct db_session *s, struct store_work *out, struct er
     static const struct db_stmt stmt = {
         "lead_work", "with n as materialized (select automation.now() as t)"
                      " select exists (select from automation_priv.rules_to_check(1))"
-                     " or exists (select from automation.rules r where r.live_due <= n.t),"
+                     " or exists (select from automation.rules r where r.live_due <= n.t)"
+                     " or exists (select from automation.timing_keys k where k.made_in < "
+                     "pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())),"
                      " exists (select from automation_priv.outbox o where o.available_at <= n.t),"
                      " exists (select from automation_priv.wait_checks),"
                      " exists (select from automation_priv.wedding_changes) or exists (select from "
@@ -414,6 +416,18 @@ enum err store_lead_stamp(struct db_session *s, int64_t term, const struct store
     err = store_lead_ask_rows(s, &stmt, &a, &r, info);
     db_result_free(r);
     return err;
+}
+
+enum err store_lead_timing_keys(struct db_session *s, int64_t term, int limit, int64_t *settled, struct err_info *info)
+{
+    static const struct db_stmt stmt = {"timing_keys", "select automation_priv.settle_timing_keys($1, $2)"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_i64(&a, term);
+    db_arg_i32(&a, limit);
+    return store_lead_ask_i64(s, &stmt, &a, settled, info);
 }
 
 enum err store_lead_ruleset(struct db_session *s, const struct id *tenant, int64_t *version, struct db_result **out,

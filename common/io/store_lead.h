@@ -111,6 +111,9 @@ struct store_rule {
 void store_lead_unchecked_rule(const struct db_result *r, int row, struct store_rule *out);
 enum err store_lead_stamp(struct db_session *s, int64_t term, const struct store_rule *rule, struct str stamp,
                           struct err_info *info) MUST_USE;
+/* Timing keys whose making no transaction overlaps any more: their timings take in the weddings that were written meanwhile. */
+enum err store_lead_timing_keys(struct db_session *s, int64_t term, int limit, int64_t *settled,
+                                struct err_info *info) MUST_USE;
 /* A tenant's active rules. *version = 0 and no rows: the tenant never had a rule. */
 enum err store_lead_ruleset(struct db_session *s, const struct id *tenant, int64_t *version, struct db_result **out,
                             struct err_info *info) MUST_USE;

@@ -176,3 +176,34 @@ Test(scheduler_tick, clocks_that_are_apart_stop_it)
     cr_expect_eq(leader_i64(&t, RUNS "true"), 1);
     leader_close(&t);
 }
+
+/* Neither has seen the other: the wedding's trigger not the key, the stamp not the wedding. */
+Test(scheduler_tick, a_wedding_written_while_a_timing_is_made_gets_it)
+{
+    struct leader t;
+    struct db_session *host;
+    if (!leader_open(&t))
+        return;
+    host = test_pg_session(&t.pg);
+    cr_assert_eq(db_exec(host, "begin", NULL, NULL), ERR_OK);
+    cr_assert_eq(
+        db_exec(
+            host,
+            "update automation.weddings set ceremony_date = '2026-08-08';"
+            " insert into automation.weddings (tenant_id, wedding_id, title, status, ceremony_date, time_zone) values"
+            " ('" LEADER_TENANT "', gen_random_uuid(), 'new', 'booked', '2026-08-08', 'Europe/Lisbon')",
+            NULL, NULL),
+        ERR_OK);
+    leader_rule(&t, "c1", DAYS_BEFORE("1") "," LEADER_TASK);
+    leader_work(&t);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation.timings where due_at = '2026-07-31T08:00:00Z'"), 1);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation.timing_keys where made_in is not null"), 1,
+                 "the host's transaction is not over");
+    cr_assert_eq(db_exec(host, "commit", NULL, NULL), ERR_OK);
+    leader_work(&t);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation.timings where due_at = '2026-08-07T08:00:00Z'"), 2);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation.timings"), 2);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation.timing_keys where made_in is not null"), 0);
+    db_close(host);
+    leader_close(&t);
+}
