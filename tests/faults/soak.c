@@ -41,12 +41,18 @@ enum {
 
 /* A page of jemalloc or glibc more or less is no leak; a table's free space map neither. */
 static struct measure measures[MEASURES] = {
-    [RSS] = {"scheduler_rss_kib", 0.03, 512},     [RSS + 1] = {"worker_1_rss_kib", 0.03, 512},
-    [RSS + 2] = {"worker_2_rss_kib", 0.03, 512},  [FDS] = {"scheduler_fds", 0, 1},
-    [FDS + 1] = {"worker_1_fds", 0, 4},           [FDS + 2] = {"worker_2_fds", 0, 4},
-    [TABLES] = {"working_tables_kib", 0.10, 512}, [ROWS_DEAD] = {"dead_rows", 0.50, 20000},
-    [LEDGER_ROWS] = {"ledger_rows", 0, 200},      [Q_LENGTH] = {"q_entries", 0, 200},
-    [IN_LENGTH] = {"in_entries", 0, 200},         [REDIS_KIB] = {"redis_kib", 0.05, 512},
+    [RSS] = {.name = "scheduler_rss_kib", .tolerance_share = 0.03, .tolerance = 512},
+    [RSS + 1] = {.name = "worker_1_rss_kib", .tolerance_share = 0.03, .tolerance = 512},
+    [RSS + 2] = {.name = "worker_2_rss_kib", .tolerance_share = 0.03, .tolerance = 512},
+    [FDS] = {.name = "scheduler_fds", .tolerance_share = 0, .tolerance = 1},
+    [FDS + 1] = {.name = "worker_1_fds", .tolerance_share = 0, .tolerance = 4},
+    [FDS + 2] = {.name = "worker_2_fds", .tolerance_share = 0, .tolerance = 4},
+    [TABLES] = {.name = "working_tables_kib", .tolerance_share = 0.10, .tolerance = 512},
+    [ROWS_DEAD] = {.name = "dead_rows", .tolerance_share = 0.50, .tolerance = 20000},
+    [LEDGER_ROWS] = {.name = "ledger_rows", .tolerance_share = 0, .tolerance = 200},
+    [Q_LENGTH] = {.name = "q_entries", .tolerance_share = 0, .tolerance = 200},
+    [IN_LENGTH] = {.name = "in_entries", .tolerance_share = 0, .tolerance = 200},
+    [REDIS_KIB] = {.name = "redis_kib", .tolerance_share = 0.05, .tolerance = 512},
 };
 static size_t n_samples;
 static struct sink mail;
