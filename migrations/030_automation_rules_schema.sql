@@ -292,7 +292,7 @@ create function automation_priv.rule_words() returns jsonb language sql immutabl
     "action": {"send_email": true, "send_sms": false, "send_form": false, "send_contract": false, "send_invoice": false, "request_payment": false,
         "notify_vendor": true, "notify_team": true, "create_task": true, "create_appointment": false, "set_field": true, "move_stage": true, "add_tag": true,
         "remove_tag": true, "create_note": true, "call_webhook": true, "emit_event": true, "start_rule": true, "stop_rule": true, "wait": true,
-        "branch": true, "for_each": false, "stop": true},
+        "branch": true, "for_each": true, "stop": true},
     "group": {"and": 0, "or": 0, "!": 0, "if": 0, "?:": 0},
     "operator": {"var": [0, 2], "val": [0, 65535], "exists": [1, 65535], "missing": [0, 65535], "missing_some": [2, 2], "and": [1, 65535], "or": [1, 65535], "!": [1, 1],
         "!!": [1, 1], "if": [1, 65535], "?:": [1, 65535], "==": [2, 2], "===": [2, 2], "!=": [2, 2], "!==": [2, 2], "<": [2, 3], "<=": [2, 3], ">": [2, 3],
@@ -380,7 +380,7 @@ declare
 begin
     -- In the order of the C table, as the document that rule_words() holds can not keep it.
     v_list := case when p_words ? 'branch' then array['send_email', 'notify_vendor', 'notify_team', 'create_task', 'set_field', 'move_stage', 'add_tag', 'remove_tag',
-        'create_note', 'call_webhook', 'emit_event', 'start_rule', 'stop_rule', 'wait', 'branch', 'stop'] else array['milestone', 'event', 'manual'] end;
+        'create_note', 'call_webhook', 'emit_event', 'start_rule', 'stop_rule', 'wait', 'branch', 'for_each', 'stop'] else array['milestone', 'event', 'manual'] end;
     v_text := array_to_string(v_list[:cardinality(v_list) - 1], ', ') || ' or ' || v_list[cardinality(v_list)];
     if p_words ? v_word then
         perform automation_priv.rule_refuse(p_at, format('"%s" is not available in this version; available: %s', v_word, v_text));
@@ -469,7 +469,7 @@ begin
     end if;
 end $$;
 
--- A list of actions and the lists of its branches; returns the number of actions.
+-- A list of actions and the lists within them; returns the number of actions.
 create function automation_priv.rule_actions(p_words jsonb, p_list jsonb, p_at text, p_depth integer) returns integer
 language plpgsql immutable set search_path = '' as $$
 declare
@@ -494,24 +494,26 @@ begin
         s := a -> 'params';
         if jsonb_typeof(s) <> 'object' then
             perform automation_priv.rule_refuse(v_at || '/params', format('found %s; it must be an object', automation_priv.rule_show(s)));
-        elsif s is null and v_type not in ('wait', 'branch', 'stop') then
+        elsif s is null and v_type not in ('wait', 'branch', 'for_each', 'stop') then
             perform automation_priv.rule_refuse(v_at || '/params', 'missing; it must be an object');
         end if;
-        continue when v_type <> 'branch';
+        continue when v_type not in ('branch', 'for_each');
         if s is null then s := a; else v_at := v_at || '/params'; end if;
-        if not s ? 'if' then
+        if v_type = 'branch' and not s ? 'if' then
             perform automation_priv.rule_refuse(v_at || '/if', 'missing; it must be a condition');
         end if;
-        perform automation_priv.rule_condition(p_words, s, v_at, 'if');
-        if not s ? 'then' then
+        if v_type = 'branch' then
+            perform automation_priv.rule_condition(p_words, s, v_at, 'if');
+        end if;
+        if v_type = 'branch' and not s ? 'then' then
             perform automation_priv.rule_refuse(v_at || '/then', 'missing; it must be a list of actions');
         end if;
-        foreach v_key in array array['then', 'else'] loop
+        foreach v_key in array case v_type when 'branch' then array['then', 'else'] else array['do'] end loop
             continue when not s ? v_key or s -> v_key = '[]';
             if jsonb_typeof(s -> v_key) <> 'array' then
                 perform automation_priv.rule_refuse(v_at || '/' || v_key, format('found %s; it must be a list of actions', automation_priv.rule_show(s -> v_key)));
             elsif p_depth = 5 then
-                perform automation_priv.rule_refuse(v_at || '/' || v_key, 'branches are more than 5 deep');
+                perform automation_priv.rule_refuse(v_at || '/' || v_key, 'lists of actions are more than 5 deep');
             end if;
             n := n + automation_priv.rule_actions(p_words, s -> v_key, v_at || '/' || v_key, p_depth + 1);
         end loop;
