@@ -50,6 +50,12 @@ while read -r event; do
     grep -rqF "(\"$event\"" common scheduler workers cli --include='*.c' || { echo "check-docs: OPERATIONS.md: no log event $event"; failed=1; }
 done < <(sed -n '/^| event | says/,/^$/p' OPERATIONS.md | grep -oE '`[a-z]+\.[a-z_]+`' | tr -d '`')
 
+# The reference of rules knows every word of the validator and every operator.
+while read -r word; do
+    grep -qF -- "$word" RULES.md || { echo "check-docs: RULES.md does not say anything of $word"; failed=1; }
+done < <(sed -nE 's/^ +X\([A-Z_]+, "([^" ]+)",.*/\1/p' common/core/vocab.h
+    sed -nE 's/^ +X\(OP_[A-Z_]+, "([^"]+)",.*/\1/p' common/core/logic_priv.h)
+
 # Links and paths lead somewhere.
 while read -r path; do
     [ -e "$path" ] || [ "$path" = common/io/lua.h ] || # made by the build
