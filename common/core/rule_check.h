@@ -92,5 +92,7 @@ bool rule_lint_precedes(const struct program *p, const struct step *from, const 
 /* Warns of a path that the facts of a wedding never have ("wedding.guest_cuont", "timeline.cermony"), or that the step it names
  * never leaves ("steps.a.timed_out" of a mail). */
 void rule_lint_path(struct rule_check *c, const struct program *p, struct str path, const char *at);
+/* The event that a step publishes by changing the wedding ("stage.changed"), or NULL. */
+const char *rule_lint_change(const struct step *s);
 
 #endif

@@ -226,8 +226,7 @@ static bool is_bounded(const struct rule *r, const struct step *s)
     return bounded || s->depth > 0;
 }
 
-/* Events that a change of a wedding publishes. */
-static const char *change_of(const struct step *s)
+const char *rule_lint_change(const struct step *s)
 {
     const char *path = json_string_value(json_object_get(s->params, "path"));
 
@@ -242,7 +241,7 @@ static const char *change_of(const struct step *s)
 
 static void lint_loop(struct rule_check *c, const struct rule *r, const struct step *s)
 {
-    const char *trigger = r->trigger.event_type, *change = change_of(s);
+    const char *trigger = r->trigger.event_type, *change = rule_lint_change(s);
     const char *emitted = s->type == ACTION_EMIT_EVENT ? json_string_value(json_object_get(s->params, "type")) : NULL;
 
     if (trigger == NULL)
