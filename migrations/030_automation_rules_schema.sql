@@ -226,6 +226,7 @@ create table automation.rules (
     validated_revision bigint,
     rejected_revision bigint,
     rejection jsonb, -- [{"pointer": …, "message": …}]
+    warnings jsonb, -- of the validated revision, likewise; null: none
     trigger_type text,
     event_type text,
     timing_id uuid,

@@ -1077,7 +1077,7 @@ begin
     where coalesce(r.validated_revision, 0) <> r.revision and coalesce(r.rejected_revision, 0) <> r.revision order by r.tenant_id, r.rule_id limit p_limit;
 end $$;
 
--- p_stamp: {"rejection": […]} or {"trigger_type", "event_type", "timing": {id, milestone, months, days, seconds, at, zone, window, yearly}}.
+-- p_stamp: {"rejection": […]} or {"trigger_type", "event_type", "warnings": […], "timing": {id, milestone, months, days, seconds, at, zone, window, yearly}}.
 create function automation_priv.stamp_rule(p_term bigint, p_tenant uuid, p_rule uuid, p_revision bigint, p_stamp jsonb) returns void
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -1095,7 +1095,7 @@ begin
             (k ->> 'seconds')::bigint, (k ->> 'at')::time, k ->> 'zone', k -> 'window', (k ->> 'yearly')::smallint) on conflict do nothing;
         v_new := found; -- the triggers keep the timings of a key that stands
     end if;
-    update automation.rules set validated_revision = p_revision, rejected_revision = null, rejection = null, trigger_type = p_stamp ->> 'trigger_type',
+    update automation.rules set validated_revision = p_revision, rejected_revision = null, rejection = null, warnings = p_stamp -> 'warnings', trigger_type = p_stamp ->> 'trigger_type',
         event_type = p_stamp ->> 'event_type', timing_id = (k ->> 'id')::uuid
     where tenant_id = p_tenant and rule_id = p_rule and revision = p_revision;
     if v_new then
@@ -1130,6 +1130,25 @@ language sql stable security definer set search_path = '' as $$
     left join automation.rule_versions v on v.tenant_id = r.tenant_id and v.rule_id = r.rule_id and v.revision = r.validated_revision
     where s.tenant_id = p_tenant order by r.rule_id
 $$;
+
+-- A tenant's other active rules that an event or another rule starts, the first p_limit by id: what the engine looks for chains in.
+create function automation_priv.rules_beside(p_tenant uuid, p_rule uuid, p_limit integer) returns table (rule_id uuid, revision bigint, definition jsonb)
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return query
+    select r.rule_id, v.revision, v.definition from automation.rules r
+    join automation.rule_versions v on v.tenant_id = r.tenant_id and v.rule_id = r.rule_id and v.revision = r.validated_revision
+    where r.tenant_id = p_tenant and r.rule_id <> p_rule and r.status = 'active' and r.trigger_type <> 'milestone' order by r.rule_id limit p_limit;
+end $$;
+
+-- Those of p_names that are no message template, neither the tenant's nor ours.
+create function automation_priv.missing_messages(p_tenant uuid, p_names text[]) returns setof text
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return query
+    select n from unnest(p_names) n
+    where not exists (select from automation.message_templates t where t.name = n and (t.tenant_id = p_tenant or t.tenant_id is null)) order by n;
+end $$;
 
 -- ---- the stepped clock -----------------------------------------------------------------------------------------------------------------------------
 create function automation_priv.clock_set(p_at timestamptz) returns void

@@ -1,9 +1,11 @@
 /* check: the engine's stamp on rules. A new or edited revision is parsed by the full validator; what it accepts becomes the revision
  * that runs, with its trigger's columns and, for milestones, its timing; what it refuses keeps the errors, each with a JSON pointer.
- * Either way the revision before goes on until then.
+ * Either way the revision before goes on until then. Warnings of an accepted one are kept beside it.
  *
  * One transaction a rule. A stamp that the database refuses (a time zone it does not know) is a refusal of the rule as well. */
 #include "scheduler/lead.h"
+
+#include "scheduler/check_lint.h"
 
 #include <stdlib.h>
 
@@ -39,14 +41,17 @@ static json_t *timing_json(const struct rule_trigger *t)
     return o;
 }
 
-static json_t *acceptance(const struct rule *r)
+static json_t *acceptance(const struct rule *r, const struct rule_errors *errors)
 {
     json_t *stamp = json_pack("{s:s}", "trigger_type", vocab_text(VOCAB_TRIGGER, (int)r->trigger.type));
+    json_t *warnings = rule_errors_warnings_json(errors);
 
     if (r->trigger.type == TRIGGER_EVENT)
         (void)json_object_set_new(stamp, "event_type", json_string(r->trigger.event_type));
     if (r->trigger.type == TRIGGER_MILESTONE)
         (void)json_object_set_new(stamp, "timing", timing_json(&r->trigger));
+    if (warnings != NULL)
+        (void)json_object_set_new(stamp, "warnings", warnings);
     return stamp;
 }
 
@@ -77,8 +82,10 @@ static enum err check_rule(struct lead *l, const struct store_rule *row, struct 
     struct logic_fields *fields = logic_fields_new();
     struct rule_errors errors = {0};
     struct rule *r = rule_parse_text(row->definition, fields, &errors);
-    enum err err = stamp(l, row, r != NULL ? acceptance(r) : rejection(&errors), info);
+    enum err err = r != NULL ? check_lint(l, row, r, fields, &errors, info) : ERR_OK;
 
+    if (err == ERR_OK)
+        err = stamp(l, row, r != NULL ? acceptance(r, &errors) : rejection(&errors), info);
     if (r != NULL && (err == ERR_DB_DATA || err == ERR_DB)) {
         rule_errors_add(&errors, "/trigger", "the database refuses it: %s", info->text);
         err = stamp(l, row, rejection(&errors), info);

@@ -112,5 +112,7 @@ void rule_errors_add(struct rule_errors *e, const char *pointer, const char *fmt
 void rule_errors_warn(struct rule_errors *e, const char *pointer, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* [{"pointer": …, "message": …}, …], a new reference; what was only counted becomes a last entry with pointer "". */
 json_t *rule_errors_json(const struct rule_errors *e);
+/* The same of the warnings; NULL when there are none. */
+json_t *rule_errors_warnings_json(const struct rule_errors *e);
 
 #endif

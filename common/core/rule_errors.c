@@ -58,13 +58,24 @@ void rule_errors_free(struct rule_errors *e)
     *e = (struct rule_errors){0};
 }
 
-json_t *rule_errors_json(const struct rule_errors *e)
+static json_t *list_json(const struct rule_error *items, size_t n)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; i < e->n; i++)
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s}", "pointer", e->items[i].pointer, "message", e->items[i].message));
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_pack("{s:s, s:s}", "pointer", items[i].pointer, "message", items[i].message));
+    return list;
+}
+
+json_t *rule_errors_warnings_json(const struct rule_errors *e)
+{
+    return e->n_warnings > 0 ? list_json(e->warnings, e->n_warnings) : NULL;
+}
+
+json_t *rule_errors_json(const struct rule_errors *e)
+{
+    json_t *list = list_json(e->items, e->n);
+
     if (e->more > 0) {
         char text[64];
 

@@ -150,6 +150,18 @@ static bool follow(struct search *x, size_t from, const struct step *s)
     return false;
 }
 
+bool rule_lint_chain_possible(const struct rule *r)
+{
+    bool possible = false;
+
+    for (int i = 0; i < r->program.n && r->trigger.type != TRIGGER_MILESTONE; i++) {
+        const struct step *s = &r->program.steps[i];
+
+        possible = possible || s->type == ACTION_START_RULE || event_of(s) != NULL;
+    }
+    return possible;
+}
+
 void rule_lint_chain(const struct rule_lint_peer *rules, size_t n, size_t self, const struct logic_fields *fields,
                      struct rule_errors *errors)
 {

@@ -7,6 +7,7 @@
 #ifndef COMMON_CORE_RULE_LINT_CHAIN_H
 #define COMMON_CORE_RULE_LINT_CHAIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/base/id.h"
@@ -22,5 +23,7 @@ struct rule_lint_peer {
  * comparisons, so the caller bounds `n`. */
 void rule_lint_chain(const struct rule_lint_peer *rules, size_t n, size_t self, const struct logic_fields *fields,
                      struct rule_errors *errors);
+/* False when it starts nothing, or a milestone starts it: then the others need not be looked at. */
+bool rule_lint_chain_possible(const struct rule *r);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/core/rule_check.h"
+#include "common/core/rule_lint_template.h"
 #include "common/core/template_parse.h"
 
 struct reader {
@@ -114,4 +115,18 @@ void rule_lint_templates(struct rule_check *c, const struct rule *r, const struc
 
     if (s->params != NULL && vocab_action_effect(s->type) != EFFECT_CONTROL)
         check_tree(&t, s->params, rule_check_join(c, s->pointer, "params"));
+}
+
+void rule_lint_template_missing(const struct rule *r, struct str name, struct rule_errors *errors)
+{
+    for (int i = 0; i < r->program.n; i++) {
+        const struct step *s = &r->program.steps[i];
+        const char *used = json_string_value(json_object_get(s->params, "template"));
+        char at[256];
+
+        if (used == NULL || !str_is(name, used))
+            continue;
+        (void)snprintf(at, sizeof(at), "%s/params/template", s->pointer);
+        rule_errors_warn(errors, at, "there is no message template \"%s\" yet: its steps will end as dead letters", used);
+    }
 }

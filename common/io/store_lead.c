@@ -430,6 +430,34 @@ enum err store_lead_timing_keys(struct db_session *s, int64_t term, int limit, i
     return store_lead_ask_i64(s, &stmt, &a, settled, info);
 }
 
+enum err store_lead_rules_beside(struct db_session *s, const struct store_rule *rule, int limit, struct db_result **out,
+                                 struct err_info *info)
+{
+    static const struct db_stmt stmt = {
+        "rules_beside", "select 0, rule_id, revision, definition from automation_priv.rules_beside($1, $2, $3)"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_id(&a, &rule->tenant_id);
+    db_arg_id(&a, &rule->rule_id);
+    db_arg_i32(&a, limit);
+    return store_lead_ask_rows(s, &stmt, &a, out, info);
+}
+
+enum err store_lead_missing_messages(struct db_session *s, const struct id *tenant, const struct str *names, size_t n,
+                                     struct db_result **out, struct err_info *info)
+{
+    static const struct db_stmt stmt = {"missing_messages", "select automation_priv.missing_messages($1, $2)"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_id(&a, tenant);
+    db_arg_texts(&a, names, n);
+    return store_lead_ask_rows(s, &stmt, &a, out, info);
+}
+
 enum err store_lead_ruleset(struct db_session *s, const struct id *tenant, int64_t *version, struct db_result **out,
                             struct err_info *info)
 {

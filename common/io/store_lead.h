@@ -114,6 +114,12 @@ enum err store_lead_stamp(struct db_session *s, int64_t term, const struct store
 /* Timing keys whose making no transaction overlaps any more: their timings take in the weddings that were written meanwhile. */
 enum err store_lead_timing_keys(struct db_session *s, int64_t term, int limit, int64_t *settled,
                                 struct err_info *info) MUST_USE;
+/* At most `limit` other active rules of its tenant that an event or a rule may start. Rows as those of a rule set. */
+enum err store_lead_rules_beside(struct db_session *s, const struct store_rule *rule, int limit, struct db_result **out,
+                                 struct err_info *info) MUST_USE;
+/* Those of the names that are no message template of the tenant or ours. One text column. */
+enum err store_lead_missing_messages(struct db_session *s, const struct id *tenant, const struct str *names, size_t n,
+                                     struct db_result **out, struct err_info *info) MUST_USE;
 /* A tenant's active rules. *version = 0 and no rows: the tenant never had a rule. */
 enum err store_lead_ruleset(struct db_session *s, const struct id *tenant, int64_t *version, struct db_result **out,
                             struct err_info *info) MUST_USE;

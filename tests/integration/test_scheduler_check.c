@@ -50,6 +50,37 @@ Test(scheduler_check, a_bad_rule_is_rejected_with_pointers)
     leader_close(&t);
 }
 
+Test(scheduler_check, warnings_of_a_good_rule_are_kept_beside_it)
+{
+    struct leader t;
+    if (!leader_open(&t))
+        return;
+    leader_rule(&t, "c1", ON_SIGNED ",\"actions\":[{\"type\":\"emit_event\",\"params\":{\"type\":\"crew.wanted\"}}]");
+    leader_work(&t);
+    cr_expect_eq(leader_i64(&t, RULES "validated_revision = 1 and warnings is null"), 1, "nothing leads back yet");
+    leader_rule(&t, "c2",
+                "\"trigger\":{\"type\":\"event\",\"event\":\"crew.wanted\"},"
+                "\"actions\":[{\"type\":\"emit_event\",\"params\":{\"type\":\"contract.signed\"}}]");
+    leader_rule(&t, "c3",
+                ON_SIGNED ",\"actions\":[{\"type\":\"notify_team\",\"params\":{\"template\":\"no_such_text\"}}]");
+    leader_work(&t);
+    cr_expect_eq(leader_i64(&t, RULES "validated_revision = 1"), 3);
+    cr_expect_eq(leader_i64(&t, RULES "rule_id::text like '%%c2' and jsonb_array_length(warnings) = 1"
+                                      " and warnings -> 0 ->> 'pointer' = '/actions/0'"
+                                      " and warnings -> 0 ->> 'message' like '%%contract.signed%%crew.wanted%%'"),
+                 1);
+    cr_expect_eq(leader_i64(&t, RULES "rule_id::text like '%%c3' and jsonb_array_length(warnings) = 1"
+                                      " and warnings -> 0 ->> 'pointer' = '/actions/0/params/template'"
+                                      " and warnings -> 0 ->> 'message' like '%%no_such_text%%'"),
+                 1);
+    leader_sql(
+        &t, "update automation.rules set definition = jsonb_set(definition, '{actions,0,params,type}', '\"done.done\"')"
+            " where rule_id::text like '%%c2'");
+    leader_work(&t);
+    cr_expect_eq(leader_i64(&t, RULES "rule_id::text like '%%c2' and validated_revision = 2 and warnings is null"), 1);
+    leader_close(&t);
+}
+
 Test(scheduler_check, the_revision_before_goes_on_while_the_new_one_is_bad)
 {
     struct leader t;

@@ -2,7 +2,7 @@
 begin;
 \ir isolation.psql
 set local client_min_messages = warning;
-select plan(30);
+select plan(32);
 select automation_priv.ensure_partition('2031-05-17');
 select iso.fill(t) from generate_series(1, 2) t;
 
@@ -34,6 +34,8 @@ select throws_ok($$ select * from automation_priv.stats_rule $$, '42501', null, 
 select throws_ok($$ truncate automation.stages $$, '42501', null, 'nor is TRUNCATE a way');
 select throws_ok($$ select last_value from automation.trigger_events_seq_seq $$, '42501', null, 'a sequence tells nobody how much others do');
 select throws_ok($$ update automation.rules set validated_revision = revision $$, '42501', null, 'nobody validates his own rule');
+select throws_ok($$ update automation.rules set warnings = null $$, '42501', null, 'nor takes its warnings away');
+select lives_ok($$ select warnings from automation.rules $$, 'which are there to be read');
 select throws_ok($$ insert into automation.rules (tenant_id, rule_id, name, definition, validated_revision) values (iso.id(1, 1), gen_random_uuid(), 'r', '{}', 1) $$, '42501', null,
     'not at its birth either');
 select throws_ok($$ select automation.publish_event(iso.id(2, 1), 'a.b') $$, '42501', null, 'the door that takes a tenant is closed');

@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "common/core/rule_lint_chain.h"
+#include "common/core/rule_lint_template.h"
 
 #define RULES_MAX 3
 
@@ -168,6 +169,54 @@ Test(rule_lint_chain, follows_rules_whose_ids_are_known_alone)
 
     rule_lint_chain(&peer, 1, 0, fields, &errors);
     cr_assert_eq(errors.n_warnings, 0);
+    rule_free(r);
+    rule_errors_free(&errors);
+    logic_fields_free(fields);
+}
+
+Test(rule_lint_chain, needs_a_rule_that_starts_others_and_can_be_started)
+{
+    static const struct {
+        struct part part;
+        bool possible;
+    } rows[] = {
+        {{EVENT("a.a"), NOTE ", " EMIT("b.b"), NULL}, true},
+        {{EVENT("a.a"), IF(STAGE("x")), NULL}, true},
+        {{MANUAL, START("2"), NULL}, true},
+        {{CEREMONY, EMIT("b.b"), NULL}, false},
+        {{EVENT("a.a"), NOTE ", " TAG, NULL}, false},
+        {{EVENT("a.a"), SET("wedding.title", "'x'"), NULL}, false},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct logic_fields *fields = logic_fields_new();
+        struct rule *r = parse(&rows[i].part, 0, fields);
+
+        cr_expect_eq(rule_lint_chain_possible(r), rows[i].possible, "row %zu", i);
+        rule_free(r);
+        logic_fields_free(fields);
+    }
+}
+
+#define TEAM(name) "{'type': 'notify_team', 'params': {'template': '" name "'}}"
+
+Test(rule_lint_template, warns_at_each_step_that_names_what_is_missing)
+{
+    static const struct part part = {EVENT("a.a"), TEAM("a") ", " TEAM("ab") ", " IF(TEAM("a")), NULL};
+    struct logic_fields *fields = logic_fields_new();
+    struct rule *r = parse(&part, 0, fields);
+    struct rule_errors errors = {0};
+    json_t *list;
+
+    cr_assert_null(rule_errors_warnings_json(&errors));
+    rule_lint_template_missing(r, str_of("a"), &errors);
+    cr_assert_eq(errors.n_warnings, 2);
+    cr_expect_str_eq(errors.warnings[0].pointer, "/actions/0/params/template");
+    cr_expect_str_eq(errors.warnings[1].pointer, "/actions/2/then/0/params/template");
+    list = rule_errors_warnings_json(&errors);
+    cr_expect_eq(json_array_size(list), 2);
+    cr_expect_str_eq(json_string_value(json_object_get(json_array_get(list, 1), "pointer")), errors.warnings[1].pointer);
+    json_decref(list);
     rule_free(r);
     rule_errors_free(&errors);
     logic_fields_free(fields);
