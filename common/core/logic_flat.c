@@ -162,21 +162,27 @@ void logic_flat_free(struct logic_flat *flat)
 {
     if (flat == NULL)
         return;
+    for (size_t i = 0; i < flat->n_kept; i++)
+        logic_free(flat->kept[i]);
+    mem_free(flat->kept);
+    mem_free(flat->rules);
     mem_free(flat->ways);
     mem_free(flat->jumps);
     mem_free(flat->predicates);
     mem_free(flat->sources);
-    map_free(&flat->texts);
-    arena_free(&flat->pool);
     mem_free(flat->answers);
+    mem_free(flat->table);
+    arena_free(&flat->pool);
     mem_free(flat);
 }
 
 size_t logic_flat_bytes(const struct logic_flat *flat)
 {
-    return sizeof(*flat) + flat->n * sizeof(*flat->ways) + flat->n_jumps * sizeof(*flat->jumps) +
-           flat->n_predicates * (sizeof(*flat->predicates) + sizeof(*flat->sources) + sizeof(*flat->answers)) +
-           flat->pool.used_bytes;
+    return sizeof(*flat) + flat->cap * (sizeof(*flat->rules) + sizeof(*flat->ways)) +
+           flat->cap_jumps * sizeof(*flat->jumps) +
+           flat->cap_predicates * (sizeof(*flat->predicates) + sizeof(*flat->sources) + sizeof(*flat->answers)) +
+           flat->table_cap * sizeof(*flat->table) + flat->pool.used_bytes + flat->cap_kept * sizeof(*flat->kept) +
+           flat->kept_bytes;
 }
 
 size_t logic_flat_predicates(const struct logic_flat *flat)

@@ -14,11 +14,19 @@
 
 struct logic_flat;
 
-/* The `n` rules are borrowed until it is freed; NULL stands for "no condition", which is true. All of one interner. */
+/* The `n` rules (not the array) are borrowed until removed or it is freed; NULL stands for "no condition", which is true. All
+ * of one interner. */
 struct logic_flat *logic_flat_new(const struct logic *const *rules, size_t n);
 void logic_flat_free(struct logic_flat *flat); /* NULL is fine */
 
-/* Once per document, after logic_facts_set. */
+/* A rule more at place i <= n; those from there on move up by one. */
+void logic_flat_insert(struct logic_flat *flat, size_t i, const struct logic *rule);
+
+/* Rule i, which is *rule, leaves; those after it move down. When predicates were first met in it, it is taken over, freed with the
+ * flat, and *rule is NULL afterwards. What a removed rule took up is only given back then: with many removed, make a new one. */
+void logic_flat_remove(struct logic_flat *flat, size_t i, struct logic **rule);
+
+/* Once per document, after logic_facts_set, insertions and removals. */
 void logic_flat_begin(struct logic_flat *flat);
 
 /* As logic_eval of rules[i]; `reason` is set when the result is unknown. */

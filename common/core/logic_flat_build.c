@@ -8,15 +8,20 @@
 
 #define HASH_SEED UINT64_C(0x9e3779b97f4a7c15)
 #define HASH_PRIME UINT64_C(0xff51afd7ed558ccd) /* MurmurHash3's finaliser */
-#define FIRST_CAP 64
+#define FIRST_CAP 16
 
 struct builder {
     struct logic_flat *flat;
     const struct logic *logic;
-    size_t begin;    /* of the rule's jumps */
-    uint32_t *table; /* hash → predicate + 1; open addressing */
-    size_t table_cap;
+    size_t begin;     /* of the rule's jumps */
+    struct map texts; /* the literal texts met, once each: key → key */
 };
+
+/* By an eighth: a flat lives long and changes by single rules. */
+static size_t more(size_t cap)
+{
+    return cap + cap / 8 + FIRST_CAP;
+}
 
 /* ---- which rules ---- */
 
@@ -180,61 +185,62 @@ static bool is_field(const struct logic_node *n)
     return n->op == OP_FIELD && n->n == 0;
 }
 
-/* The same text always at the same place, and all of them together. */
-static struct str pooled(struct logic_flat *f, struct str s)
+/* The same text at the same place, and all of them together. */
+static struct str pooled(struct builder *b, struct str s)
 {
-    char *text = map_get(&f->texts, s.n > 0 ? s.p : "", s.n);
+    char *text = map_get(&b->texts, s.n > 0 ? s.p : "", s.n);
 
     if (text == NULL) {
-        text = arena_strndup(&f->pool, s.n > 0 ? s.p : "", s.n);
-        (void)map_put(&f->texts, text, s.n, text);
+        text = arena_strndup(&b->flat->pool, s.n > 0 ? s.p : "", s.n);
+        (void)map_put(&b->texts, text, s.n, text);
     }
     return (struct str){text, s.n};
 }
 
-static const struct value_list *pooled_list(struct logic_flat *f, const struct value_list *from)
+static const struct value_list *pooled_list(struct builder *b, const struct value_list *from)
 {
-    struct value_list *list = arena_alloc(&f->pool, sizeof(*list) + from->n * sizeof(struct value));
+    struct value_list *list = arena_alloc(&b->flat->pool, sizeof(*list) + from->n * sizeof(struct value));
 
     *list = (struct value_list){.n = from->n, .depth = from->depth};
     for (uint32_t i = 0; i < from->n; i++)
-        list->v[i] = value_str(pooled(f, from->v[i].u.s));
+        list->v[i] = value_str(pooled(b, from->v[i].u.s));
     return list;
 }
 
-static void set_literal(struct logic_flat *f, struct flat_predicate *p, const struct value *v)
+static void set_literal(struct builder *b, struct flat_predicate *p, const struct value *v)
 {
     p->type = (uint8_t)v->type;
     if (v->type == VALUE_LIST)
-        p->u.list = pooled_list(f, v->u.list);
+        p->u.list = pooled_list(b, v->u.list);
     else if (v->type == VALUE_STRING)
-        p->u.s = pooled(f, v->u.s);
+        p->u.s = pooled(b, v->u.s);
     else
         p->u.i = v->type == VALUE_INT ? v->u.i : v->u.b;
 }
 
-static void specialise(struct logic_flat *f, const struct logic *l, uint32_t node, struct flat_predicate *p)
+static void specialise(struct builder *b, uint32_t node, struct flat_predicate *p)
 {
+    const struct logic *l = b->logic;
     const struct logic_node *n = &l->nodes[node];
-    const struct logic_node *a = &l->nodes[n->first], *b = a + 1;
+    const struct logic_node *first = &l->nodes[n->first], *second = first + 1;
 
-    if (n->n == 1 && (n->op == OP_PRESENT || n->op == OP_ABSENT) && is_field(a)) {
+    if (n->n == 1 && (n->op == OP_PRESENT || n->op == OP_ABSENT) && is_field(first)) {
         p->kind = (uint8_t)(n->op == OP_PRESENT ? FLAT_PRESENT : FLAT_ABSENT);
-        p->slot = a->arg;
+        p->slot = first->arg;
         return;
     }
     if (n->n != 2)
         return;
-    bool turned = !is_field(a);
+    bool turned = !is_field(first);
     enum flat_kind kind = kind_of(n->op, turned);
-    const struct logic_node *field = turned ? b : a, *literal = turned ? a : b;
+    const struct logic_node *field = turned ? second : first, *literal = turned ? first : second;
     if (kind == FLAT_NODE || !is_field(field) || literal->op != OP_CONST ||
         !quick_literal(kind, &l->consts[literal->arg]))
         return;
     p->kind = (uint8_t)kind;
     p->hold = (uint8_t)hold_of(n->op, turned);
     p->slot = field->arg;
-    set_literal(f, p, &l->consts[literal->arg]);
+    set_literal(b, p, &l->consts[literal->arg]);
 }
 
 static uint64_t hash_predicate(const struct logic *l, uint32_t node)
@@ -242,42 +248,45 @@ static uint64_t hash_predicate(const struct logic *l, uint32_t node)
     return hash_node(HASH_SEED, l, node);
 }
 
-static void grow_table(struct builder *b)
+static void grow_table(struct logic_flat *f)
 {
-    const struct logic_flat *f = b->flat;
-
-    b->table_cap = b->table_cap == 0 ? FIRST_CAP : b->table_cap * 2;
-    mem_free(b->table);
-    b->table = mem_zalloc(b->table_cap * sizeof(*b->table));
+    f->table_cap = f->table_cap == 0 ? FIRST_CAP : f->table_cap * 2;
+    mem_free(f->table);
+    f->table = mem_zalloc(f->table_cap * sizeof(*f->table));
     for (size_t i = 0; i < f->n_predicates; i++) {
-        size_t at = hash_predicate(f->sources[i].logic, f->sources[i].node) & (b->table_cap - 1);
-        while (b->table[at] != 0)
-            at = (at + 1) & (b->table_cap - 1);
-        b->table[at] = (uint32_t)i + 1;
+        size_t at = hash_predicate(f->sources[i].logic, f->sources[i].node) & (f->table_cap - 1);
+        while (f->table[at] != 0)
+            at = (at + 1) & (f->table_cap - 1);
+        f->table[at] = (uint32_t)i + 1;
     }
+}
+
+static void hold_predicates(struct logic_flat *f, size_t cap)
+{
+    f->cap_predicates = cap;
+    f->predicates = mem_realloc(f->predicates, cap * sizeof(*f->predicates));
+    f->sources = mem_realloc(f->sources, cap * sizeof(*f->sources));
+    f->answers = mem_realloc(f->answers, cap * sizeof(*f->answers));
 }
 
 static uint32_t predicate(struct builder *b, uint32_t node)
 {
     struct logic_flat *f = b->flat;
 
-    if (f->n_predicates * 2 >= b->table_cap)
-        grow_table(b);
-    size_t at = hash_predicate(b->logic, node) & (b->table_cap - 1);
-    for (; b->table[at] != 0; at = (at + 1) & (b->table_cap - 1)) {
-        const struct flat_source *p = &f->sources[b->table[at] - 1];
+    if (f->n_predicates * 2 >= f->table_cap)
+        grow_table(f);
+    size_t at = hash_predicate(b->logic, node) & (f->table_cap - 1);
+    for (; f->table[at] != 0; at = (at + 1) & (f->table_cap - 1)) {
+        const struct flat_source *p = &f->sources[f->table[at] - 1];
         if (same_node(p->logic, p->node, b->logic, node))
-            return b->table[at] - 1;
+            return f->table[at] - 1;
     }
-    if (f->n_predicates == f->cap_predicates) {
-        f->cap_predicates = f->cap_predicates == 0 ? FIRST_CAP : f->cap_predicates * 2;
-        f->predicates = mem_realloc(f->predicates, f->cap_predicates * sizeof(*f->predicates));
-        f->sources = mem_realloc(f->sources, f->cap_predicates * sizeof(*f->sources));
-    }
+    if (f->n_predicates == f->cap_predicates)
+        hold_predicates(f, more(f->cap_predicates));
     f->sources[f->n_predicates] = (struct flat_source){b->logic, node, cost_of(b->logic, node)};
     f->predicates[f->n_predicates] = (struct flat_predicate){.kind = FLAT_NODE};
-    specialise(f, b->logic, node, &f->predicates[f->n_predicates]);
-    b->table[at] = (uint32_t)++f->n_predicates;
+    specialise(b, node, &f->predicates[f->n_predicates]);
+    f->table[at] = (uint32_t)++f->n_predicates;
     return (uint32_t)f->n_predicates - 1;
 }
 
@@ -288,15 +297,19 @@ static uint16_t here(const struct builder *b)
     return (uint16_t)(b->flat->n_jumps - b->begin);
 }
 
+static void hold_jumps(struct logic_flat *f, size_t cap)
+{
+    f->cap_jumps = cap;
+    f->jumps = mem_realloc(f->jumps, cap * sizeof(*f->jumps));
+}
+
 static void put_jump(struct builder *b, uint32_t node, bool negated, uint16_t on_false, uint16_t on_true)
 {
     struct logic_flat *f = b->flat;
     struct flat_jump jump = {.predicate = predicate(b, node) << 1 | negated, .then = {on_false, on_true}};
 
-    if (f->n_jumps == f->cap_jumps) {
-        f->cap_jumps = f->cap_jumps == 0 ? FIRST_CAP : f->cap_jumps * 2;
-        f->jumps = mem_realloc(f->jumps, f->cap_jumps * sizeof(*f->jumps));
-    }
+    if (f->n_jumps == f->cap_jumps)
+        hold_jumps(f, more(f->cap_jumps));
     f->jumps[f->n_jumps++] = jump;
 }
 
@@ -349,21 +362,81 @@ static struct flat_rule flatten(struct builder *b, const struct logic *logic)
     return rule;
 }
 
+/* ---- rules come and go ---- */
+
+static void hold_rules(struct logic_flat *f, size_t cap)
+{
+    f->cap = cap;
+    f->rules = mem_realloc(f->rules, cap * sizeof(*f->rules));
+    f->ways = mem_realloc(f->ways, cap * sizeof(*f->ways));
+}
+
+static void put_rule(struct builder *b, size_t i, const struct logic *rule)
+{
+    struct logic_flat *f = b->flat;
+
+    if (f->n == f->cap)
+        hold_rules(f, more(f->cap));
+    memmove(&f->rules[i + 1], &f->rules[i], (f->n - i) * sizeof(*f->rules));
+    memmove(&f->ways[i + 1], &f->ways[i], (f->n - i) * sizeof(*f->ways));
+    f->rules[i] = rule;
+    f->ways[i] = flatten(b, rule);
+    f->n++;
+}
+
 struct logic_flat *logic_flat_new(const struct logic *const *rules, size_t n)
 {
     struct logic_flat *flat = mem_zalloc(sizeof(*flat));
     struct builder b = {.flat = flat};
 
-    flat->rules = rules;
-    flat->n = n;
-    flat->ways = mem_alloc((n + 1) * sizeof(*flat->ways));
+    hold_rules(flat, n + 1);
     for (size_t i = 0; i < n; i++)
-        flat->ways[i] = flatten(&b, rules[i]);
-    flat->answers = mem_zalloc(flat->n_predicates + 1);
-    flat->jumps = mem_realloc(flat->jumps, (flat->n_jumps + 1) * sizeof(*flat->jumps));
-    flat->predicates = mem_realloc(flat->predicates, (flat->n_predicates + 1) * sizeof(*flat->predicates));
-    flat->sources = mem_realloc(flat->sources, (flat->n_predicates + 1) * sizeof(*flat->sources));
-    map_free(&flat->texts);
-    mem_free(b.table);
+        put_rule(&b, i, rules[i]);
+    hold_jumps(flat, flat->n_jumps + 1);
+    hold_predicates(flat, flat->n_predicates + 1);
+    map_free(&b.texts);
     return flat;
+}
+
+void logic_flat_insert(struct logic_flat *flat, size_t i, const struct logic *rule)
+{
+    struct builder b = {.flat = flat};
+
+    put_rule(&b, i, rule);
+    map_free(&b.texts);
+}
+
+/* Others may ask predicates that were first met in this rule. */
+static bool is_source(const struct logic_flat *f, size_t i)
+{
+    struct flat_rule rule = f->ways[i];
+
+    if (rule.way == FLAT_ALWAYS || rule.way == FLAT_DIRECT)
+        return false;
+    for (uint32_t k = 0, n = jumps_of(f->rules[i], 0); k < n; k++) {
+        if (f->sources[f->jumps[rule.first + k].predicate >> 1].logic == f->rules[i])
+            return true;
+    }
+    return false;
+}
+
+static void keep(struct logic_flat *f, struct logic *rule)
+{
+    if (f->n_kept == f->cap_kept) {
+        f->cap_kept = more(f->cap_kept);
+        f->kept = mem_realloc(f->kept, f->cap_kept * sizeof(*f->kept));
+    }
+    f->kept[f->n_kept++] = rule;
+    f->kept_bytes += logic_bytes(rule);
+}
+
+void logic_flat_remove(struct logic_flat *flat, size_t i, struct logic **rule)
+{
+    if (is_source(flat, i)) {
+        keep(flat, *rule);
+        *rule = NULL;
+    }
+    flat->n--;
+    memmove(&flat->rules[i], &flat->rules[i + 1], (flat->n - i) * sizeof(*flat->rules));
+    memmove(&flat->ways[i], &flat->ways[i + 1], (flat->n - i) * sizeof(*flat->ways));
 }

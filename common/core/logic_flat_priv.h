@@ -62,16 +62,19 @@ struct flat_rule {
 };
 
 struct logic_flat {
-    const struct logic *const *rules;
-    size_t n;
-    struct flat_rule *ways;
-    struct flat_jump *jumps;
+    const struct logic **rules;
+    struct flat_rule *ways; /* at the same places */
+    size_t n, cap;
+    struct flat_jump *jumps; /* those of removed rules stay */
     struct flat_predicate *predicates;
     struct flat_source *sources; /* at the same places */
-    struct map texts;            /* the literal texts, once each: key → key */
-    struct arena pool;
-    uint8_t *answers; /* enum flat_answer, by predicate */
+    uint8_t *answers;            /* enum flat_answer, by predicate */
     size_t n_jumps, cap_jumps, n_predicates, cap_predicates;
+    struct arena pool; /* the literals */
+    uint32_t *table;   /* hash → predicate + 1; open addressing */
+    size_t table_cap;
+    struct logic **kept; /* removed rules that are sources, owned */
+    size_t n_kept, cap_kept, kept_bytes;
 };
 
 /* Whether the jumps can stand for the rule, and what its nodes may cost. */

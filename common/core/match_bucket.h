@@ -23,16 +23,17 @@ struct match_posting;
 struct match_group;
 
 struct match_bucket {
-    struct match_entry **entries; /* borrowed; by (priority, id) unless dirty */
-    /* Of the entries at the same places, or NULL: evaluating touches no entry that is not reported. */
-    const struct logic **conditions;
-    struct logic_flat *flat; /* the conditions */
+    struct match_entry **entries; /* borrowed */
     size_t n;
     size_t cap;
-    bool dirty; /* entries changed since the lists were made */
+    size_t listed;           /* the first so many are by (priority, id) and in what follows, at their places */
+    size_t changes;          /* since that was made */
+    bool dirty;              /* entries changed since it was prepared */
+    struct logic_flat *flat; /* their conditions; NULL: nothing is made */
     /* Necessary equalities, one leaf per rule that has one, grouped by field. */
     struct match_posting *postings;
     size_t n_postings;
+    size_t cap_postings;
     struct match_group *groups;
     size_t n_groups;
     uint64_t *marks; /* one bit per entry; `always` holds the rules without such a leaf */
@@ -40,11 +41,12 @@ struct match_bucket {
 };
 
 void match_bucket_add(struct match_bucket *b, struct match_entry *e);
+/* Before e->rule is freed, which may lose its conditions to the bucket. */
 void match_bucket_remove(struct match_bucket *b, struct match_entry *e);
 void match_bucket_free(struct match_bucket *b); /* the bucket itself too; NULL is fine */
 size_t match_bucket_bytes(const struct match_bucket *b);
 
-/* Sorts and makes the lists when something changed. */
+/* Brings order and lists up to date when something changed. */
 void match_bucket_prepare(struct match_bucket *b);
 
 /* Sets the marks of the entries to evaluate for these facts (all of them with `all`). The bucket is prepared. */

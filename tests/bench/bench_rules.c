@@ -25,7 +25,8 @@ enum {
     EVENTS = 100,
     ROUNDS = 5,
     ROUND_MIN_US = 20000, /* a round repeats its events until so much CPU time has gone */
-    UPDATES = 20
+    UPDATES = 2000,
+    UPDATE_MOST_US = 1000
 };
 
 struct bench {
@@ -268,19 +269,24 @@ static void measure_bytes(struct bench *b)
     report(b, "ruleset_bytes_10000", (double)match_bytes(b->many), "bytes", "", true);
 }
 
-/* A new revision of a rule until the first answer with it, less what that answer costs anyway. */
-static double update_us(const struct bench *b, struct match *m, bool one_type)
+struct update {
+    double mean_us, worst_us;
+};
+
+/* A new revision of a rule until the first answer with it, less what that answer costs anyway. The mean over enough revisions
+ * that lists are made anew among them. Each rule gets the conditions of another, so that what it asks changes. */
+static struct update update_us(const struct bench *b, struct match *m, bool one_type, unsigned step)
 {
     const json_t *event = json_array_get(b->events, 0);
+    struct update u = {0};
     struct tally t = {0};
-    double v[UPDATES];
 
-    for (int i = 0; i < UPDATES; i++) {
-        unsigned n = (unsigned)i * TYPES;
-        char *text = varied(json_array_get(b->rules, n), one_type, false);
+    for (unsigned i = 0; i < UPDATES; i++) {
+        unsigned n = i * step % RULES;
+        char *text = varied(json_array_get(b->rules, (n + (i + 1) * step) % RULES), one_type, false);
         int64_t revision;
         struct id id = rule_id(n);
-        double start, changed;
+        double start, changed, us;
 
         (void)match_get(m, &id, &revision);
         start = cpu_us();
@@ -288,16 +294,30 @@ static double update_us(const struct bench *b, struct match *m, bool one_type)
         ask(m, event, one_type, &t);
         changed = cpu_us();
         ask(m, event, one_type, &t);
-        v[i] = changed - start - (cpu_us() - changed);
+        us = changed - start - (cpu_us() - changed);
+        u.mean_us += us / UPDATES;
+        u.worst_us = us > u.worst_us ? us : u.worst_us;
         free(text);
     }
-    return median(v, UPDATES);
+    return u;
 }
 
+/* The question after an edit pays for it. It may cost what the dearest question costs, not what loading does: UPDATE_MOST_US is
+ * the target of match_10000_us, rounded up. */
 static void measure_update(struct bench *b)
 {
-    report(b, "update_one_rule_us", update_us(b, b->many, false), "us", "", true);
-    report(b, "update_one_of_10000_us", update_us(b, b->one, true), "us", "", true);
+    struct match *many = load(b, false, false), *one = load(b, true, false);
+    struct update of_200, of_10000;
+
+    (void)ask_all(b, many, false);
+    (void)ask_all(b, one, true);
+    of_200 = update_us(b, many, false, TYPES);
+    of_10000 = update_us(b, one, true, 7);
+    at_most(b, "update_one_rule_us", of_200.mean_us, "us", UPDATE_MOST_US);
+    at_most(b, "update_one_of_10000_us", of_10000.mean_us, "us", UPDATE_MOST_US);
+    report(b, "update_one_of_10000_worst_us", of_10000.worst_us, "us", "", true);
+    match_free(many);
+    match_free(one);
 }
 
 /* ---- peers ---- */

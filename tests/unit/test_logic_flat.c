@@ -180,6 +180,47 @@ Test(logic_flat, answers_and_reasons_are_those_of_logic_eval)
         cr_assert_gt(seen[truth], ROUNDS * DOCUMENTS * RULES / 20);
 }
 
+/* Removed rules are freed at once unless the flat has taken them: what others share with them must not be lost. */
+Test(logic_flat, answers_stay_right_while_rules_come_and_go)
+{
+    enum { STEPS = 2000 };
+    struct logic_fields *f = logic_fields_new();
+    struct logic_facts *facts = logic_facts_new(f);
+    struct logic *rules[RULES] = {NULL};
+    struct logic_flat *flat = logic_flat_new(NULL, 0);
+    size_t n = 0, taken = 0;
+    unsigned seen[3] = {0};
+
+    for (int step = 0; step < STEPS; step++) {
+        size_t i = pick((unsigned)n + 1);
+        json_t *document = random_document();
+
+        if (n == RULES || (i < n && pick(2) == 0)) {
+            i = i < n ? i : n - 1;
+            bool conditional = rules[i] != NULL;
+            logic_flat_remove(flat, i, &rules[i]);
+            taken += conditional && rules[i] == NULL;
+            logic_free(rules[i]);
+            n--;
+            memmove(&rules[i], &rules[i + 1], (n - i) * sizeof(rules[0]));
+        } else {
+            memmove(&rules[i + 1], &rules[i], (n - i) * sizeof(rules[0]));
+            rules[i] = pick(20) == 0 ? NULL : random_rule(f);
+            logic_flat_insert(flat, i, rules[i]);
+            n++;
+        }
+        logic_facts_set(facts, document, NULL);
+        compare_all(flat, (const struct logic *const *)rules, n, facts, seen);
+        json_decref(document);
+    }
+    cr_assert_gt(taken, STEPS / 20);
+    logic_flat_free(flat);
+    for (size_t i = 0; i < n; i++)
+        logic_free(rules[i]);
+    logic_facts_free(facts);
+    logic_fields_free(f);
+}
+
 Test(logic_flat, equal_questions_are_one_predicate)
 {
     static const struct {
