@@ -34,19 +34,3 @@ void match_bits_remove(uint64_t *bits, size_t n_words, size_t at)
         bits[w + 1] >>= 1;
     }
 }
-
-size_t match_bits_next(const uint64_t *bits, size_t n, size_t from)
-{
-    for (size_t w = from / BITS; w < match_bits_words(n); w++) {
-        uint64_t word = bits[w];
-
-        if (w == from / BITS)
-            word &= ~UINT64_C(0) << (from % BITS);
-        if (word != 0) {
-            size_t i = w * BITS + (size_t)__builtin_ctzll(word);
-
-            return i < n ? i : n;
-        }
-    }
-    return n;
-}

@@ -228,14 +228,15 @@ static void measure_compile(struct bench *b)
     report(b, "compile_10000_ms", median(v, ROUNDS), "ms", "", true);
 }
 
+/* What one question may cost does not depend on what the lists let it pass over. */
 static void measure_match(struct bench *b)
 {
     double matched = (double)ask_all(b, b->many, false).matches / EVENTS;
 
     at_most(b, "match_200_us", median_us(b, b->many, false), "us", 20);
-    report(b, "match_200_unlisted_us", median_us(b, b->unlisted, false), "us", "", true);
+    at_most(b, "match_200_unlisted_us", median_us(b, b->unlisted, false), "us", 20);
     at_most(b, "match_10000_us", median_us(b, b->one, true), "us", 800);
-    report(b, "match_10000_unlisted_us", median_us(b, b->one_unlisted, true), "us", "", true);
+    at_most(b, "match_10000_unlisted_us", median_us(b, b->one_unlisted, true), "us", 800);
     report(b, "matched_of_200", matched, "rules", "", true);
 }
 
