@@ -54,6 +54,8 @@ begin
         raise exception 'event type %: expected lower-case words joined by dots, such as payment.received', quote_nullable(p_type) using errcode = '22023';
     elsif p_payload is null or jsonb_typeof(p_payload) <> 'object' then
         raise exception 'event payload: expected an object' using errcode = '22023';
+    elsif not exists (select from automation.tenants t where t.tenant_id = p_tenant) then
+        raise exception 'unknown tenant %', coalesce(p_tenant::text, 'NULL') using errcode = '22023';
     elsif p_wedding is not null and not exists (select from automation.weddings w where w.tenant_id = p_tenant and w.wedding_id = p_wedding) then
         raise exception 'tenant % has no wedding %', p_tenant, p_wedding using errcode = '22023';
     elsif exists (select from automation.trigger_events e where e.tenant_id = p_tenant and e.event_id = v_id) then

@@ -1,6 +1,6 @@
 -- The SQL doors: what they accept, what they refuse and with which words; accounting; the stepped clock.
 begin;
-select plan(35);
+select plan(41);
 
 insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000001', 'Studio');
 insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, ceremony_date)
@@ -65,6 +65,9 @@ select results_eq($$ select sum(accepted)::int, sum(done)::int, sum(waiting)::in
 
 -- ---- publish_event
 select throws_like($$ select automation.publish_event('10000000-0000-4000-8000-000000000001', 'Payment') $$, 'event type ''Payment'': expected lower-case words%');
+select throws_ok($$ select automation.publish_event('30000000-0000-4000-8000-000000000003', 'a.b') $$, '22023',
+    'unknown tenant 30000000-0000-4000-8000-000000000003');
+select throws_ok($$ select automation.publish_event(null, 'a.b') $$, '22023', 'unknown tenant NULL');
 select throws_ok($$ select automation.publish_event('10000000-0000-4000-8000-000000000001', 'a.b', '20000000-0000-4000-8000-000000000009') $$, '22023',
     'tenant 10000000-0000-4000-8000-000000000001 has no wedding 20000000-0000-4000-8000-000000000009');
 select is(automation.publish_event('10000000-0000-4000-8000-000000000001', 'a.b', p_event_id => '60000000-0000-4000-8000-000000000001'),
@@ -72,6 +75,20 @@ select is(automation.publish_event('10000000-0000-4000-8000-000000000001', 'a.b'
 select is(automation.publish_event('10000000-0000-4000-8000-000000000001', 'a.b', p_event_id => '60000000-0000-4000-8000-000000000001'),
     '60000000-0000-4000-8000-000000000001'::uuid, 'an event is published again');
 select is((select count(*)::int from automation_priv.outbox where event_id = '60000000-0000-4000-8000-000000000001'), 1, 'and is one event');
+
+-- ---- entries of other programs whose tenant nobody knows
+select throws_ok($$ select automation.enqueue_jobs('[{"kind": "noop"}, {"kind": "noop", "tenant": "30000000-0000-4000-8000-000000000003"}]') $$, '22023',
+    'job 1: unknown tenant ''30000000-0000-4000-8000-000000000003''');
+create temporary table adopted as select * from automation_priv.adopt_entries(jsonb_build_array(
+    '{"at": "2030-01-01T00:00:00Z", "id": "70000000-0000-4000-8000-000000000001", "entry": "s 1-0", "kind": "noop", "queue": "default", "payload": "", "max": 3,
+        "timeout": 1000, "attempt": 1, "in_ms": 0, "tenant": "30000000-0000-4000-8000-000000000003"}'::jsonb,
+    '{"at": "2030-01-01T00:00:00Z", "id": "70000000-0000-4000-8000-000000000002", "entry": "s 1-1", "kind": "noop", "queue": "default", "payload": "", "max": 3,
+        "timeout": 1000, "attempt": 1, "in_ms": 0, "tenant": "10000000-0000-4000-8000-000000000001"}'::jsonb));
+select results_eq($$ select reason, error from automation.dead_letters where kind = 'noop' $$,
+    $$ values ('malformed', 'unknown tenant 30000000-0000-4000-8000-000000000003') $$, 'adopting one makes it a dead letter that says why');
+select is((select count(*)::int from automation_priv.ledger where tenant_id = '30000000-0000-4000-8000-000000000003'), 0, 'and no job');
+select is((select count(*)::int from automation_priv.ledger where kind = 'noop' and job_id in (select id from adopted) and tenant_id = '10000000-0000-4000-8000-000000000001'), 1,
+    'its neighbour is a job');
 
 -- ---- the stepped clock
 select throws_ok($$ select automation_priv.clock_step('2031-01-01') $$, '55000', 'the clock is not stepped: this database runs on real time');
