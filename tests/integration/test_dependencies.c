@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ static const char *const rules =
 struct second {
     struct db_session *s;
     enum err err;
+    _Atomic bool done;
     struct err_info info;
 };
 
@@ -30,6 +32,7 @@ static void *close_the_cycle(void *arg)
 {
     struct second *b = arg;
     b->err = db_exec(b->s, NEED(3, 1), NULL, &b->info);
+    b->done = true;
     return NULL;
 }
 
@@ -57,7 +60,7 @@ static void race(const char *isolation, struct second *b)
     run(b->s, begin);
     run(a, NEED(1, 2) ";" NEED(2, 3));
     cr_assert_eq(pthread_create(&thread, NULL, close_the_cycle, b), 0);
-    while (test_pg_i64(&pg, waits) == 0)
+    while (!b->done && test_pg_i64(&pg, waits) == 0)
         continue;
     run(a, "commit");
     pthread_join(thread, NULL);
