@@ -108,6 +108,9 @@ void archive_close(struct archive *a)
 {
     if (a == NULL)
         return;
+    /* The server ends the session some time after its client has gone; the next archiver may be here before that. */
+    if (a->db != NULL && db_alive(a->db))
+        store_archive_unlock(a->db);
     db_close(a->db);
     mem_free(a);
 }

@@ -53,6 +53,16 @@ enum err store_archive_lock(struct db_session *s, bool *got, struct err_info *in
     return err;
 }
 
+void store_archive_unlock(struct db_session *s)
+{
+    static const struct db_stmt stmt = {"archive_unlock", "select pg_catalog.pg_advisory_unlock_all()"};
+    struct err_info ignored = {0};
+    struct db_result *r = NULL;
+
+    if (db_query(s, &stmt, NULL, &r, &ignored) == ERR_OK)
+        db_result_free(r);
+}
+
 enum err store_archive_clock(struct db_session *s, struct store_archive_clock *out, struct err_info *info)
 {
     static const struct db_stmt stmt = {

@@ -13,6 +13,8 @@
 
 /* The lock of the one archiver of a database; false: another has it. */
 enum err store_archive_lock(struct db_session *s, bool *got, struct err_info *info) MUST_USE;
+/* Lets it go, if it is held; a failure leaves that to the end of the session. */
+void store_archive_unlock(struct db_session *s);
 
 struct store_archive_clock {
     int64_t now_us; /* the server's */
