@@ -126,7 +126,7 @@ enum err pack_check(struct str bytes, struct err_info *info)
 
 static json_t *text_json(const char *p, size_t n)
 {
-    json_t *s = json_stringn(p, n);
+    json_t *s = json_stringn(n ? p : "", n); /* msgpack-c gives an empty string no address */
     return s ? s : json_null();
 }
 

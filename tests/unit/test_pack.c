@@ -154,7 +154,7 @@ Test(pack, depth_and_size_have_limits)
 
 Test(pack, json_goes_there_and_back)
 {
-    static const char text[] = "{\"a\":[1,-2,3.25,true,false,null],\"b\":{\"c\":\"h\\u00e9\"},\"d\":{}}";
+    static const char text[] = "{\"a\":[1,-2,3.25,true,false,null,\"\"],\"b\":{\"c\":\"h\\u00e9\"},\"d\":{}}";
     json_t *json = json_loads(text, 0, NULL);
     struct buf packed = {0};
 
