@@ -120,8 +120,10 @@ void queue_env_clean(void)
     redis_run(queue_env.session, "FLUSHALL");
     redis_run(queue_env.session, "XGROUP CREATE " QUEUE_ENV_IN " workers 0 MKSTREAM");
     redis_run(queue_env.session, "XGROUP CREATE " QUEUE_ENV_Q " workers 0 MKSTREAM");
-    test_pg_run(&queue_env.pg, "truncate automation.execution_logs, automation_priv.ledger, automation_priv.job_deltas,"
-                               " automation.job_counts, automation_priv.workers; checkpoint");
+    test_pg_run(&queue_env.pg,
+                "truncate automation.execution_logs, automation_priv.ledger, automation_priv.job_deltas, "
+                "automation_priv.rollup_deltas,"
+                " automation.job_counts, automation.execution_rollup, automation_priv.workers; checkpoint");
 }
 
 /* ---- processes ---- */

@@ -21,6 +21,7 @@
 #include "common/core/key.h"
 #include "common/io/queue.h"
 #include "common/io/store_jobs.h"
+#include "common/io/store_rollup.h"
 #include "tests/bench/queue_env.h"
 
 #define THREADS 2
@@ -46,6 +47,7 @@ struct thread {
     PGconn *pg;
     struct row *rows;
     struct buf copy;
+    struct store_rollup rollup;
 };
 
 static void fail(const char *where, const char *why)
@@ -70,20 +72,31 @@ static void pg_run(PGconn *pg, const char *sql)
     PQclear(r);
 }
 
+static void pg_prepare(PGconn *pg, const char *name, const char *sql)
+{
+    PGresult *r = PQprepare(pg, name, sql, 0, NULL);
+
+    pg_check(pg, r, PGRES_COMMAND_OK, name);
+    PQclear(r);
+}
+
 static PGresult *pg_ask(PGconn *pg, const char *name, const struct db_args *a)
 {
-    static const int formats[DB_MAX_ARGS] = {PG_BINARY, PG_BINARY, PG_BINARY, PG_BINARY, PG_BINARY, PG_BINARY};
-    PGresult *r = PQexecPrepared(pg, name, a->n, a->values, a->lengths, formats, PG_BINARY);
+    int formats[DB_MAX_ARGS];
+    PGresult *r;
 
-    pg_check(pg, r, PGRES_TUPLES_OK, name);
+    for (int i = 0; i < a->n; i++)
+        formats[i] = PG_BINARY;
+    r = PQexecPrepared(pg, name, a->n, a->values, a->lengths, formats, PG_BINARY);
+    pg_check(pg, r, PQnfields(r) > 0 ? PGRES_TUPLES_OK : PGRES_COMMAND_OK, name);
     return r;
 }
 
-static void pg_copy(PGconn *pg, const struct buf *data)
+static void pg_copy(PGconn *pg, const char *sql, const struct buf *data)
 {
-    PGresult *r = PQexec(pg, COPY_LOG);
+    PGresult *r = PQexec(pg, sql);
 
-    pg_check(pg, r, PGRES_COPY_IN, "copy");
+    pg_check(pg, r, PGRES_COPY_IN, sql);
     PQclear(r);
     if (PQputCopyData(pg, data->data, (int)data->len) != 1 || PQputCopyEnd(pg, NULL) != 1)
         fail("copy", PQerrorMessage(pg));
@@ -119,7 +132,6 @@ static const char *const statements[][2] = {
 static void open_stores(struct thread *t)
 {
     const struct timeval patience = {30, 0};
-    PGresult *r;
 
     t->redis = redisConnectUnix(strncmp(queue_env.redis.url, "unix://", 7) == 0 ? queue_env.redis.url + 7 : "");
     if (t->redis == NULL || t->redis->err)
@@ -129,11 +141,9 @@ static void open_stores(struct thread *t)
     if (PQstatus(t->pg) != CONNECTION_OK)
         fail("postgresql", PQerrorMessage(t->pg));
     pg_run(t->pg, "set timezone = 'UTC'");
-    for (size_t i = 0; t->what >= QUEUE_LIMIT_LEDGER && i < sizeof(statements) / sizeof(statements[0]); i++) {
-        r = PQprepare(t->pg, statements[i][0], statements[i][1], 0, NULL);
-        pg_check(t->pg, r, PGRES_COMMAND_OK, statements[i][0]);
-        PQclear(r);
-    }
+    pg_prepare(t->pg, store_rollup_stmt.name, store_rollup_stmt.sql);
+    for (size_t i = 0; t->what >= QUEUE_LIMIT_LEDGER && i < sizeof(statements) / sizeof(statements[0]); i++)
+        pg_prepare(t->pg, statements[i][0], statements[i][1]);
 }
 
 /* ---- entries ---- */
@@ -235,7 +245,7 @@ static int by_key(const void *a, const void *b)
     return store_log_cmp(a, b); /* `log` is the first member */
 }
 
-static void write_rows(struct thread *t, size_t n)
+static void copy_rows(struct thread *t, size_t n, const char *copy)
 {
     qsort(t->rows, n, sizeof(*t->rows), by_key);
     buf_reset(&t->copy);
@@ -245,7 +255,21 @@ static void write_rows(struct thread *t, size_t n)
         store_log_row(&t->copy, &t->rows[i].log, NULL);
     }
     db_copy_end(&t->copy);
-    pg_copy(t->pg, &t->copy);
+    pg_copy(t->pg, copy, &t->copy);
+}
+
+/* The rows' counts, which belong to the same transaction. */
+static void count_rows(struct thread *t, size_t n)
+{
+    struct arena arena = {0};
+    struct db_args a;
+
+    store_rollup_clear(&t->rollup);
+    for (size_t i = 0; i < n; i++)
+        store_rollup_add(&t->rollup, &t->rows[i].log);
+    store_rollup_args(&t->rollup, &arena, &a);
+    PQclear(pg_ask(t->pg, store_rollup_stmt.name, &a));
+    arena_free(&arena);
 }
 
 /* ---- the loops ---- */
@@ -259,7 +283,9 @@ static void run_direct(struct thread *t)
             continue;
         for (size_t i = 0; i < e.n; i++)
             row_of_entry(t, e.items[i], &t->rows[i]);
-        write_rows(t, e.n);
+        copy_rows(t, e.n, "begin; " COPY_LOG);
+        count_rows(t, e.n);
+        pg_run(t->pg, "commit");
     }
 }
 
@@ -283,7 +309,7 @@ static void run_copy(struct thread *t)
             row->log.job_id = row->log.execution_id;
             queue_env_kind(i, row->kind);
         }
-        write_rows(t, t->batch);
+        copy_rows(t, t->batch, COPY_LOG);
     }
 }
 
@@ -366,7 +392,8 @@ static void run_ledger(struct thread *t)
         PQclear(r);
         pg_run(t->pg, "begin");
         settle(t, &arena, n);
-        write_rows(t, n);
+        copy_rows(t, n, COPY_LOG);
+        count_rows(t, n);
         pg_run(t->pg, "commit");
         arena_free(&arena);
     }

@@ -9,9 +9,9 @@
 
 enum queue_limit {
     QUEUE_LIMIT_READ_ACK, /* XREADGROUP, XACK */
-    QUEUE_LIMIT_COPY,     /* COPY of the log rows; no Redis */
-    QUEUE_LIMIT_OVERLAP,  /* XREADGROUP, COPY, XACK; two connections a process, so that they overlap */
-    QUEUE_LIMIT_LEDGER,   /* select due rows and XADD (one more process); XREADGROUP, claim, XACK, settle, COPY */
+    QUEUE_LIMIT_COPY,     /* COPY of the log rows alone; no counts, no Redis */
+    QUEUE_LIMIT_OVERLAP, /* XREADGROUP, COPY of the log rows with their counts, XACK; two connections a process, so that they overlap */
+    QUEUE_LIMIT_LEDGER, /* select due rows and XADD (one more process); XREADGROUP, claim, XACK, settle, COPY with counts */
     QUEUE_LIMIT_LEAST /* the same rows with the least SQL that changes them: no fence, no other outcome than success */
 };
 

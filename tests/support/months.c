@@ -13,6 +13,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/io/die.h"
+#include "tests/support/folder.h"
 
 #define DAY_MS INT64_C(86400000)
 
@@ -51,8 +52,7 @@ bool months_open(struct months *t)
         return false;
     log_init("test", LOG_ERROR, LOG_LOGFMT);
     test_pg_create_migrated(&t->pg);
-    (void)str_copy(t->dir, sizeof(t->dir), "/tmp/usher-archive.XXXXXX");
-    if (mkdtemp(t->dir) == NULL)
+    if (!folder_make(NULL, "usher-archive", t->dir, sizeof(t->dir)))
         die("mkdtemp");
     test_pg_run(&t->pg, rows_sql);
     t->config = (struct archive_config){.url = t->pg.url, .dir = t->dir, .after_months = 12};

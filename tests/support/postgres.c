@@ -1,7 +1,6 @@
 #include "tests/support/postgres.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <grp.h>
 #include <poll.h>
 #include <pwd.h>
@@ -16,6 +15,7 @@
 
 #include "common/base/clock.h"
 #include "common/io/db.h"
+#include "tests/support/folder.h"
 
 #define START_MS 60000 /* initdb's and a recovery's share of a loaded machine */
 #define TRY_EVERY_MS 50
@@ -121,8 +121,8 @@ void postgres_start_with(struct postgres *p, const char *const *options)
     const struct passwd *nobody = geteuid() == 0 ? getpwnam("nobody") : NULL;
 
     *p = (struct postgres){.options = options};
-    snprintf(p->dir, sizeof(p->dir), "/tmp/usher-postgres.XXXXXX");
-    if (mkdtemp(p->dir) == NULL || (nobody != NULL && chown(p->dir, nobody->pw_uid, nobody->pw_gid) != 0))
+    if (!folder_make(NULL, "usher-postgres", p->dir, sizeof(p->dir)) ||
+        (nobody != NULL && chown(p->dir, nobody->pw_uid, nobody->pw_gid) != 0))
         die(p->dir, strerror(errno));
     snprintf(p->url, sizeof(p->url), "postgresql:///postgres?host=%s&user=postgres", p->dir);
     init(p);
@@ -146,18 +146,8 @@ void postgres_restart(struct postgres *p)
     launch(p);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 void postgres_stop(struct postgres *p)
 {
     postgres_halt(p);
-    if (p->dir[0] != '\0')
-        nftw(p->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    p->dir[0] = '\0';
+    folder_remove(p->dir);
 }

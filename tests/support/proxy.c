@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/base/str.h"
+#include "tests/support/folder.h"
 
 #define PAIRS_MAX 64
 #define LOOK_MS 20
@@ -158,8 +159,7 @@ void proxy_start(struct proxy *p, const char *name, const char *to, uint64_t see
     struct sockaddr_un a = {.sun_family = AF_UNIX};
 
     *p = (struct proxy){.random = seed | 1};
-    snprintf(p->dir, sizeof(p->dir), "/tmp/usher-proxy.XXXXXX");
-    if (mkdtemp(p->dir) == NULL)
+    if (!folder_make(NULL, "usher-proxy", p->dir, sizeof(p->dir)))
         die("folder");
     snprintf(p->from, sizeof(p->from), "%s/%s", p->dir, name);
     (void)str_copy(p->to, sizeof(p->to), to);
@@ -190,7 +190,6 @@ void proxy_stop(struct proxy *p)
     atomic_store(&p->stop, true);
     pthread_join(p->thread, NULL);
     close(p->listening);
-    (void)unlink(p->from);
-    (void)rmdir(p->dir);
+    folder_remove(p->dir);
     *p = (struct proxy){0};
 }

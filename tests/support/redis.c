@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -17,6 +16,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
+#include "tests/support/folder.h"
 
 #define START_MS 10000
 #define TRY_EVERY_MS 5
@@ -169,10 +169,9 @@ static void start(struct redis_server *s, const char *const *options, int port)
 
     *s = (struct redis_server){.options = options, .port = port};
     /* A unix socket's path is short. */
-    if (base == NULL || strlen(base) > 32)
-        base = "/tmp";
-    snprintf(s->dir, sizeof(s->dir), "%s/usher-redis.XXXXXX", base);
-    if (mkdtemp(s->dir) == NULL)
+    if (base != NULL && strlen(base) > 32)
+        base = NULL;
+    if (!folder_make(base, "usher-redis", s->dir, sizeof(s->dir)))
         die(s->dir, strerror(errno));
     snprintf(s->url, sizeof(s->url), "unix://%s/redis.sock", s->dir);
     launch(s);
@@ -231,18 +230,8 @@ void redis_server_restart(struct redis_server *s)
     launch(s);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 void redis_server_stop(struct redis_server *s)
 {
     redis_server_kill(s);
-    if (s->dir[0] != '\0')
-        nftw(s->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-    s->dir[0] = '\0';
+    folder_remove(s->dir);
 }

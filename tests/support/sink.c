@@ -1,7 +1,6 @@
 #include "tests/support/sink.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,8 @@
 #include <unistd.h>
 
 #include <criterion/criterion.h>
+
+#include "tests/support/folder.h"
 
 enum { MAX_ARGS = 4 };
 
@@ -39,10 +40,8 @@ void sink_start(struct sink *s, const char *script, const char *const *args)
 {
     int in[2];
     int out[2];
-    if (s->dir[0] == '\0') {
-        snprintf(s->dir, sizeof(s->dir), "/tmp/usher-sink-XXXXXX");
-        cr_assert_not_null(mkdtemp(s->dir));
-    }
+    if (s->dir[0] == '\0')
+        cr_assert(folder_make(NULL, "usher-sink", s->dir, sizeof(s->dir)));
     cr_assert(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0);
     s->pid = fork();
     cr_assert_geq(s->pid, 0);
@@ -72,20 +71,10 @@ void sink_halt(struct sink *s)
     s->pid = 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 void sink_stop(struct sink *s)
 {
     sink_halt(s);
-    if (s->dir[0] != '\0')
-        nftw(s->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-    s->dir[0] = '\0';
+    folder_remove(s->dir);
 }
 
 void sink_read(const struct sink *s, const char *file, struct buf *out)

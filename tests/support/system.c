@@ -1,6 +1,5 @@
 #include "tests/support/system.h"
 
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +11,8 @@
 #include <unistd.h>
 
 #include <criterion/criterion.h>
+
+#include "tests/support/folder.h"
 
 #define LOG_TAIL_BYTES 6000
 
@@ -56,22 +57,13 @@ bool system_open(bool own_postgres)
     test_pg_create_migrated(&sys.pg);
     make_logins();
     redis_server_start(&sys.redis, NULL);
-    snprintf(sys.dir, sizeof(sys.dir), "/tmp/usher-system.XXXXXX");
-    cr_assert_not_null(mkdtemp(sys.dir));
+    cr_assert(folder_make(NULL, "usher-system", sys.dir, sizeof(sys.dir)));
     system_sql("insert into automation.tenants (tenant_id, name) values ('" SYSTEM_TENANT "', 'A');"
                "insert into automation.weddings (tenant_id, wedding_id, title, status, ceremony_date, ceremony_time, "
                "time_zone)"
                " values ('" SYSTEM_TENANT "', '" SYSTEM_WEDDING "', 'W', 'booked', current_date + 365, '15:00',"
                " 'Europe/Lisbon')");
     return true;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
 }
 
 void system_close(void)
@@ -88,8 +80,7 @@ void system_close(void)
     if (sys.postgres.pid == 0 && sys.postgres.dir[0] == '\0')
         test_pg_drop(&sys.pg);
     postgres_stop(&sys.postgres);
-    if (sys.dir[0] != '\0')
-        nftw(sys.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    folder_remove(sys.dir);
     buf_free(&sys.accepted);
     sys = (struct system){0};
 }

@@ -18,6 +18,7 @@ static void set_up(void)
     worker = (struct worker){0};
     for (int i = 0; i < JOB_STATES; i++)
         list_init(&worker.jobs[i]);
+    list_init(&worker.spare_jobs);
 }
 
 TestSuite(settle, .init = set_up);
