@@ -21,14 +21,27 @@
 /* ---- an entry becomes a job
  * ------------------------------------------------------------------------------------------------------ */
 
-/* The entry's fields, alternating, copied into the job's arena. */
+static struct str put_text(char **at, struct str s)
+{
+    struct str copy = {*at, s.n};
+    if (s.n)
+        memcpy(*at, s.p, s.n);
+    (*at)[s.n] = '\0';
+    *at += s.n + 1;
+    return copy;
+}
+
+/* The entry's fields, alternating, copied into the job's arena at once. */
 static struct str *fields_of(struct job *job, const struct queue_entry *e)
 {
-    struct str *fields = arena_alloc(&job->arena, (2 * e->n_fields + 1) * sizeof(*fields));
+    size_t bytes = 1;
+    for (size_t i = 0; i < e->n_fields; i++)
+        bytes += e->fields[i].name.n + e->fields[i].value.n + 2;
+    struct str *fields = arena_alloc(&job->arena, 2 * e->n_fields * sizeof(*fields) + bytes);
+    char *at = (char *)(fields + 2 * e->n_fields);
     for (size_t i = 0; i < e->n_fields; i++) {
-        const struct queue_field *f = &e->fields[i];
-        fields[2 * i] = (struct str){arena_strndup(&job->arena, f->name.p, f->name.n), f->name.n};
-        fields[2 * i + 1] = (struct str){arena_strndup(&job->arena, f->value.p, f->value.n), f->value.n};
+        fields[2 * i] = put_text(&at, e->fields[i].name);
+        fields[2 * i + 1] = put_text(&at, e->fields[i].value);
     }
     return fields;
 }
@@ -52,24 +65,23 @@ static void bury(struct job *job, const char *reason, const char *error)
     executed(job, (struct job_result){.settle = SETTLE_FINAL, .outcome = OUTCOME_DEAD, .reason = reason, .error = error});
 }
 
-bool bare_ahead(const struct queue_id *id)
+bool bare_ahead(const struct queue_id *id, int64_t now_us)
 {
-    return id->ms > (uint64_t)(clock_wall_us() / 1000 + AHEAD_MS);
+    return id->ms > (uint64_t)(now_us / 1000 + AHEAD_MS);
 }
 
-static bool odd_id(const struct queue_entry *e, int64_t now_ms)
+static bool odd_id(const struct queue_entry *e, int64_t now_us)
 {
-    return bare_ahead(&e->id) || e->id.ms < (uint64_t)(now_ms - OLD_MS);
+    return bare_ahead(&e->id, now_us) || e->id.ms < (uint64_t)(now_us / 1000 - OLD_MS);
 }
 
 static void sort_out(struct job *job, const struct queue_entry *e, bool idle)
 {
     const struct envelope *env = job->envelope;
-    int64_t now_ms = clock_wall_us() / 1000;
-    bool ties = !id_is_zero(&env->wedding) || env->key.n || env->deadline_us || env->at_us > now_ms * 1000;
+    bool ties = !id_is_zero(&env->wedding) || env->key.n || env->deadline_us || env->at_us > job->now_us;
     if (job->kind && job->kind->rule)
         bury(job, "forged", "this kind is a step of rules and may not stand in a bare entry");
-    else if (idle || ties || !job->kind || odd_id(e, now_ms))
+    else if (idle || ties || !job->kind || odd_id(e, job->now_us))
         adopt_first(job);
 }
 
@@ -77,7 +89,7 @@ static void name_job(struct job *job, const struct envelope *env)
 {
     struct worker *w = job->worker;
     job->kind = kinds_find(&w->kinds, env->kind);
-    job->kind_name = env->kind.p ? arena_strndup(&job->arena, env->kind.p, env->kind.n) : "?";
+    job->kind_name = job->kind ? job->kind->name : env->kind.p ? env->kind.p : "?"; /* a copy of fields_of */
     job->queue = w->queue_names[job->stream / 2];
     job->tenant = env->tenant;
     job->wedding = env->wedding;
@@ -87,7 +99,7 @@ static void name_job(struct job *job, const struct envelope *env)
     job->timeout_ms = env->timeout_ms ? env->timeout_ms : job->kind ? job->kind->timeout_ms : 30000;
 }
 
-void bare_add(struct worker *w, size_t stream, const struct queue_entry *e, bool idle)
+void bare_add(struct worker *w, size_t stream, const struct queue_entry *e, bool idle, int64_t now_us)
 {
     struct err_info info = {0};
     struct job *job = job_new(w);
@@ -104,7 +116,7 @@ void bare_add(struct worker *w, size_t stream, const struct queue_entry *e, bool
     job->effect_key = job->bare_id;
     job->bare_at_us = adoption_time_us(e->id.ms);
     job->queued_at_us = job->bare_at_us;
-    job->now_us = clock_wall_us();
+    job->now_us = now_us;
     job->envelope = env;
     enum err err = e->deleted ? err_set(&info, ERR_MALFORMED, "the entry was deleted from the stream before it was read")
                               : envelope_parse(fields, 2 * e->n_fields, env, &info);

@@ -29,9 +29,9 @@ struct queue_entry;
 struct queue_id;
 struct worker;
 
-/* `idle`: taken over from another reader, or coming again after a rewind. */
-void bare_add(struct worker *w, size_t stream, const struct queue_entry *e, bool idle);
-bool bare_ahead(const struct queue_id *id); /* so far in the future that no clock of a Redis made it */
+/* `idle`: taken over from another reader, or coming again after a rewind. now_us: wall clock. */
+void bare_add(struct worker *w, size_t stream, const struct queue_entry *e, bool idle, int64_t now_us);
+bool bare_ahead(const struct queue_id *id, int64_t now_us); /* so far in the future that no clock of a Redis made it */
 /* Adopts what has been running for long; called by the janitor. */
 void bare_watch(struct worker *w);
 

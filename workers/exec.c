@@ -216,8 +216,7 @@ static void on_timeout(void *arg)
 
 static void act(struct job *job)
 {
-    const char *name = job->kind->rule ? job->kind_name : job->kind->handler;
-    const struct action *action = action_find(name);
+    const struct action *action = job->kind->action;
     if (!action) {
         exec_snooze(job, UNKNOWN_SNOOZE_MS, "unknown_action");
         return;
@@ -288,8 +287,9 @@ static void unknown_kind(struct job *job)
 
 static bool needs_look(const struct job *job)
 {
-    bool late = clock_mono_ms() - job->claimed_ms > SECOND_LOOK_MS;
-    return !job->bare && job->kind && (late || job->kind->ask_unknown);
+    if (job->bare || !job->kind)
+        return false;
+    return job->kind->ask_unknown || clock_mono_ms() - job->claimed_ms > SECOND_LOOK_MS;
 }
 
 bool exec_may_start(const struct job *job)

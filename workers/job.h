@@ -117,6 +117,7 @@ struct job {
 
 struct job *job_new(struct worker *w);
 void job_free(struct job *job);
+void job_free_spares(struct worker *w); /* with the worker */
 
 /* Moves between the worker's lists. */
 void job_move(struct job *job, enum job_state to);

@@ -4,6 +4,7 @@
 #include "common/base/mem.h"
 #include "common/io/db.h"
 #include "common/io/store_jobs.h"
+#include "workers/action.h"
 
 #define RETRY_FACTOR_X100 300 /* 1 min, 3 min, 9 min …: an outage of hours costs few attempts */
 
@@ -35,6 +36,7 @@ void kinds_load(struct kinds *k, const struct db_result *rows)
         kind->retry = (struct retry_policy){row.retry_base_ms, RETRY_FACTOR_X100, row.retry_cap_ms};
         kind->rule = row.rule;
         kind->ask_unknown = row.ask_unknown;
+        kind->action = action_find(kind->rule ? kind->name : kind->handler);
     }
 }
 

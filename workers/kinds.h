@@ -11,12 +11,14 @@
 #include "common/base/str.h"
 #include "common/core/retry.h"
 
+struct action;
 struct db_result;
 
 struct kind {
     char name[72];
     char queue[40];
-    char handler[16]; /* noop http drill rule */
+    char handler[16];            /* noop http drill rule */
+    const struct action *action; /* NULL: this version can not do it */
     char *url;
     int64_t timeout_ms;
     int max_attempts;

@@ -223,7 +223,7 @@ static void write_log(struct lane *l)
         if (settle_log(l->jobs[i], &rows[n]))
             n++;
     l->staged |= l->w->no_copy;
-    store_rollup_reset(&l->rollup);
+    store_rollup_clear(&l->rollup);
     if (n && l->quarantine) {
         store_log_quarantine(l->conn, &rows[0], "value refused by the log", on_merged, l);
     } else if (n) {
@@ -389,7 +389,7 @@ void lane_free(struct lane *l)
         return;
     timer_free(l->again);
     buf_free(&l->copy);
-    store_rollup_reset(&l->rollup);
+    store_rollup_free(&l->rollup);
     mem_free(l->jobs);
     mem_free(l);
 }

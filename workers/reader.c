@@ -45,9 +45,9 @@ static void suspect_all(struct reader *r, size_t stream)
         r->newest[stream] = now;
 }
 
-static bool comes_again(struct reader *r, size_t stream, const struct queue_id *id)
+static bool comes_again(struct reader *r, size_t stream, const struct queue_id *id, int64_t now_us)
 {
-    if (bare_ahead(id))
+    if (bare_ahead(id, now_us))
         return false;
     if (queue_id_cmp(id, &r->newest[stream]) > 0) {
         r->newest[stream] = *id;
@@ -57,13 +57,13 @@ static bool comes_again(struct reader *r, size_t stream, const struct queue_id *
     return true;
 }
 
-static void take(struct reader *r, size_t stream, const struct queue_entry *e, bool idle)
+static void take(struct reader *r, size_t stream, const struct queue_entry *e, bool idle, int64_t now_us)
 {
     struct worker *w = r->w;
     if (stream % 2 == 0)
         claim_add(w->claimer, stream, e);
     else
-        bare_add(w, stream, e, idle || comes_again(r, stream, &e->id));
+        bare_add(w, stream, e, idle || comes_again(r, stream, &e->id, now_us), now_us);
 }
 
 /* Made again they begin at the streams' beginnings. */
@@ -179,10 +179,11 @@ static void on_read(void *arg, enum err err, const struct queue_entries *entries
         }
         return;
     }
+    const int64_t now_us = clock_wall_us();
     for (size_t i = 0; i < entries->n; i++) {
         size_t stream = r->reading == w->n_keys ? entries->v[i].stream : r->reading;
         r->hot[stream] = true;
-        take(r, stream, &entries->v[i], false);
+        take(r, stream, &entries->v[i], false, now_us);
     }
     if (r->reading_own)
         took_own(r, entries);
@@ -205,8 +206,9 @@ static void on_idle(void *arg, enum err err, const struct queue_claimed *claimed
             log_warn("reader.idle", L_ERR(err), L_STR("detail", info ? info->text : NULL));
         return;
     }
+    const int64_t now_us = clock_wall_us();
     for (size_t i = 0; i < claimed->entries.n; i++)
-        take(r, r->idle_stream, &claimed->entries.v[i], true);
+        take(r, r->idle_stream, &claimed->entries.v[i], true, now_us);
     r->idle_cursor = claimed->cursor;
     if (queue_id_is_zero(&claimed->cursor))
         r->idle_stream++;

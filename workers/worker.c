@@ -366,6 +366,7 @@ struct worker *worker_new(struct loop *loop, const struct worker_settings *setti
     id_format(&w->id, w->id_text);
     for (int i = 0; i < JOB_STATES; i++)
         list_init(&w->jobs[i]);
+    list_init(&w->spare_jobs);
     w->outbound = open_outbound(w, info);
     if (!w->outbound || name_streams(w, info) != ERR_OK) {
         mem_free(w);
@@ -389,6 +390,7 @@ void worker_free(struct worker *w)
     for (int i = 0; i < JOB_STATES; i++)
         LIST_FOR_SAFE (node, &w->jobs[i])
             job_free(LIST_OWNER(node, struct job, node));
+    job_free_spares(w);
     for (int i = 0; i < WORKER_LANES; i++)
         lane_free(w->lanes[i]);
     claim_free(w->claimer);

@@ -64,6 +64,8 @@ struct worker {
 
     struct list jobs[JOB_STATES];
     size_t n_jobs[JOB_STATES];
+    struct list spare_jobs; /* ended, for reuse */
+    size_t n_spare_jobs;
     struct map held; /* job id → struct job, for claimed ones */
     size_t suspects; /* claimed jobs that may have crashed others: at most one, and nothing else is claimed meanwhile */
     bool alone;      /* it runs, by itself */

@@ -4,6 +4,7 @@
 #include "common/base/buf.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,43 +54,43 @@ void buf_put_u8(struct buf *b, uint8_t v)
     buf_put(b, &v, 1);
 }
 
-void buf_put_be16(struct buf *b, uint16_t v)
+/* Inlined with `n` known: a store, not a call of memcpy; rows of COPY are made of dozens of these. */
+static inline void put_fixed(struct buf *b, const void *p, size_t n)
 {
-    uint8_t p[2] = {(uint8_t)(v >> 8), (uint8_t)v};
-
-    buf_put(b, p, sizeof(p));
+    if (b->len + n >= b->cap)
+        buf_reserve(b, n);
+    memcpy(b->data + b->len, p, n);
+    b->len += n;
+    b->data[b->len] = '\0';
 }
 
-static void store_be32(uint8_t p[4], uint32_t v)
+void buf_put_be16(struct buf *b, uint16_t v)
 {
-    for (int i = 0; i < 4; i++)
-        p[i] = (uint8_t)(v >> (24 - 8 * i));
+    const uint16_t be = htobe16(v);
+
+    put_fixed(b, &be, sizeof(be));
 }
 
 void buf_put_be32(struct buf *b, uint32_t v)
 {
-    uint8_t p[4];
+    const uint32_t be = htobe32(v);
 
-    store_be32(p, v);
-    buf_put(b, p, sizeof(p));
+    put_fixed(b, &be, sizeof(be));
 }
 
 void buf_put_be64(struct buf *b, uint64_t v)
 {
-    uint8_t p[8];
+    const uint64_t be = htobe64(v);
 
-    store_be32(p, (uint32_t)(v >> 32));
-    store_be32(p + 4, (uint32_t)v);
-    buf_put(b, p, sizeof(p));
+    put_fixed(b, &be, sizeof(be));
 }
 
 void buf_set_be32(struct buf *b, size_t at, uint32_t v)
 {
-    uint8_t p[4];
+    const uint32_t be = htobe32(v);
 
-    assert(b->len >= sizeof(p) && at <= b->len - sizeof(p));
-    store_be32(p, v);
-    memcpy(b->data + at, p, sizeof(p));
+    assert(b->len >= sizeof(be) && at <= b->len - sizeof(be));
+    memcpy(b->data + at, &be, sizeof(be));
 }
 
 void buf_printf(struct buf *b, const char *fmt, ...)

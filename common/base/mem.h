@@ -8,6 +8,19 @@
 
 #include "common/base/err.h"
 
+/* 1: AddressSanitizer watches; what keeps freed things for reuse then does not, and arenas poison what is not handed out. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MEM_CHECKED 1
+#endif
+#endif
+#if !defined(MEM_CHECKED) && defined(__SANITIZE_ADDRESS__)
+#define MEM_CHECKED 1
+#endif
+#ifndef MEM_CHECKED
+#define MEM_CHECKED 0
+#endif
+
 void *mem_alloc(size_t n);              /* uninitialised; never NULL */
 void *mem_zalloc(size_t n);             /* zeroed; never NULL */
 void *mem_realloc(void *p, size_t n);   /* never NULL */

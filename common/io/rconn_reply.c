@@ -9,17 +9,18 @@
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <hiredis/read.h>
 
 #include "common/base/str.h"
 
-static struct reply *make(const redisReadTask *task, enum reply_type type)
+/* With room for `extra` bytes behind it. */
+static struct reply *make(const redisReadTask *task, enum reply_type type, size_t extra)
 {
-    struct arena *arena = task->privdata;
-    struct reply *r = arena_zalloc(arena, sizeof(*r));
+    struct reply *r = arena_alloc(task->privdata, sizeof(*r) + extra);
 
-    r->type = type;
+    *r = (struct reply){.type = type};
     if (task->parent != NULL) {
         struct reply *parent = task->parent->obj;
         parent->items[task->idx] = r;
@@ -36,9 +37,13 @@ static enum reply_type string_type(int hiredis_type)
 
 static void *make_string(const redisReadTask *task, char *p, size_t n)
 {
-    struct reply *r = make(task, string_type(task->type));
+    struct reply *r = make(task, string_type(task->type), n + 1);
+    char *text = (char *)(r + 1);
 
-    r->s = (struct str){arena_strndup(task->privdata, p, n), n};
+    if (n > 0)
+        memcpy(text, p, n);
+    text[n] = '\0';
+    r->s = (struct str){text, n};
     return r;
 }
 
@@ -46,18 +51,18 @@ static void *make_array(const redisReadTask *task, int n)
 {
     struct reply *r;
 
-    if (n > RCONN_MAX_ELEMENTS)
+    if (n < 0 || n > RCONN_MAX_ELEMENTS)
         return NULL;
-    r = make(task, REPLY_ARRAY);
+    r = make(task, REPLY_ARRAY, (size_t)n * sizeof(*r->items));
     r->n = (size_t)n;
     if (n > 0)
-        r->items = arena_zalloc(task->privdata, (size_t)n * sizeof(*r->items));
+        r->items = memset(r + 1, 0, (size_t)n * sizeof(*r->items));
     return r;
 }
 
 static void *make_integer(const redisReadTask *task, long long i)
 {
-    struct reply *r = make(task, REPLY_INTEGER);
+    struct reply *r = make(task, REPLY_INTEGER, 0);
 
     r->i = i;
     return r;
@@ -65,7 +70,7 @@ static void *make_integer(const redisReadTask *task, long long i)
 
 static void *make_nil(const redisReadTask *task)
 {
-    return make(task, REPLY_NIL);
+    return make(task, REPLY_NIL, 0);
 }
 
 static void free_nothing(void *reply)

@@ -16,7 +16,7 @@ static void put_optional_id(struct buf *copy, const struct id *id)
 /* Error texts come from outside: cut to the limit on a character boundary, and anything PostgreSQL refuses replaced. */
 static void put_text(struct buf *copy, const char *text)
 {
-    char clean[STORE_LOG_ERROR_MAX_BYTES + 1];
+    char clean[STORE_LOG_ERROR_MAX_BYTES];
     if (!text) {
         db_copy_null(copy);
         return;
@@ -24,14 +24,12 @@ static void put_text(struct buf *copy, const char *text)
     size_t n = strnlen(text, STORE_LOG_ERROR_MAX_BYTES);
     while (n && ((unsigned char)text[n] & 0xc0) == 0x80)
         n--;
-    memcpy(clean, text, n);
-    clean[n] = '\0';
-    if (!str_is_utf8((struct str){clean, n})) {
+    if (!str_is_utf8((struct str){text, n})) {
         for (size_t i = 0; i < n; i++)
-            if ((unsigned char)clean[i] >= 0x80 || clean[i] == '\0')
-                clean[i] = '?';
+            clean[i] = (unsigned char)text[i] >= 0x80 ? '?' : text[i];
+        text = clean;
     }
-    db_copy_text(copy, (struct str){clean, n});
+    db_copy_text(copy, (struct str){text, n});
 }
 
 void store_log_row(struct buf *copy, const struct store_log *row, const struct id *batch)
