@@ -5,6 +5,7 @@
     X(cmd_demo)                                                                                                        \
     X(cmd_dev)                                                                                                         \
     X(cmd_migrate_up)                                                                                                  \
+    X(cmd_migrate_down)                                                                                                \
     X(cmd_migrate_status)                                                                                              \
     X(cmd_migrate_verify)                                                                                              \
     X(cmd_enqueue)                                                                                                     \

@@ -45,22 +45,22 @@ static void report(const struct run *r, const char *fmt, ...)
         r->config->report(r->config->arg, line);
 }
 
-static enum err open_session(const struct run *r, struct db_session **out, struct err_info *info)
+enum err migrate_session_open(const struct migrate_config *config, struct db_session **out, struct err_info *info)
 {
-    const struct db_session_config config = {
-        .url = r->config->url,
+    const struct db_session_config session = {
+        .url = config->url,
         .name = "usher-migrate",
-        .role = r->config->role,
-        .statement_ms = r->config->statement_ms > 0 ? r->config->statement_ms : DEFAULT_STATEMENT_MS,
+        .role = config->role,
+        .statement_ms = config->statement_ms > 0 ? config->statement_ms : DEFAULT_STATEMENT_MS,
     };
-    return db_open(&config, out, info);
+    return db_open(&session, out, info);
 }
 
 static enum err run_open(struct run *r, const struct migrate_config *config, struct err_info *info)
 {
     r->config = config;
     enum err err = migrate_dir_load(&r->dir, config->dir ? config->dir : MIGRATE_DEFAULT_DIR, info);
-    return err == ERR_OK ? open_session(r, &r->lock, info) : err;
+    return err == ERR_OK ? migrate_session_open(config, &r->lock, info) : err;
 }
 
 static void run_close(struct run *r)
@@ -174,10 +174,11 @@ static enum err restore_role(const struct run *r, struct db_session *s, struct e
     return err;
 }
 
-static enum err set_lock_timeout(const struct run *r, struct db_session *s, const char *prefix, struct err_info *info)
+enum err migrate_lock_timeout(const struct migrate_config *config, struct db_session *s, const char *prefix,
+                              struct err_info *info)
 {
     char sql[96];
-    int64_t ms = r->config->lock_timeout_ms > 0 ? r->config->lock_timeout_ms : DEFAULT_LOCK_TIMEOUT_MS;
+    int64_t ms = config->lock_timeout_ms > 0 ? config->lock_timeout_ms : DEFAULT_LOCK_TIMEOUT_MS;
     snprintf(sql, sizeof(sql), "%s lock_timeout = %" PRId64, prefix, ms);
     return db_exec(s, sql, NULL, info);
 }
@@ -186,7 +187,7 @@ static enum err apply_in_transaction(const struct run *r, struct db_session *s, 
                                      struct err_info *info)
 {
     int64_t start_ms = clock_mono_ms();
-    enum err err = set_lock_timeout(r, s, "BEGIN; SET LOCAL", info);
+    enum err err = migrate_lock_timeout(r->config, s, "BEGIN; SET LOCAL", info);
     if (err == ERR_OK)
         err = run_text(r, s, file, info);
     if (err == ERR_OK)
@@ -218,7 +219,7 @@ static enum err apply_alone(const struct run *r, struct db_session *s, const str
     int64_t start_ms = clock_mono_ms();
     enum err err = migrate_ledger_write(s, file, MIGRATE_RUNNING, 0, lock_pid, info);
     if (err == ERR_OK)
-        err = set_lock_timeout(r, s, "SET", info);
+        err = migrate_lock_timeout(r->config, s, "SET", info);
     if (err != ERR_OK)
         return err;
     err = run_text(r, s, file, info);
@@ -233,7 +234,7 @@ static enum err apply_alone(const struct run *r, struct db_session *s, const str
 static enum err apply_once(const struct run *r, const struct migrate_file *file, struct err_info *info)
 {
     struct db_session *s = NULL;
-    enum err err = open_session(r, &s, info);
+    enum err err = migrate_session_open(r->config, &s, info);
     if (err == ERR_OK)
         err = file->no_transaction ? apply_alone(r, s, file, info) : apply_in_transaction(r, s, file, info);
     db_close(s); /* rolls back what was not committed */

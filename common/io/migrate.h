@@ -36,6 +36,14 @@ struct migrate_config {
  * folder and database disagree, or a pooler is in between; ERR_TIMEOUT: the other runner did not finish; others as db.h. */
 enum err migrate_up(const struct migrate_config *config, struct err_info *info) MUST_USE;
 
+/* Removes all that `up` made, in one transaction: the three schemas with every row in them, what was attached to the host's
+ * tables, and the ledger itself; `up` then begins anew. Roles stay: they are the server's, and logins are members of them.
+ * There is no way down by a single file, since the rows of what stays would no longer fit the files that are gone.
+ * ERR_STATE, and nothing is changed: `confirm` is not the database's name (the text says what would be lost; NULL asks for
+ * just that), a worker or scheduler is connected, the host's own objects (views, foreign keys) need ours, or nothing is
+ * there. ERR_DB_LOCK: a table was in use for lock_timeout_ms. */
+enum err migrate_down(const struct migrate_config *config, const char *confirm, struct err_info *info) MUST_USE;
+
 enum migrate_state {
     MIGRATE_APPLIED,
     MIGRATE_RUNNING,

@@ -13,6 +13,13 @@
 #include "common/io/db.h"
 #include "common/io/migrate.h"
 
+/* ---- migrate.c: sessions ------------------------------------------------------------------------------------------------------ */
+enum err migrate_session_open(const struct migrate_config *config, struct db_session **out,
+                              struct err_info *info) MUST_USE;
+/* `prefix` is "SET", or how else the statement begins. */
+enum err migrate_lock_timeout(const struct migrate_config *config, struct db_session *s, const char *prefix,
+                              struct err_info *info) MUST_USE;
+
 #define MIGRATE_MAX_FILES 10000
 #define MIGRATE_MAX_FILE_BYTES (16 << 20) /* schema, not data; libpq and the server hold the text several times */
 

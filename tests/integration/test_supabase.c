@@ -21,9 +21,6 @@ static const char bootstrap[] =
     "alter default privileges in schema public grant all on sequences to postgres, anon, authenticated, service_role;"
     "alter role postgres nosuperuser createdb createrole login replication bypassrls";
 
-static const char drop_all[] = "set role automation_owner; drop schema automation, automation_part cascade; "
-                               "reset role; drop schema automation_priv cascade";
-
 static void up(const struct test_pg *pg, char fingerprint[MIGRATE_FINGERPRINT_SIZE])
 {
     const struct migrate_config config = {.url = pg->url, .dir = "migrations"};
@@ -53,7 +50,10 @@ Test(supabase, installs_without_a_superuser_and_again_and_anew_to_the_same_schem
                              "in ('r','p','v','m')"),
                  0);
     cr_expect_eq(test_pg_i64(&pg, "select rolsuper::int from pg_roles where rolname = current_user"), 0);
-    test_pg_run(&pg, drop_all);
+    const struct migrate_config config = {.url = pg.url, .dir = "migrations"};
+    struct err_info info = {0};
+    cr_assert_eq(migrate_down(&config, pg.name, &info), ERR_OK, "%s", info.text);
+    cr_expect_eq(test_pg_i64(&pg, "select count(*) from pg_namespace where nspname ~ '^automation'"), 0);
     up(&pg, anew);
     cr_expect_str_eq(first, anew);
     test_pg_drop(&pg);
