@@ -10,7 +10,10 @@ declare r text;
 begin
     foreach r in array array['automation_owner', 'automation_worker', 'automation_scheduler', 'automation_maint', 'automation_monitor', 'automation_api'] loop
         if not exists (select from pg_catalog.pg_roles where rolname = r) then
-            execute format('create role %I nologin', r);
+            begin
+                execute format('create role %I nologin', r);
+            exception when unique_violation or duplicate_object then null; -- another database of the server is migrated at the same time
+            end;
         end if;
     end loop;
     if not pg_catalog.pg_has_role(current_user, 'automation_owner', 'member') then

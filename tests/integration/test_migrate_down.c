@@ -28,7 +28,7 @@ static void setup(void)
 {
     if (!test_pg_available())
         cr_skip("no server");
-    test_pg_create(&pg, NULL);
+    test_pg_create_migrated(&pg);
     config = (struct migrate_config){.url = pg.url, .dir = "migrations"};
 }
 
