@@ -777,37 +777,6 @@ begin
     return cardinality(v_runs);
 end $$;
 
--- Why a planned run may not start now, or null. p_mode: what the rule says of a second run.
-create function automation_priv.refuse_run(p_tenant uuid, p_rule uuid, p_wedding uuid, p_run uuid, p_type text, p_due timestamptz, p_mode text,
-    p_max_runs integer, p_now timestamptz) returns text
-language plpgsql security definer set search_path = '' as $$
-begin
-    -- A rule begins with its activation: dates that had passed then, of weddings that were there then, never fire.
-    if p_type = 'milestone' and exists (select from automation.rules u join automation.weddings w on w.tenant_id = p_tenant and w.wedding_id = p_wedding
-            where u.tenant_id = p_tenant and u.rule_id = p_rule and p_due < date_trunc('milliseconds', u.activated_at) and w.created_at < u.activated_at) then
-        return 'before_activation';
-    elsif exists (select from automation.rules u left join automation.weddings w on w.tenant_id = p_tenant and w.wedding_id = p_wedding
-            where u.tenant_id = p_tenant and u.rule_id = p_rule and u.booked_only and (w.booked_at is null or p_due < date_trunc('milliseconds', w.booked_at))) then
-        return 'not_booked';
-
-    elsif exists (select from automation.rule_dependencies d where d.tenant_id = p_tenant and d.rule_id = p_rule
-            and not exists (select from automation.runs r where r.tenant_id = p_tenant and r.rule_id = d.needs_rule_id
-                and r.wedding_id is not distinct from p_wedding and r.state = 'succeeded')) then
-        return 'dependency';
-    elsif p_mode = 'single' and exists (select from automation.runs r where r.tenant_id = p_tenant and r.rule_id = p_rule
-            and r.wedding_id is not distinct from p_wedding and r.state = 'running' and r.run_id <> p_run) then
-        return 'already_running';
-    elsif p_max_runs is not null and (select count(*) from automation.runs r where r.tenant_id = p_tenant and r.rule_id = p_rule
-            and r.wedding_id is not distinct from p_wedding and r.state not in ('skipped', 'superseded') and r.run_id <> p_run) >= p_max_runs then
-        return 'max_runs';
-    elsif (select count(*) from (select from automation.runs r where r.tenant_id = p_tenant and r.rule_id = p_rule and r.wedding_id is not distinct from p_wedding
-            and r.state <> 'skipped' and r.run_id <> p_run and r.started_at > p_now - interval '1 hour' limit 16) x) >= 16 then
-        perform automation_priv.pause_rule(p_tenant, p_rule, p_wedding, p_now);
-        return 'loop_guard';
-    end if;
-    return null;
-end $$;
-
 -- A rule that ran 16 times within an hour for one wedding is paused, and the team finds a task that says so.
 create function automation_priv.pause_rule(p_tenant uuid, p_rule uuid, p_wedding uuid, p_now timestamptz) returns void
 language plpgsql security definer set search_path = '' as $$
@@ -855,75 +824,104 @@ begin
 end $$;
 grant execute on function automation.start_rule to automation_worker, automation_scheduler;
 
--- Starts runs: {tenant, run, rule, revision, wedding, type, ref, seq, due, state, reason, bound, wedding_revision, wedding_status, hops, context, mode,
+-- Starts runs: {tenant, run, job, rule, revision, wedding, type, ref, seq, due, state, reason, bound, wedding_revision, wedding_status, hops, context, mode,
 -- max_runs, priority, kind, step, spec, event, templates}. A run that stands is not started again, unless it was superseded before any outward step acted.
+-- One statement for the whole batch, so what stands for a rule and a wedding is looked at before any run of the batch is there: the caller puts no two
+-- runs of the same rule and wedding into one batch. job: the first step's id in the run's first generation.
+-- Every look-up is a lateral one by index, and never a scan: the plan is kept from the first calls, when the tables may have been empty.
 create function automation_priv.plan_runs(p_term bigint, p_runs jsonb) returns integer
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
 declare
     v_now timestamptz := automation.now();
     v_day date := (v_now at time zone 'UTC')::date;
-    p record;
-    v_state text;
-    v_reason text;
-    v_generation smallint;
-    v_job uuid;
     v_seq bigint;
-    v_queued boolean;
-    n integer := 0;
+    v_unknown text;
+    v_after jsonb;
+    n integer;
 begin
     perform automation_priv.lead(p_term);
     -- A run without an event of its own waits for events from now on: those dispatched so far are before it.
     v_seq := coalesce(pg_catalog.pg_sequence_last_value('automation.trigger_events_seq_seq'), 0);
-    for p in select * from jsonb_to_recordset(p_runs) as x(tenant uuid, run uuid, rule uuid, revision bigint, wedding uuid, type text, ref uuid, seq bigint,
-        due timestamptz, state text, reason text, bound boolean, wedding_revision bigint, wedding_status text, hops smallint, context jsonb,
-        mode text, max_runs integer, priority smallint, kind text, step smallint, spec jsonb, event text, templates jsonb)
-    loop
+    with asked as materialized (
+        select * from jsonb_to_recordset(p_runs) as x(tenant uuid, run uuid, job uuid, rule uuid, revision bigint, wedding uuid, type text, ref uuid, seq bigint,
+            due timestamptz, state text, reason text, bound boolean, wedding_revision bigint, wedding_status text, hops smallint, context jsonb,
+            mode text, max_runs integer, priority smallint, kind text, step smallint, spec jsonb, event text, templates jsonb)),
+    looked as materialized (
+        select a.*, o.running > 0 as running, d.due_at as spec_due, d.revision as spec_revision, case
+            when a.state <> 'running' then a.reason
+            -- A rule begins with its activation: dates that had passed then, of weddings that were there then, never fire.
+            when a.type = 'milestone' and a.due < u.activated_ms and w.created_at < u.activated_at then 'before_activation'
+            when u.booked_only and coalesce(a.due < date_trunc('milliseconds', w.booked_at), true) then 'not_booked'
+            when exists (select from automation.rule_dependencies y where y.tenant_id = a.tenant and y.rule_id = a.rule
+                and not exists (select from automation.runs r where r.tenant_id = a.tenant and r.rule_id = y.needs_rule_id and r.wedding_id = a.wedding
+                    and r.state = 'succeeded')
+                and not exists (select from automation.runs r where a.wedding is null and r.tenant_id = a.tenant and r.rule_id = y.needs_rule_id
+                    and r.wedding_id is null and r.state = 'succeeded')) then 'dependency'
+            when a.mode = 'single' and o.running > 0 then 'already_running'
+            when o.counted >= a.max_runs then 'max_runs'
+            when o.recent >= 16 then 'loop_guard'
+            when a.spec #>> '{window,outside}' = 'skip' and d.due_at > v_now then 'outside_window' end as why
+        from asked a
+        left join lateral (select x.booked_only, x.activated_at, date_trunc('milliseconds', x.activated_at) as activated_ms -- a.due came in milliseconds
+            from automation.rules x where x.tenant_id = a.tenant and x.rule_id = a.rule limit 1) u on true
+        left join lateral (select x.created_at, x.booked_at from automation.weddings x where x.tenant_id = a.tenant and x.wedding_id = a.wedding limit 1) w on true
+        left join lateral (select x.state from automation.runs x where x.tenant_id = a.tenant and x.run_id = a.run limit 1) e on true
+        -- Other runs of the rule for the wedding. `is not distinct from` is no condition of an index.
+        cross join lateral (
+            select count(*) filter (where r.state = 'running') as running, count(*) filter (where r.state not in ('skipped', 'superseded')) as counted,
+                count(*) filter (where r.state <> 'skipped' and r.started_at > v_now - interval '1 hour') as recent
+            from (select x.run_id, x.state, x.started_at from automation.runs x where x.tenant_id = a.tenant and x.rule_id = a.rule and x.wedding_id = a.wedding
+                  union all
+                  select x.run_id, x.state, x.started_at from automation.runs x where a.wedding is null and x.tenant_id = a.tenant and x.rule_id = a.rule
+                      and x.wedding_id is null) r
+            where a.state = 'running' and r.run_id <> a.run) o
+        left join lateral (select x.* from automation_priv.resolve_due(a.tenant, a.wedding, a.spec, v_now) x where a.state = 'running' and a.spec is not null) d on true
         -- What happened before a rule went live never starts it, however late it is dispatched.
-        continue when p.type = 'event' and exists (select from automation.rules u where u.tenant_id = p.tenant and u.rule_id = p.rule and date_trunc('milliseconds', u.activated_at) > p.due); -- p.due came in milliseconds
-        v_state := p.state;
-        v_reason := p.reason;
-        if v_state = 'running' and not exists (select from automation.runs r where r.tenant_id = p.tenant and r.run_id = p.run and r.state not in ('superseded', 'skipped')) then
-            v_reason := automation_priv.refuse_run(p.tenant, p.rule, p.wedding, p.run, p.type, p.due, p.mode, p.max_runs, v_now);
-        end if;
-        if v_state = 'running' and v_reason is null and p.spec #>> '{window,outside}' = 'skip'
-           and (select d.due_at from automation_priv.resolve_due(p.tenant, p.wedding, p.spec, v_now) d) > v_now then
-            v_reason := 'outside_window';
-        end if;
-        v_state := case when v_state = 'running' and v_reason is not null then 'skipped' else v_state end;
-        v_queued := v_state = 'running' and p.mode = 'queued' and exists (select from automation.runs r where r.tenant_id = p.tenant and r.rule_id = p.rule
-            and r.wedding_id is not distinct from p.wedding and r.state = 'running' and r.run_id <> p.run);
+        where (a.type = 'event' and u.activated_ms > a.due) is not true and (e.state is null or e.state in ('superseded', 'skipped'))),
+    decided as materialized (
+        select l.*, l.why is null as runs, l.why is null and l.mode = 'queued' and l.running as queued from looked l),
+    messages as materialized (
+        select x.tenant, x.templates, automation_priv.message_snapshot(x.tenant, x.templates) as snapshot
+        from (select distinct d.tenant, d.templates from decided d where d.templates is not null) x),
+    started as (
         insert into automation.runs as r (tenant_id, run_id, rule_id, rule_revision, wedding_id, trigger_type, trigger_ref, trigger_seq, due_at, state, reason,
             wedding_revision, wedding_status, hops, context, started_at, finished_at)
-        values (p.tenant, p.run, p.rule, p.revision, p.wedding, p.type, p.ref, coalesce(p.seq, v_seq), p.due, v_state, v_reason,
-            case when p.bound then p.wedding_revision end, p.wedding_status, coalesce(p.hops, 0::smallint),
-            coalesce(p.context, '{}') || automation_priv.message_snapshot(p.tenant, p.templates), v_now,
-            case when v_state <> 'running' then v_now end)
+        select d.tenant, d.run, d.rule, d.revision, d.wedding, d.type, d.ref, coalesce(d.seq, v_seq), d.due, case when d.runs then 'running' else 'skipped' end, d.why,
+            case when d.bound then d.wedding_revision end, d.wedding_status, coalesce(d.hops, 0::smallint), coalesce(d.context, '{}') || coalesce(m.snapshot, '{}'), v_now,
+            case when not d.runs then v_now end
+        from decided d left join messages m on m.tenant = d.tenant and m.templates = d.templates
         on conflict (tenant_id, run_id) do update set rule_revision = excluded.rule_revision, generation = r.generation + 1::smallint, due_at = excluded.due_at,
             state = excluded.state, reason = excluded.reason, wedding_revision = excluded.wedding_revision, wedding_status = excluded.wedding_status,
             context = excluded.context, started_at = excluded.started_at, finished_at = excluded.finished_at, failed_steps = 0::smallint
             where r.state in ('superseded', 'skipped') and not r.acted and r.reason is distinct from 'past_due' and r.reason is distinct from 'before_activation'
-        returning r.generation into v_generation;
-        continue when not found;
-        n := n + 1;
-        continue when v_state <> 'running';
-        if p.mode = 'restart' then
-            perform automation_priv.stop_runs(p.tenant, p.rule, p.wedding, p.run, 'restarted');
-        end if;
-        v_job := automation_priv.derive('job', p.run::text, p.step::text, '0', v_generation::text);
+        returning r.tenant_id, r.run_id, r.generation),
+    first_steps as materialized (
+        select d.*, k.kind as known, k.timeout_ms, k.max_attempts, k.queue,
+            case when s.generation = 1 then d.job else automation_priv.derive('job', d.run::text, d.step::text, '0', s.generation::text) end as job_id
+        from decided d join started s on s.tenant_id = d.tenant and s.run_id = d.run left join automation.kinds k on k.kind = d.kind where d.runs),
+    jobs as (
         insert into automation_priv.ledger (job_id, tenant_id, run_id, wedding_id, due_at, accepted_at, accepted_day, timeout_ms, step, priority, max_attempts,
             kind, queue, wait_event, effect_key, revision, due_spec, parked_reason)
-        select v_job, p.tenant, p.run, p.wedding, case when v_queued then null when p.spec is null then p.due else d.due_at end, v_now, v_day, k.timeout_ms, p.step, p.priority,
-            k.max_attempts, k.kind, k.queue, p.event, v_job, case when p.bound then p.wedding_revision else d.revision end, p.spec,
-            case when v_queued then 'queued' when p.spec is not null and d.due_at is null then 'anchor_missing' end
-        from automation.kinds k cross join lateral automation_priv.resolve_due(p.tenant, p.wedding, p.spec, v_now) d where k.kind = p.kind;
-        if not found then
-            raise exception 'kind % of rule % is not in automation.kinds', p.kind, p.rule using errcode = '22023';
-        end if;
-        if p.event is not null then
-            insert into automation_priv.wait_checks values (v_job) on conflict do nothing;
-        end if;
-        insert into automation_priv.job_deltas values (p.tenant, v_day, 'accepted', 1);
-    end loop;
+        select f.job_id, f.tenant, f.run, f.wedding, case when f.queued then null when f.spec is null then f.due else f.spec_due end, v_now, v_day, f.timeout_ms,
+            f.step, f.priority, f.max_attempts, f.kind, f.queue, f.event, f.job_id, case when f.bound then f.wedding_revision else f.spec_revision end, f.spec,
+            case when f.queued then 'queued' when f.spec is not null and f.spec_due is null then 'anchor_missing' end
+        from first_steps f where f.known is not null),
+    checks as (
+        insert into automation_priv.wait_checks select f.job_id from first_steps f where f.event is not null on conflict do nothing),
+    counted as (
+        insert into automation_priv.job_deltas select f.tenant, v_day, 'accepted', count(*) from first_steps f group by 1)
+    select (select count(*) from started),
+        (select format('kind %s of rule %s is not in automation.kinds', f.kind, f.rule) from first_steps f where f.known is null limit 1),
+        (select jsonb_agg(jsonb_build_object('tenant', x.tenant, 'rule', x.rule, 'wedding', x.wedding, 'run', x.run, 'pause', x.pause)) from (
+            select d.tenant, d.rule, d.wedding, d.run, true as pause from decided d where d.why = 'loop_guard'
+            union all select f.tenant, f.rule, f.wedding, f.run, false from first_steps f where f.mode = 'restart') x)
+    into n, v_unknown, v_after;
+    if v_unknown is not null then
+        raise exception '%', v_unknown using errcode = '22023';
+    end if;
+    perform case when x.pause then automation_priv.pause_rule(x.tenant, x.rule, x.wedding, v_now) end,
+        case when not x.pause then automation_priv.stop_runs(x.tenant, x.rule, x.wedding, x.run, 'restarted') end
+    from jsonb_to_recordset(v_after) as x(tenant uuid, rule uuid, wedding uuid, run uuid, pause boolean);
     return n;
 end $$;
 

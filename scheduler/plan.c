@@ -15,6 +15,7 @@
 #define FLUSH_RUNS 1000
 #define FLUSH_BYTES ((size_t)4 * 1024 * 1024)
 
+#define FIRST_GENERATION 1 /* SQL derives the job's id anew for a run that fires again */
 #define US_PER_S INT64_C(1000000)
 #define TIME_SECONDS_LENGTH 19 /* "2026-05-02T09:00:00" */
 
@@ -73,12 +74,15 @@ static void put_str(struct buf *b, const char *key, struct str s)
     buf_put_json(b, s.p, s.n);
 }
 
-static void put_first_step(struct buf *b, const struct rule *rule)
+static void put_first_step(struct buf *b, const struct rule *rule, const struct id *run)
 {
     const struct step *step = &rule->program.steps[0];
+    struct id job;
     json_t *due = advance_due(rule, step), *templates = message_names(&rule->program);
 
+    advance_job_id(run, step->index, 0, FIRST_GENERATION, &job);
     put_json(b, "templates", templates);
+    put_id(b, "job", &job);
     put_str(b, "kind", str_of(vocab_text(VOCAB_ACTION, (int)step->type)));
     buf_printf(b, ",\"step\":%d", step->index);
     put_json(b, "spec", due);
@@ -133,13 +137,14 @@ static void put_run(struct buf *b, const struct plan_run *run)
         buf_printf(b, ",\"max_runs\":%" PRId64, settings->max_runs_per_wedding);
     put_json(b, "context", run->context);
     if (run->skipped == NULL)
-        put_first_step(b, run->rule);
+        put_first_step(b, run->rule, &id);
     buf_put_char(b, '}');
 }
 
 void plan_drop(struct plan *p)
 {
     buf_reset(&p->runs);
+    map_free(&p->pairs);
     p->n = 0;
 }
 
@@ -165,8 +170,24 @@ enum err plan_flush(struct plan *p, struct err_info *info)
     return err;
 }
 
+/* A run's fate may hang on an earlier one of its rule and wedding, which has to stand before it is asked for. */
+static enum err plan_apart(struct plan *p, const struct plan_run *run, struct err_info *info)
+{
+    const struct id pair[] = {run->tenant_id, run->rule_id, run->wedding_id};
+    enum err err = ERR_OK;
+
+    if (map_get(&p->pairs, pair, sizeof(pair)) != NULL)
+        err = plan_flush(p, info);
+    (void)map_put(&p->pairs, pair, sizeof(pair), p);
+    return err;
+}
+
 enum err plan_add(struct plan *p, const struct plan_run *run, struct err_info *info)
 {
+    enum err err = plan_apart(p, run, info);
+
+    if (err != ERR_OK)
+        return err;
     buf_put_char(&p->runs, p->n == 0 ? '[' : ',');
     put_run(&p->runs, run);
     p->n++;
@@ -178,4 +199,5 @@ enum err plan_add(struct plan *p, const struct plan_run *run, struct err_info *i
 void plan_free(struct plan *p)
 {
     buf_free(&p->runs);
+    map_free(&p->pairs);
 }

@@ -9,6 +9,7 @@
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/id.h"
+#include "common/base/map.h"
 #include "common/base/str.h"
 #include "common/core/rule.h"
 #include "common/io/db.h"
@@ -17,10 +18,11 @@
 struct plan {
     struct db_session *session;
     int64_t term;
-    struct buf runs; /* a JSON array without its last bracket */
-    int n;           /* in it */
-    int64_t planned; /* handed over since plan_begin */
-    int64_t started; /* of them: new, or fired again after they were superseded or skipped */
+    struct buf runs;  /* a JSON array without its last bracket */
+    struct map pairs; /* tenants, rules and weddings of the runs in it: each once */
+    int n;            /* in it */
+    int64_t planned;  /* handed over since plan_begin */
+    int64_t started;  /* of them: new, or fired again after they were superseded or skipped */
 };
 
 struct plan_run {

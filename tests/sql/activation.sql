@@ -79,10 +79,14 @@ insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone
 update automation.weddings set status = 'booked' where title = 'a';
 select results_eq($$ select booked_at from automation.weddings order by title $$, $$ values (automation.now()), ('2031-03-01 00:00+00'::timestamptz) $$, 'since when a wedding is booked');
 update automation.rules set booked_only = true where name = '04';
-select results_eq($$ select automation_priv.refuse_run('10000000-0000-4000-8000-000000000001', '30000000-0000-4000-8000-000000000004', w, '30000000-0000-4000-8000-0000000000ff', 'event', d, 'parallel', null, automation.now())
-        from (values ('20000000-0000-4000-8000-000000000001'::uuid, automation.now() - interval '1 second'), ('20000000-0000-4000-8000-000000000001', automation.now()),
-            ('20000000-0000-4000-8000-000000000002', automation.now() - interval '1 day'), (null, automation.now())) x(w, d) $$,
-    array['not_booked', null, null, 'not_booked'], 'what happened before the booking starts nothing');
+select automation_priv.plan_runs((select term from automation_priv.leader), (select jsonb_agg(jsonb_build_object(
+        'tenant', '10000000-0000-4000-8000-000000000001', 'run', '40000000-0000-4000-8000-00000000000' || i, 'job', '50000000-0000-4000-8000-00000000000' || i,
+        'rule', '30000000-0000-4000-8000-000000000004', 'revision', 1, 'wedding', w, 'type', 'event', 'ref', '40000000-0000-4000-8000-00000000000' || i, 'due', d,
+        'state', 'running', 'mode', 'parallel', 'priority', 100, 'kind', 'noop', 'step', 0))
+    from (values (1, '20000000-0000-4000-8000-000000000001'::uuid, automation.now() - interval '1 second'), (2, '20000000-0000-4000-8000-000000000001', automation.now()),
+        (3, '20000000-0000-4000-8000-000000000002', automation.now() - interval '1 day'), (4, null, automation.now())) x(i, w, d)));
+select results_eq($$ select reason from automation.runs order by run_id $$, array['not_booked', null, null, 'not_booked'],
+    'what happened before the booking starts nothing');
 
 select * from finish();
 rollback;

@@ -39,9 +39,17 @@ select throws_ok($$ select pg_temp.need(1, 9) $$, '23503', null, 'a rule of anot
 select throws_ok($$ select pg_temp.need(9, 1) $$, '23503', null, 'nor need one of ours');
 
 -- ---- the run that may not start yet
-create function pg_temp.refused(p_rule integer, p_wedding integer) returns text language sql as $$
-    select automation_priv.refuse_run('10000000-0000-4000-8000-000000000001', pg_temp.rule(p_rule), ('20000000-0000-4000-8000-00000000000' || p_wedding)::uuid,
-        gen_random_uuid(), 'manual', automation.now(), 'parallel', null, automation.now()) $$;
+create function pg_temp.refused(p_rule integer, p_wedding integer) returns text language plpgsql as $$
+declare v text;
+begin
+    perform automation_priv.plan_runs((select term from automation_priv.leader), jsonb_build_array(jsonb_build_object(
+        'tenant', '10000000-0000-4000-8000-000000000001', 'run', '40000000-0000-4000-8000-0000000000ff', 'job', '50000000-0000-4000-8000-0000000000ff',
+        'rule', pg_temp.rule(p_rule), 'revision', 1, 'wedding', '20000000-0000-4000-8000-00000000000' || p_wedding, 'type', 'manual',
+        'ref', '40000000-0000-4000-8000-0000000000ff', 'due', now(), 'state', 'running', 'mode', 'parallel', 'priority', 100, 'kind', 'noop', 'step', 0)));
+    select reason into v from automation.runs where run_id = '40000000-0000-4000-8000-0000000000ff';
+    raise exception using errcode = 'U0002';
+exception when sqlstate 'U0002' then return v;
+end $$;
 delete from automation.rule_dependencies;
 select pg_temp.need(7, 8);
 select is(array[pg_temp.refused(7, 1), pg_temp.refused(8, 1)], array['dependency', null], 'only the rule that needs another is refused');
