@@ -271,6 +271,13 @@ create table automation.ruleset_state (
     updated_at timestamptz not null default automation.now()
 );
 
+-- The number after p_version: a later millisecond's, so that one which was given in commits that a failover lost is not given again.
+create function automation_priv.version_after(p_version bigint) returns bigint
+language sql volatile set search_path = '' as $$
+    select greatest(p_version + 1, (extract(epoch from clock_timestamp()) * 1000)::bigint)
+$$;
+revoke execute on function automation_priv.version_after from public;
+
 -- The other part of that key: a restored database counts versions again that have been given to other rules before.
 create table automation_priv.epoch (
     one boolean primary key default true check (one),
@@ -614,7 +621,7 @@ begin
     end if;
     insert into automation.ruleset_state as s (tenant_id)
     select distinct c.tenant_id from changed c join automation.tenants t using (tenant_id) order by 1
-    on conflict (tenant_id) do update set version = s.version + 1, updated_at = automation.now();
+    on conflict (tenant_id) do update set version = automation_priv.version_after(s.version), updated_at = automation.now();
     return null;
 end $$;
 create trigger rules_after_insert after insert on automation.rules
@@ -642,7 +649,7 @@ language plpgsql security definer set search_path = '' as $$
 declare v record;
 begin
     insert into automation.ruleset_state as s (tenant_id) select distinct c.tenant_id from changed c order by 1
-    on conflict (tenant_id) do update set version = s.version + 1, updated_at = automation.now();
+    on conflict (tenant_id) do update set version = automation_priv.version_after(s.version), updated_at = automation.now();
     with recursive reached as (
         select c.tenant_id, c.rule_id as start, c.needs_rule_id as rule_id from changed c
         union

@@ -164,6 +164,7 @@ static enum err open_db(struct lead *l, struct err_info *info)
     l->duties[0].next_ms = 0; /* the beacon: it may be a restored one */
     l->plan.session = l->db;
     l->plan.term = l->term;
+    rulesets_clear(l->rules);
     return ERR_OK;
 }
 
@@ -301,7 +302,7 @@ static enum err look(struct lead *l, struct store_work *work)
     l->db_failed = err;
     l->wake_due_us = work->next_us;
     if (err == ERR_OK)
-        cache_epoch(l->cache, &work->epoch);
+        rulesets_epoch(l->rules, &work->epoch);
     return err;
 }
 

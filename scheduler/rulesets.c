@@ -42,6 +42,7 @@ struct rulesets {
     size_t bytes;
     size_t max_bytes;
     struct cache *second; /* NULL: none */
+    struct id epoch;
     struct cache_stats stats;
     int64_t report_ms; /* when the counters are logged next; 0: one interval from now */
 };
@@ -73,14 +74,28 @@ static void drop(struct rulesets *c, struct entry *e)
     mem_free(e);
 }
 
+void rulesets_clear(struct rulesets *c)
+{
+    for (struct list *it = list_first(&c->lru); it != NULL; it = list_first(&c->lru))
+        drop(c, LIST_OWNER(it, struct entry, lru));
+}
+
 void rulesets_free(struct rulesets *c)
 {
     if (c == NULL)
         return;
-    for (struct list *it = list_first(&c->lru); it != NULL; it = list_first(&c->lru))
-        drop(c, LIST_OWNER(it, struct entry, lru));
+    rulesets_clear(c);
     map_free(&c->by_key);
     mem_free(c);
+}
+
+void rulesets_epoch(struct rulesets *c, const struct id *epoch)
+{
+    if (!id_eq(&c->epoch, epoch))
+        rulesets_clear(c);
+    c->epoch = *epoch;
+    if (c->second != NULL)
+        cache_epoch(c->second, epoch);
 }
 
 size_t rulesets_bytes(const struct rulesets *c)

@@ -2,8 +2,6 @@
  * that is away, frozen or full costs next to nothing. */
 #include <criterion/criterion.h>
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 
 #include "common/base/clock.h"
@@ -191,8 +189,47 @@ Test(cache, a_restored_database_does_not_see_sets_of_its_past)
     drop_first_level(&t);
     cr_expect_eq(get(&t, LEADER_TENANT, version), 2, "the leader has not looked yet: this is what the epoch is for");
     leader_work(&t);
-    drop_first_level(&t);
+    cr_expect_eq(get(&t, LEADER_TENANT, version), 1, "dropped from memory too");
+    leader_close(&t);
+}
+
+/* A failover to a server that lacks the last commits tells nobody: no new epoch, the same session settings, another connection. */
+Test(cache, a_new_session_begins_with_an_empty_memory)
+{
+    struct err_info info = {0};
+    struct leader t;
+    if (!open_with_rules(&t))
+        return;
+    const int64_t version = version_of(&t);
+    cr_expect_eq(get(&t, LEADER_TENANT, version), 2);
+    leader_sql(&t,
+               "delete from automation.rules where rule_id::text like '%%c2';"
+               "update automation.ruleset_state set version = %" PRId64 ";"
+               "select pg_terminate_backend(%d)",
+               version, db_backend_pid(t.lead.db));
+    redis_run(t.redis, "FLUSHDB");
+    while (db_exec(t.lead.db, "select 1", NULL, &info) == ERR_OK)
+        ;
+    cr_assert_eq(lead_connect(&t.lead, &info), ERR_OK, "%s", info.text);
     cr_expect_eq(get(&t, LEADER_TENANT, version), 1);
+    leader_close(&t);
+}
+
+Test(cache, a_version_that_a_failover_lost_is_not_given_again)
+{
+    struct leader t;
+    if (!open_with_rules(&t))
+        return;
+    const int64_t before = version_of(&t);
+    leader_sql(&t, "update automation.rules set status = 'paused' where rule_id::text like '%%c1'");
+    const int64_t lost = version_of(&t);
+    leader_sql(&t, "update automation.ruleset_state set version = %" PRId64, before);
+    leader_sql(&t, "update automation.rules set status = 'paused' where rule_id::text like '%%c2'");
+    cr_expect_gt(version_of(&t), lost);
+    leader_sql(&t, "update automation.ruleset_state set version = %" PRId64, before);
+    leader_sql(&t, "insert into automation.rule_dependencies (tenant_id, rule_id, needs_rule_id) select tenant_id, "
+                   "min(rule_id::text)::uuid, max(rule_id::text)::uuid from automation.rules group by 1");
+    cr_expect_gt(version_of(&t), lost);
     leader_close(&t);
 }
 
@@ -306,157 +343,5 @@ Test(cache, without_redis_rules_come_from_the_database)
     cr_expect_eq(get(&t, LEADER_TENANT, version_of(&t)), 2);
     cr_expect_eq(rulesets_stats(t.lead.rules).l2_skipped, 1);
     cr_expect_eq(rulesets_stats(t.lead.rules).l2_failed, 0);
-    leader_close(&t);
-}
-
-/* ---- concurrent edits ----------------------------------------------------------------------------------------------------------- */
-
-#define EDITS 300
-#define VERSIONS_MAX 4096
-
-/* Another session edits both rules of both tenants in one transaction each, and then says which revision has been committed. */
-struct editor {
-    struct leader *t;
-    pthread_t thread;
-    _Atomic int64_t committed[2];
-    _Atomic int64_t revision_at[2][VERSIONS_MAX]; /* by version - first */
-    int64_t first[2];
-    atomic_bool done;
-};
-
-static const char *const tenants[] = {LEADER_TENANT, LEADER_OTHER};
-
-static int64_t ask(struct db_session *s, const struct db_stmt *stmt, const struct id *tenant)
-{
-    struct arena arena = {0};
-    struct db_args a;
-    struct db_result *r = NULL;
-    struct err_info info = {0};
-    int64_t v;
-
-    db_args_init(&a, &arena);
-    db_arg_id(&a, tenant);
-    cr_assert_eq(db_query(s, stmt, &a, &r, &info), ERR_OK, "%s", info.text);
-    v = db_i64(r, 0, 0);
-    db_result_free(r);
-    arena_free(&arena);
-    return v;
-}
-
-static int64_t ask_version(struct db_session *s, const struct id *tenant)
-{
-    static const struct db_stmt stmt = {"test_version",
-                                        "select version from automation.ruleset_state where tenant_id = $1"};
-
-    return ask(s, &stmt, tenant);
-}
-
-static void edit(struct db_session *s, struct editor *e, int which, int n)
-{
-    static const struct db_stmt stmt = {"test_revision",
-                                        "select max(revision) from automation.rules where tenant_id = $1"};
-    const struct id tenant = id_of(tenants[which]);
-    struct err_info info = {0};
-    char sql[512];
-
-    snprintf(sql, sizeof(sql),
-             "begin; update automation.rules set definition = jsonb_set(definition, '{name}', '\"%d\"') where "
-             "tenant_id = '%s';"
-             " update automation.rules set validated_revision = revision where tenant_id = '%s'",
-             n, tenants[which], tenants[which]);
-    cr_assert_eq(db_exec(s, sql, NULL, &info), ERR_OK, "%s", info.text);
-    const int64_t revision = ask(s, &stmt, &tenant);
-    const int64_t at = ask_version(s, &tenant) - e->first[which];
-    cr_assert(at > 0 && at < VERSIONS_MAX);
-    atomic_store(&e->revision_at[which][at], revision);
-    cr_assert_eq(db_exec(s, "commit", NULL, &info), ERR_OK, "%s", info.text);
-    atomic_store(&e->committed[which], revision);
-}
-
-static void *edit_all(void *arg)
-{
-    struct editor *e = arg;
-    struct db_session *s = test_pg_session(&e->t->pg);
-
-    for (int n = 0; n < EDITS; n++)
-        edit(s, e, n % 3 == 0, n);
-    db_close(s);
-    atomic_store(&e->done, true);
-    return NULL;
-}
-
-/* One match: both rules are of one revision, which is no older than what had been committed before it began. */
-static int64_t match_once(struct editor *e, int which, struct db_session *s)
-{
-    static const char *const rules[2][2] = {
-        {"00000000-0000-0000-0000-0000000000c1", "00000000-0000-0000-0000-0000000000c2"},
-        {"00000000-0000-0000-0000-0000000000d1", "00000000-0000-0000-0000-0000000000d2"}};
-    const int64_t committed = atomic_load(&e->committed[which]);
-    const struct id tenant = id_of(tenants[which]);
-    const struct id one = id_of(rules[which][0]), two = id_of(rules[which][1]);
-    const int64_t version = ask_version(s, &tenant);
-    int64_t first = 0, second = 0;
-    struct match *m = NULL;
-
-    cr_assert_eq(rulesets_get(e->t->lead.rules, s, &tenant, version, &m, NULL), ERR_OK);
-    cr_assert(match_get(m, &one, &first) != NULL && match_get(m, &two, &second) != NULL);
-    cr_assert_eq(first, second, "revisions %" PRId64 " and %" PRId64 " in one set", first, second);
-    cr_assert_geq(first, committed);
-    return version;
-}
-
-/* What Redis holds at `version` is what was committed as that version. */
-static int check_kept(struct editor *e, int which, int64_t version)
-{
-    const struct id tenant = id_of(tenants[which]);
-    struct cache_set set;
-
-    if (!cache_get(e->t->lead.cache, &tenant, version, &set))
-        return 0;
-    cr_assert_eq(set.n, 2);
-    cr_assert_eq(set.rules[0].revision, set.rules[1].revision);
-    cr_assert_eq(set.rules[0].revision, atomic_load(&e->revision_at[which][version - e->first[which]]));
-    return 1;
-}
-
-static void run_matches(struct editor *e)
-{
-    int kept = 0;
-
-    for (int i = 0; !atomic_load(&e->done) || i < 100; i++) {
-        if (i % 5 == 0) /* most look-ups go past the first level */
-            drop_first_level(e->t);
-        kept += check_kept(e, i % 2, match_once(e, i % 2, e->t->lead.db));
-    }
-    cr_expect_gt(kept, 0);
-}
-
-Test(cache, no_match_uses_rules_older_than_a_commit_that_had_returned)
-{
-    static struct editor e;
-    struct leader t;
-    if (!open_with_rules(&t))
-        return;
-    leader_sql(&t, "insert into automation.rules (tenant_id, rule_id, name, status, definition)"
-                   " select '" LEADER_OTHER "', replace(rule_id::text, 'c', 'd')::uuid, name, status, definition"
-                   " from automation.rules");
-    leader_work(&t);
-    e.t = &t;
-    for (int which = 0; which < 2; which++) {
-        const struct id tenant = id_of(tenants[which]);
-        e.first[which] = ask_version(t.lead.db, &tenant);
-        atomic_store(&e.revision_at[which][0], 1);
-        atomic_store(&e.committed[which], 1);
-    }
-    cr_assert_eq(pthread_create(&e.thread, NULL, edit_all, &e), 0);
-    run_matches(&e);
-    pthread_join(e.thread, NULL);
-    for (int which = 0; which < 2; which++) {
-        match_once(&e, which, t.lead.db);
-        cr_expect_geq(atomic_load(&e.committed[which]), EDITS / 3);
-    }
-    cr_expect_gt(cache_stats(t.lead.cache)->l2_hits, 100);
-    cr_expect_eq(cache_stats(t.lead.cache)->l2_refused, 0);
-    cr_expect_leq(keys(&t), 2);
     leader_close(&t);
 }
