@@ -107,6 +107,16 @@ enum err store_show_workers(struct db_session *db, int64_t limit, struct db_resu
     return query_limit(db, &stmt, limit, out, info);
 }
 
+enum err store_show_rule_cache(struct db_session *db, struct db_result **out, struct err_info *info)
+{
+    static const struct db_stmt stmt = {
+        "show_rule_cache", "select (array['memory', 'redis', 'postgres'])[level], hits, misses,\n"
+                           "    round(100.0 * hits / nullif(hits + misses, 0), 2)::text, skipped, failed, counted_at\n"
+                           "from automation_priv.rule_cache order by level"};
+
+    return db_query(db, &stmt, NULL, out, info);
+}
+
 static enum err query_id(struct db_session *db, const struct db_stmt *stmt, const struct id *id, struct db_result **out,
                          struct err_info *info)
 {

@@ -44,6 +44,9 @@ enum err store_show_queues(struct db_session *db, struct db_result **out, struct
 /* worker_id, name, queues, started_at, beat_ms (age), alive, in_flight. */
 enum err store_show_workers(struct db_session *db, int64_t limit, struct db_result **out, struct err_info *info) MUST_USE;
 
+/* level, hits, misses, hit_rate (text, %; null: never asked), skipped, failed, counted_at. */
+enum err store_show_rule_cache(struct db_session *db, struct db_result **out, struct err_info *info) MUST_USE;
+
 /* ---- jobs and runs ---- */
 /* tenant_id, run_id, wedding_id, kind, queue, state (in flight, waiting, scheduled, parked), reason, due_at, claimed_at, owner,
  * claim_no, attempt, max_attempts, crashes, snoozes, priority, deadline, unique_key, effect_key, replay_of, source, payload,

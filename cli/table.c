@@ -29,6 +29,7 @@
     X(cmd_archive_restore)                                                                                             \
     X(cmd_rule_check)                                                                                                  \
     X(cmd_rule_preview)                                                                                                \
+    X(cmd_rule_cache)                                                                                                  \
     X(cmd_rule_explain)                                                                                                \
     X(cmd_template_list)                                                                                               \
     X(cmd_template_show)                                                                                               \

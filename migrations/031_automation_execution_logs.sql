@@ -177,6 +177,27 @@ create table automation_priv.beacon (
 );
 insert into automation_priv.beacon default values;
 
+-- What the rule cache has answered since the database was made: level 1 the leader's memory, 2 Redis, 3 this database. A look-up goes down the levels until one
+-- hits. Counters of all leaders, a few seconds behind.
+create table automation_priv.rule_cache (
+    level smallint primary key check (level between 1 and 3),
+    hits bigint not null default 0,
+    misses bigint not null default 0,
+    skipped bigint not null default 0, -- not asked: Redis was off
+    failed bigint not null default 0,
+    counted_at timestamptz
+);
+insert into automation_priv.rule_cache (level) values (1), (2), (3);
+
+-- What came since the last call, by level.
+create function automation_priv.count_rule_cache(p_term bigint, p_hits bigint[], p_misses bigint[], p_skipped bigint[], p_failed bigint[]) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+    perform automation_priv.lead(p_term);
+    update automation_priv.rule_cache c set hits = c.hits + p_hits[c.level], misses = c.misses + p_misses[c.level],
+        skipped = c.skipped + p_skipped[c.level], failed = c.failed + p_failed[c.level], counted_at = clock_timestamp();
+end $$;
+
 -- ---- execution logs ----------------------------------------------------------------------------------------------------------------
 -- No trigger, no volatile default, no foreign key, no DEFAULT partition: each would slow COPY or block archiving.
 create table automation.execution_logs (
@@ -1509,6 +1530,7 @@ insert into automation_priv.retention (table_name, reason) values
     ('automation_priv.leader', 'bounded: one row'),
     ('automation_priv.leader_beat', 'bounded: one row'),
     ('automation_priv.beacon', 'bounded: one row'),
+    ('automation_priv.rule_cache', 'bounded: three rows'),
     ('automation_priv.switches', 'bounded: one row'),
     ('automation_priv.log_upkeep', 'bounded: one row'),
     ('automation_priv.retention', 'bounded: one row a table'),

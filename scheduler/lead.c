@@ -77,6 +77,7 @@ static const struct duty duties[] = {
     {"sweep", sweep_run, NULL, .every_ms = 2 * POLL_MS},
     {"fold", fold_run, NULL, .every_ms = POLL_MS},
     {"rollup", rollup_run, NULL, .every_ms = 5 * POLL_MS},
+    {"count", count_run, NULL, .every_ms = 5 * POLL_MS},
     {"purge", purge_run, NULL, .every_ms = POLL_MS},
     {"trim", trim_run, NULL, POLL_MS, .needs_redis = true},
     {"feed", feed_run, NULL, POLL_MS, .needs_redis = true},

@@ -23,7 +23,7 @@
 #include "scheduler/upkeep.h"
 #include "scheduler/wake.h"
 
-#define LEAD_DUTIES_MAX 16
+#define LEAD_DUTIES_MAX 17
 
 /* Back-off and state of one duty. */
 struct lead_duty {
@@ -51,6 +51,7 @@ struct lead {
 
     struct cache *cache; /* second level of `rules` */
     struct rulesets *rules;
+    struct store_cache_counts counted; /* of `rules`, in the database */
     struct plan plan;
     struct admit admit;
     int singles;          /* events still to be taken one by one */
@@ -100,6 +101,7 @@ enum err tick_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;  
 enum err sweep_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;  /* dead workers' jobs and consumers */
 enum err fold_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;   /* counters */
 enum err rollup_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* statistics of what was logged */
+enum err count_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;  /* the rule cache's hits */
 enum err maintain_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* partitions, clocks */
 enum err trim_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;    /* streams: groups, finished prefix */
 enum err relieve_run(struct lead *l, bool *more, struct err_info *info) MUST_USE; /* bare entries of too long streams */

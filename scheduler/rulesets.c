@@ -302,6 +302,18 @@ struct cache_stats rulesets_stats(const struct rulesets *c)
     return all;
 }
 
+struct store_cache_counts rulesets_counts(const struct rulesets *c)
+{
+    const struct cache_stats s = rulesets_stats(c);
+
+    return (struct store_cache_counts){
+        .hits = {(int64_t)s.l1_hits, (int64_t)s.l2_hits, (int64_t)s.l3_loads},
+        .misses = {(int64_t)s.l1_misses, (int64_t)s.l2_misses, 0},
+        .skipped = {0, (int64_t)s.l2_skipped, 0},
+        .failed = {0, (int64_t)s.l2_failed, (int64_t)s.l3_failed},
+    };
+}
+
 void rulesets_report(struct rulesets *c, int64_t now_ms)
 {
     const struct cache_stats s = rulesets_stats(c);

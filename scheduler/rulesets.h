@@ -49,6 +49,8 @@ const struct rulesets_pinned *rulesets_pinned(struct rulesets *c, const struct i
 size_t rulesets_bytes(const struct rulesets *c);
 size_t rulesets_count(const struct rulesets *c); /* sets and pinned revisions */
 struct cache_stats rulesets_stats(const struct rulesets *c);
+/* The same by level, as they are stored: what level 3 answers is a hit. */
+struct store_cache_counts rulesets_counts(const struct rulesets *c);
 /* Logs the counters as `rules.cache`, once a minute. */
 void rulesets_report(struct rulesets *c, int64_t now_ms);
 

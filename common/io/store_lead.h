@@ -180,6 +180,15 @@ enum err store_lead_rule_kinds(struct db_session *s, struct db_result **out, str
 enum err store_lead_dead_unfed(struct db_session *s, int limit, struct db_result **out, struct err_info *info) MUST_USE;
 enum err store_lead_dead_fed(struct db_session *s, int64_t term, const struct id *tenants, const struct id *jobs,
                              size_t n, struct err_info *info) MUST_USE;
+/* What the rule cache answered, by level. */
+#define STORE_CACHE_LEVELS 3
+struct store_cache_counts {
+    int64_t hits[STORE_CACHE_LEVELS], misses[STORE_CACHE_LEVELS], skipped[STORE_CACHE_LEVELS],
+        failed[STORE_CACHE_LEVELS];
+};
+/* Adds to what is counted in automation_priv.rule_cache. */
+enum err store_lead_count_cache(struct db_session *s, int64_t term, const struct store_cache_counts *more,
+                                struct err_info *info) MUST_USE;
 enum err store_lead_beacon(struct db_session *s, int64_t *seq, struct err_info *info) MUST_USE;
 enum err store_lead_beacon_next(struct db_session *s, int64_t term, int64_t *seq, struct err_info *info) MUST_USE;
 /* Redis's is `seq`, and ahead. *decided: 0 no, 1 yes, but there is still something to plan, 2 the sequence has caught up. */

@@ -216,6 +216,25 @@ enum err store_lead_dead_fed(struct db_session *s, int64_t term, const struct id
     return err;
 }
 
+enum err store_lead_count_cache(struct db_session *s, int64_t term, const struct store_cache_counts *more,
+                                struct err_info *info)
+{
+    static const struct db_stmt stmt = {"count_rule_cache",
+                                        "select automation_priv.count_rule_cache($1, $2, $3, $4, $5)"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_i64(&a, term);
+    db_arg_i64s(&a, more->hits, STORE_CACHE_LEVELS);
+    db_arg_i64s(&a, more->misses, STORE_CACHE_LEVELS);
+    db_arg_i64s(&a, more->skipped, STORE_CACHE_LEVELS);
+    db_arg_i64s(&a, more->failed, STORE_CACHE_LEVELS);
+    enum err err = db_query(s, &stmt, &a, NULL, info);
+    arena_free(&arena);
+    return err;
+}
+
 enum err store_lead_beacon(struct db_session *s, int64_t *seq, struct err_info *info)
 {
     static const struct db_stmt stmt = {"beacon", "select seq from automation_priv.beacon"};

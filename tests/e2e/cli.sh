@@ -328,6 +328,12 @@ two_workers() {
     out=$("$usher" worker list --json) && [ "$(field 'len(d)')" = 2 ]
 }
 
+case_rule_cache_shows_each_level() {
+    run 0 rule cache --json
+    expect levels "memory redis postgres" "$(field '" ".join(r["level"] for r in d)')"
+    expect rate True "$(field 'all(r["hit_percent"] is None or 0 <= float(r["hit_percent"]) <= 100 for r in d)')"
+}
+
 case_audit_balances_and_says_when_not() {
     run 0 audit --json
     expect balanced True "$(field 'd["balanced"]')"

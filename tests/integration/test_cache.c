@@ -113,6 +113,37 @@ Test(cache, a_set_that_left_memory_comes_from_redis)
     leader_close(&t);
 }
 
+#define COUNTED(level)                                                                                                 \
+    "select hits * 1000000 + misses * 1000 + skipped from automation_priv.rule_cache where level = " #level
+
+Test(cache, its_counters_outlive_the_leader)
+{
+    struct leader t;
+    if (!open_with_rules(&t))
+        return;
+    const int64_t version = version_of(&t);
+    get(&t, LEADER_TENANT, version);
+    get(&t, LEADER_TENANT, version);
+    get(&t, LEADER_TENANT, version);
+    leader_work(&t);
+    leader_work(&t);
+    cr_expect_eq(leader_i64(&t, COUNTED(1)), 2001000);
+    cr_expect_eq(leader_i64(&t, COUNTED(2)), 1000);
+    cr_expect_eq(leader_i64(&t, COUNTED(3)), 1000000);
+    leader_takeover(&t);
+    leader_work(&t);
+    redis_run(t.redis, "CLIENT KILL TYPE normal SKIPME yes");
+    get(&t, LEADER_TENANT, version);
+    rulesets_clear(t.lead.rules);
+    get(&t, LEADER_TENANT, version);
+    leader_work(&t);
+    cr_expect_eq(leader_i64(&t, COUNTED(1)), 2003000);
+    cr_expect_eq(leader_i64(&t, COUNTED(2)), 2001, "the connection failed, then Redis was off");
+    cr_expect_eq(leader_i64(&t, COUNTED(3)), 3000000);
+    cr_expect_eq(leader_i64(&t, "select failed from automation_priv.rule_cache where level = 2"), 1);
+    leader_close(&t);
+}
+
 Test(cache, a_new_leader_finds_what_the_one_before_stored)
 {
     struct leader t;
