@@ -11,35 +11,11 @@
 
 #include "common/base/log.h"
 #include "common/core/advance.h"
-#include "common/core/match.h"
 #include "common/core/rule.h"
 #include "common/core/vocab.h"
 #include "common/io/store_lead.h"
 
 #define BATCH 50
-#define MINUTES_PER_HOUR 60
-
-static json_t *timing_json(const struct rule_trigger *t)
-{
-    struct id id;
-    char text[ID_TEXT_SIZE], at[16];
-    json_t *o = NULL;
-
-    match_timing_id(t, &id);
-    o = json_pack("{s:s, s:s, s:i, s:i, s:I, s:s}", "id", id_format(&id, text), "milestone",
-                  vocab_text(VOCAB_MILESTONE, (int)t->milestone), "months", (int)t->offset.months, "days",
-                  (int)t->offset.days, "seconds", (json_int_t)t->offset.seconds, "zone", t->zone);
-    if (t->at_minute >= 0) {
-        (void)snprintf(at, sizeof(at), "%02d:%02d", (int)(t->at_minute / MINUTES_PER_HOUR),
-                       (int)(t->at_minute % MINUTES_PER_HOUR));
-        (void)json_object_set_new(o, "at", json_string(at));
-    }
-    if (t->window.set)
-        (void)json_object_set_new(o, "window", advance_window(&t->window));
-    if (t->yearly > 0)
-        (void)json_object_set_new(o, "yearly", json_integer(t->yearly));
-    return o;
-}
 
 static json_t *acceptance(const struct rule *r, const struct rule_errors *errors)
 {
@@ -49,7 +25,7 @@ static json_t *acceptance(const struct rule *r, const struct rule_errors *errors
     if (r->trigger.type == TRIGGER_EVENT)
         (void)json_object_set_new(stamp, "event_type", json_string(r->trigger.event_type));
     if (r->trigger.type == TRIGGER_MILESTONE)
-        (void)json_object_set_new(stamp, "timing", timing_json(&r->trigger));
+        (void)json_object_set_new(stamp, "timing", advance_timing(&r->trigger));
     if (warnings != NULL)
         (void)json_object_set_new(stamp, "warnings", warnings);
     return stamp;

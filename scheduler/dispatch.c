@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "common/base/log.h"
+#include "common/core/fire.h"
 #include "common/io/die.h"
 #include "common/io/store_lead.h"
 #include "scheduler/facts.h"
@@ -127,7 +128,7 @@ static enum err start_named(struct dispatch *d, const struct match *rules)
     logic_facts_set(facts, d->facts.root, &d->facts.env);
     hit.truth = hit.rule->conditions != NULL ? logic_eval(hit.rule->conditions, facts, &hit.why) : LOGIC_TRUE;
     if (hit.truth != LOGIC_TRUE)
-        hit.reason = hit.truth == LOGIC_FALSE ? "conditions_not_met" : (logic_reason_text(&hit.why, why), why);
+        hit.reason = fire_skip(false, hit.truth, logic_reason_text(&hit.why, why));
     d->by_hand = true;
     (void)on_hit(&hit, d);
     logic_facts_free(facts);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "common/core/advance.h"
-#include "common/core/key.h"
+#include "common/core/fire.h"
 #include "common/core/message.h"
 #include "common/core/vocab.h"
 #include "common/io/store_lead.h"
@@ -18,26 +18,6 @@
 #define FIRST_GENERATION 1 /* SQL derives the job's id anew for a run that fires again */
 #define US_PER_S INT64_C(1000000)
 #define TIME_SECONDS_LENGTH 19 /* "2026-05-02T09:00:00" */
-
-/* A timing may have fired more often than this rule of its wants. */
-static int occurrence_of(const struct plan_run *run)
-{
-    bool again = run->rule->trigger.yearly > 0 || run->rule->settings.on_date_change == DATE_CHANGE_REFIRE;
-
-    return again && run->occurrence > 1 ? run->occurrence : 1;
-}
-
-void plan_run_id(const struct plan_run *run, struct id *out)
-{
-    char tenant[ID_TEXT_SIZE], rule[ID_TEXT_SIZE], wedding[ID_TEXT_SIZE] = "", ref[ID_TEXT_SIZE], occurrence[16];
-
-    (void)snprintf(occurrence, sizeof(occurrence), "%d", occurrence_of(run));
-    if (!id_is_zero(&run->wedding_id))
-        id_format(&run->wedding_id, wedding);
-    const struct str parts[] = {str_of(id_format(&run->tenant_id, tenant)), str_of(id_format(&run->rule_id, rule)),
-                                str_of(wedding), str_of(id_format(&run->ref, ref)), str_of(occurrence)};
-    key_derive(out, "run", parts, sizeof(parts) / sizeof(parts[0]));
-}
 
 static void put_id(struct buf *b, const char *key, const struct id *id)
 {
@@ -115,10 +95,11 @@ static void put_wedding(struct buf *b, const struct plan_run *run)
 static void put_run(struct buf *b, const struct plan_run *run)
 {
     const struct rule_settings *settings = &run->rule->settings;
+    const struct fire fire = {run->tenant_id, run->rule_id, run->wedding_id, run->ref, run->occurrence};
     struct id id;
     char text[ID_TEXT_SIZE];
 
-    plan_run_id(run, &id);
+    fire_run_id(&fire, run->rule, &id);
     buf_printf(b, "{\"run\":\"%s\"", id_format(&id, text));
     buf_printf(b, ",\"tenant\":\"%s\"", id_format(&run->tenant_id, text)); /* the platform's is all zeros */
     put_id(b, "rule", &run->rule_id);

@@ -50,7 +50,4 @@ enum err plan_flush(struct plan *p, struct err_info *info) MUST_USE;
 void plan_drop(struct plan *p);
 void plan_free(struct plan *p);
 
-/* The run's id: derived from its fire key, so that planning it twice plans it once. */
-void plan_run_id(const struct plan_run *run, struct id *out);
-
 #endif

@@ -9,6 +9,7 @@
 #include "scheduler/lead.h"
 
 #include "common/base/log.h"
+#include "common/core/fire.h"
 #include "common/core/late.h"
 #include "common/core/vocab.h"
 #include "common/io/die.h"
@@ -28,17 +29,10 @@ struct tick {
 
 static enum err is_outrun(struct tick *t, const struct rule *rule, bool *outrun)
 {
-    *outrun = false;
-    if (!late_is_beyond(&rule->settings, t->timing->due_us, t->timing->now_us))
-        return ERR_OK;
-    switch (rule->settings.late) {
-    case LATE_SKIP:
-    case LATE_ASK: /* refused by the validator */ *outrun = true; return ERR_OK;
-    case LATE_FIRE_LATEST_ONLY: return store_lead_later_timing(t->lead->db, t->timing, outrun, t->info);
-    case LATE_FIRE_ALL:
-    case LATE_COUNT: return ERR_OK;
-    }
-    return ERR_OK;
+    enum lateness late = late_judge(&rule->settings, t->timing->due_us, t->timing->now_us);
+
+    *outrun = late == LATENESS_PASSED;
+    return late == LATENESS_UNLESS_LATER ? store_lead_later_timing(t->lead->db, t->timing, outrun, t->info) : ERR_OK;
 }
 
 static bool on_hit(const struct match_hit *hit, void *ctx)
@@ -60,25 +54,12 @@ static bool on_hit(const struct match_hit *hit, void *ctx)
     };
 
     t->err = is_outrun(t, hit->rule, &outrun);
-    if (outrun)
-        run.skipped = "past_due";
-    else if (hit->truth == LOGIC_FALSE)
-        run.skipped = "conditions_not_met";
-    else if (hit->truth == LOGIC_UNKNOWN)
-        run.skipped = hit->reason;
+    run.skipped = fire_skip(outrun, hit->truth, hit->reason);
     (void)json_object_set_new(t->context, "milestone",
                               json_string(vocab_text(VOCAB_MILESTONE, (int)hit->rule->trigger.milestone)));
     if (t->err == ERR_OK)
         t->err = plan_add(&t->lead->plan, &run, t->info);
     return t->err == ERR_OK;
-}
-
-/* SQL suspends the timings of such weddings in the transaction that ends or postpones them; this is for those of before. */
-static bool is_off(struct str status)
-{
-    return str_is(status, vocab_text(VOCAB_WEDDING_STATUS, WEDDING_CANCELLED)) ||
-           str_is(status, vocab_text(VOCAB_WEDDING_STATUS, WEDDING_ARCHIVED)) ||
-           str_is(status, vocab_text(VOCAB_WEDDING_STATUS, WEDDING_POSTPONED));
 }
 
 static enum err fire(struct lead *l, const struct store_timing *timing, struct match *rules, struct err_info *info)
@@ -105,7 +86,8 @@ static enum err tick_timing(struct lead *l, const struct store_timing *t, struct
     struct match *rules = NULL;
     enum err err = ERR_OK;
 
-    if (is_off(t->wedding_status) || t->ruleset_version == 0)
+    /* SQL suspends the timings of such weddings in the transaction that ends or postpones them; this is for those of before. */
+    if (fire_is_off(t->wedding_status) || t->ruleset_version == 0)
         return ERR_OK;
     err = rulesets_get(l->rules, l->db, &t->tenant_id, t->ruleset_version, &rules, info);
     if (err == ERR_OK && match_has_timing(rules, &t->timing_id))

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "common/core/vocab.h"
+#include "common/core/advance.h"
 #include "workers/exec.h"
 #include "workers/rules.h"
 
@@ -27,17 +27,9 @@ bool approval_wanted(const struct job *job)
     return job->step->requires_approval && decision_of(job) == NULL;
 }
 
-/* What is due before a milestone is of no use after it. */
-static const char *limit_of(const struct rule_trigger *t)
-{
-    bool before = t->type == TRIGGER_MILESTONE && (t->offset.months < 0 || t->offset.days < 0 || t->offset.seconds < 0);
-
-    return before ? vocab_text(VOCAB_MILESTONE, (int)t->milestone) : NULL;
-}
-
 void approval_request(struct job *job, json_t *content)
 {
-    const char *limit = limit_of(&job->rule->rule->trigger);
+    const char *limit = advance_limit(&job->rule->rule->trigger);
 
     job->result.effect = json_pack("{s:s,s:o}", "op", "request_approval", "content", content);
     if (limit != NULL)

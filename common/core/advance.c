@@ -1,9 +1,11 @@
 /* advance: see advance.h. */
 #include "common/core/advance.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "common/core/key.h"
+#include "common/core/match.h"
 #include "common/core/vocab.h"
 
 static json_t *offset_due(const struct offset *o)
@@ -25,15 +27,34 @@ json_t *advance_window(const struct rule_window *w)
     return json_pack("{s:i,s:i,s:i}", "days", (int)w->days, "from", (int)w->from_minute, "to", (int)w->to_minute);
 }
 
-/* A run that begins before its milestone must not be moved past it. */
-static bool is_before(const struct rule_trigger *t)
+json_t *advance_timing(const struct rule_trigger *t)
 {
-    return t->type == TRIGGER_MILESTONE && (t->offset.months < 0 || t->offset.days < 0 || t->offset.seconds < 0);
+    struct id id;
+    char text[ID_TEXT_SIZE];
+
+    match_timing_id(t, &id);
+    json_t *key = json_pack("{s:s,s:s,s:i,s:i,s:I,s:s}", "id", id_format(&id, text), "milestone",
+                            vocab_text(VOCAB_MILESTONE, (int)t->milestone), "months", (int)t->offset.months, "days",
+                            (int)t->offset.days, "seconds", (json_int_t)t->offset.seconds, "zone", t->zone);
+    set_minute(key, "at", t->at_minute);
+    if (t->window.set)
+        json_object_set_new(key, "window", advance_window(&t->window));
+    if (t->yearly > 0)
+        json_object_set_new(key, "yearly", json_integer(t->yearly));
+    return key;
+}
+
+const char *advance_limit(const struct rule_trigger *t)
+{
+    bool before = t->type == TRIGGER_MILESTONE && (t->offset.months < 0 || t->offset.days < 0 || t->offset.seconds < 0);
+
+    return before ? vocab_text(VOCAB_MILESTONE, (int)t->milestone) : NULL;
 }
 
 static json_t *window_due(const struct rule *rule, const struct step *step)
 {
     const struct rule_window *w = &rule->settings.window;
+    const char *limit = advance_limit(&rule->trigger);
     json_t *window;
 
     if (!w->set || step->urgent || vocab_action_effect(step->type) != EFFECT_OUTWARD)
@@ -41,8 +62,8 @@ static json_t *window_due(const struct rule *rule, const struct step *step)
     window = advance_window(w);
     json_object_set_new(window, "zone", json_string(rule->trigger.zone));
     json_object_set_new(window, "outside", json_string(vocab_text(VOCAB_OUTSIDE, (int)w->outside)));
-    if (is_before(&rule->trigger))
-        json_object_set_new(window, "limit", json_string(vocab_text(VOCAB_MILESTONE, (int)rule->trigger.milestone)));
+    if (limit != NULL)
+        json_object_set_new(window, "limit", json_string(limit));
     return json_pack("{s:o}", "window", window);
 }
 

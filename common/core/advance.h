@@ -21,6 +21,13 @@ json_t *advance_due(const struct rule *rule, const struct step *step);
 /* {"days", "from", "to"}, a new reference. */
 json_t *advance_window(const struct rule_window *w);
 
+/* The key of a milestone trigger's timing: {"id", "milestone", "months", "days", "seconds", "zone"} and, where the trigger has them, "at",
+ * "window", "yearly". New reference. */
+json_t *advance_timing(const struct rule_trigger *t);
+
+/* The milestone before which the runs begin, or NULL: what they do is of no use after it and not moved past it. */
+const char *advance_limit(const struct rule_trigger *t);
+
 /* The job's id: derived from run, step, iteration (of a for_each: each.h; else 0) and the run's generation, so that planning a step
  * twice is planning it once. */
 void advance_job_id(const struct id *run, int step, int iteration, int generation, struct id *out);

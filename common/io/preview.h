@@ -1,7 +1,7 @@
 /* preview: what a rule would do for a wedding, and why, without doing anything (design §7, rules §8 "Dry run").
  *
  * Whatever is decided live is decided here by the same functions: rule_parse, context_*, logic_*, template_*, recipient_find,
- * advance_due, match_timing_id, late_is_beyond, and in SQL facts, instant and resolve_due. All reads are of one snapshot, in a
+ * advance_due, advance_timing, late_judge, fire_run_id, fire_skip, and in SQL facts, timing_instant and resolve_due. All reads are of one snapshot, in a
  * READ ONLY transaction. Conditions and texts use the wedding's facts as they stand, dated at the instant when the rule would
  * be decided: its fire instant, or as_of when that has passed or the trigger is no milestone. */
 #ifndef COMMON_IO_PREVIEW_H
@@ -32,11 +32,20 @@ struct preview_request {
  *   as_of
  *   fire        {due_utc, due_local, zone, derivation: {milestone, local_date, local_time, offset, at, zone_mode, fire_date,
  *               shift: "gap"|"ambiguous"|null}, state: "future"|"past_due"|"unscheduled:<reason>"}
+ *               window: what the send window did to the instant, or null; occurrence of the timing; occurrences of a yearly
+ *               trigger: [{occurrence, due_utc, due_local, state: "fired"|"past_due"|"future"}]
  *               reasons: anchor_missing, zone_unknown, wedding_<status>, event:<type>, manual
- *   verdict     {starts, reason}: what planning would do, with the reason that a skipped run would carry
+ *               a window: {from_utc, from_local, to_utc, to_local, open, why: "closed_day"|"before_it_opens"|
+ *               "after_it_closes", moved: "next_open"|"back_from_the_milestone"}
+ *   verdict     {starts, reason}: what planning would do, with the reason that a skipped run would carry; also already_fired
+ *               and not_live:<why>, where there is no run at all. A rule that is not active is judged as if it were activated at as_of
+ *   standing    {mode, mode_effect, running, max_runs, runs, runs_last_hour, loop_guard, live, live_reason, live_changes,
+ *               activated_at, dependencies: [{rule_id, name, met}], on_date_change, after_move}: what the verdict rests on.
+ *               after_move: "moves", "moves_until_planned", "fires_again", "stays_fired"
  *   conditions  as explain_conditions, and "evaluated_at"
- *   steps       as explain_steps, each with "when": {due_utc, due_local, spec, note}; note: at_once, wait, at_latest,
- *               parked:anchor_missing, unknown
+ *   steps       as explain_steps, each with "when": {due_utc, due_local, spec, note}; note: at_once, wait, window, approval,
+ *               at_latest, at_earliest, about (neither), parked:anchor_missing, unknown; with "window" as above or null, and "approval": null
+ *               or {approved_by: who did so ahead, or null, expires_utc}
  *   conflicts   [{rule_id, name, due_utc, due_local, minutes, state}]: other active rules within 24 hours
  *   warnings    [{code, text}]
  *   matches_next_12_months  {matches, unknown, unscheduled, examined, cut}: weddings whose conditions hold, each at the instant

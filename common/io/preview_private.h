@@ -28,6 +28,11 @@ struct preview {
     int64_t at_us;  /* when the rule is decided */
     bool zone_known;
     bool scheduled; /* false: the trigger can not fire for this wedding */
+    bool active;    /* the stored rule's status */
+    int occurrence; /* of its timing: the next, or where `fired` the last */
+    bool fired;
+    json_t *approved_by; /* ahead, or JSON null */
+    int64_t limit_us;    /* instant of the milestone before which it must be done; DB_NULL_TIME: none */
     char run_id[ID_TEXT_SIZE];
 
     json_t *context; /* of the wedding at at_us */
@@ -45,9 +50,18 @@ json_t *preview_local(int64_t us, int32_t offset_s);
 /* Adds the event to a context when the rule's trigger is one. */
 void preview_set_event(const struct preview *p, json_t *context);
 
-/* preview_run.c: conditions, verdict, steps. */
+json_t *preview_text(struct str s); /* p == NULL: JSON null */
+
+/* {"from_utc", "from_local", "to_utc", "to_local", "open", "why"}: what the window did to an instant. Local times are UTC plus an
+ * offset each, in seconds. */
+json_t *preview_window(const struct rule_window *w, int64_t from_us, int64_t to_us, int32_t from_offset_s,
+                       int32_t to_offset_s);
+
+/* preview_standing.c: earlier runs and what else planning asks; the verdict. */
+enum err preview_standing(struct preview *p) MUST_USE;
+
+/* preview_run.c: conditions, steps. */
 enum err preview_run_conditions(struct preview *p) MUST_USE;
-enum err preview_run_verdict(struct preview *p) MUST_USE;
 enum err preview_run_steps(struct preview *p) MUST_USE;
 
 /* preview_season.c: conflicts with other rules, and the tenant's other weddings. */

@@ -3,12 +3,14 @@
 
 #include "common/core/advance.h"
 #include "common/core/explain.h"
-#include "common/core/late.h"
 #include "common/core/message.h"
 #include "common/core/vocab.h"
 #include "common/io/preview_private.h"
-#include "common/io/store_lead.h"
 #include "common/io/store_preview.h"
+
+/* automation_priv.request_approval: until the milestone, or so long, but at least an hour. */
+#define APPROVAL_US (INT64_C(30) * 86400 * 1000000)
+#define APPROVAL_LEAST_US (INT64_C(3600) * 1000000)
 
 static enum err read_context(struct preview *p)
 {
@@ -51,129 +53,14 @@ enum err preview_run_conditions(struct preview *p)
     return ERR_OK;
 }
 
-/* ---- verdict ------------------------------------------------------------------------------------------------------------ */
-
-/* The timing's row fires once; a run that was superseded or skipped before it acted gives its key back. */
-static bool has_fired(const struct db_result *r)
-{
-    struct str state = db_text(r, 0, 1), reason = db_text(r, 0, 2);
-
-    if (str_is(db_text(r, 0, 5), "fired"))
-        return true;
-    if (db_null(r, 0, 0))
-        return false;
-    return !(str_is(state, "superseded") || str_is(state, "skipped")) || db_bool(r, 0, 3) || str_is(reason, "past_due");
-}
-
-static enum err is_past_due(struct preview *p, bool *past)
-{
-    const struct rule_settings *settings = &p->rule->settings;
-    const struct store_timing timing = {.tenant_id = p->request->tenant_id,
-                                        .wedding_id = p->request->wedding_id,
-                                        .due_us = p->due_us,
-                                        .now_us = p->as_of_us};
-
-    *past = p->due_us != DB_NULL_TIME && late_is_beyond(settings, p->due_us, p->as_of_us);
-    if (!*past)
-        return ERR_OK;
-    switch (settings->late) {
-    case LATE_SKIP:
-    case LATE_ASK: return ERR_OK;
-    case LATE_FIRE_LATEST_ONLY: return store_lead_later_timing(p->db, &timing, past, p->info);
-    case LATE_FIRE_ALL:
-    case LATE_COUNT: *past = false; return ERR_OK;
-    }
-    return ERR_OK;
-}
-
-static bool at_most_reached(const struct preview *p, int64_t counted)
-{
-    int64_t most = p->rule->settings.max_runs_per_wedding;
-
-    return most > 0 && counted >= most;
-}
-
-/* The reason that a skipped run would carry, or "": in the order in which planning asks. Always also as a warning. */
-static const char *skip_reason(struct preview *p, const struct db_result *r, bool past)
-{
-    bool running = p->rule->settings.mode == MODE_SINGLE && db_i64(r, 0, 6) > 0;
-    bool full = at_most_reached(p, db_i64(r, 0, 7));
-
-    if (past)
-        preview_warn(p, "past_due", "its instant has passed by more than the grace: it would be skipped");
-    if (running)
-        preview_warn(p, "already_running", "an earlier run of this rule for this wedding is not finished");
-    if (full)
-        preview_warn(p, "max_runs", "the wedding has had as many runs of this rule as its settings allow");
-    if (past)
-        return "past_due";
-    if (p->truth == LOGIC_FALSE)
-        return "conditions_not_met";
-    if (p->truth == LOGIC_UNKNOWN)
-        return p->reason;
-    if (running)
-        return "already_running";
-    return full ? "max_runs" : "";
-}
-
-static void warn_fired(struct preview *p, const struct db_result *r)
-{
-    struct str state = db_text(r, 0, 1);
-    char id[ID_TEXT_SIZE];
-    struct id run = db_id(r, 0, 0);
-
-    if (state.p == NULL)
-        preview_warn(p, "already_fired", "this instant has fired for the wedding, without a run of this rule");
-    else
-        preview_warn(p, "already_fired", "it has fired: run %s is %.*s", id_format(&run, id), (int)state.n, state.p);
-}
-
-static void warn_settings(struct preview *p)
-{
-    const struct step *loop = explain_self_trigger(p->rule);
-
-    if (loop != NULL)
-        preview_warn(p, "self_trigger", "step %s publishes %s, which starts this rule again", loop->id,
-                     p->rule->trigger.event_type);
-}
-
-enum err preview_run_verdict(struct preview *p)
-{
-    const struct preview_request *q = p->request;
-    struct db_result *r = NULL;
-    const char *state = json_string_value(json_object_get(json_object_get(p->out, "fire"), "state"));
-    const char *reason = "";
-    bool past = false;
-    enum err err = store_preview_standing(p->db, &q->tenant_id, &q->rule_id, &q->wedding_id, &p->timing, &r, p->info);
-
-    if (err == ERR_OK)
-        err = is_past_due(p, &past);
-    if (err == ERR_OK) {
-        bool fired = has_fired(r);
-        struct id run = db_id(r, 0, 8);
-        if (!id_is_zero(&run))
-            id_format(&run, p->run_id);
-        reason = skip_reason(p, r, past);
-        if (fired)
-            warn_fired(p, r);
-        if (!p->scheduled)
-            reason = state;
-        else if (fired)
-            reason = "already_fired";
-        json_object_set_new(p->out, "verdict", json_pack("{s:b,s:s}", "starts", reason[0] == '\0', "reason", reason));
-        warn_settings(p);
-    }
-    db_result_free(r);
-    return err;
-}
-
 /* ---- steps -------------------------------------------------------------------------------------------------------------- */
 
 /* When the run comes to a step. */
 struct arrival {
     bool reached;
-    bool at_latest; /* an event may end an earlier wait sooner */
-    int64_t us;     /* DB_NULL_TIME: nobody knows */
+    bool at_latest;   /* an event may end an earlier wait sooner */
+    bool at_earliest; /* a person must approve something before */
+    int64_t us;       /* DB_NULL_TIME: nobody knows */
 };
 
 /* Of two ways the later one. */
@@ -184,7 +71,8 @@ static void arrive(struct arrival *arrivals, int n, int next, struct arrival fro
     struct arrival *a = &arrivals[next];
     bool unknown = from.us == DB_NULL_TIME || (a->reached && a->us == DB_NULL_TIME);
     int64_t us = a->reached && a->us > from.us ? a->us : from.us;
-    *a = (struct arrival){true, a->at_latest || from.at_latest, unknown ? DB_NULL_TIME : us};
+    *a = (struct arrival){true, a->at_latest || from.at_latest, a->at_earliest || from.at_earliest,
+                          unknown ? DB_NULL_TIME : us};
 }
 
 static const char *note_of(const struct step *step, const struct arrival *came, const struct arrival *leaves)
@@ -193,8 +81,16 @@ static const char *note_of(const struct step *step, const struct arrival *came, 
         return "unknown";
     if (leaves->us == DB_NULL_TIME)
         return "parked:anchor_missing";
+    if (leaves->at_latest && came->at_earliest)
+        return "about";
     if (leaves->at_latest)
         return "at_latest";
+    if (came->at_earliest)
+        return "at_earliest";
+    if (step->requires_approval)
+        return "approval";
+    if (step->type != ACTION_WAIT && leaves->us > came->us)
+        return "window";
     return step->type == ACTION_WAIT ? "wait" : "at_once";
 }
 
@@ -205,6 +101,27 @@ static void warn_anchor(struct preview *p, const struct step *step)
 
     if (step->type == ACTION_WAIT && step->wait.kind == WAIT_MILESTONE && !json_is_string(date))
         preview_warn(p, "anchor_missing", "step %s waits for %s, which has no date", step->id, name);
+}
+
+/* Under a send window: from when to when, and why. */
+static json_t *window_json(const struct preview *p, const json_t *spec, const struct arrival *came,
+                           const struct arrival *leaves, int32_t offset_s)
+{
+    if (json_object_get(spec, "window") == NULL || came->us == DB_NULL_TIME || leaves->us == came->us)
+        return json_null();
+    return preview_window(&p->rule->settings.window, came->us, leaves->us, offset_s, offset_s);
+}
+
+/* A person decides; what is pending at its end expires and the run goes on without it. */
+static json_t *approval_json(const struct preview *p, const struct step *step, const struct arrival *leaves)
+{
+    if (!step->requires_approval)
+        return json_null();
+    int64_t end_us = p->limit_us != DB_NULL_TIME ? p->limit_us : leaves->us + APPROVAL_US;
+    if (end_us < leaves->us + APPROVAL_LEAST_US)
+        end_us = leaves->us + APPROVAL_LEAST_US;
+    return json_pack("{s:O,s:o}", "approved_by", p->approved_by, "expires_utc",
+                     preview_utc(leaves->us != DB_NULL_TIME ? end_us : DB_NULL_TIME));
 }
 
 static enum err put_when(struct preview *p, const struct step *step, json_t *out, const struct arrival *came,
@@ -221,10 +138,13 @@ static enum err put_when(struct preview *p, const struct step *step, json_t *out
                                 &offset_s, p->info);
     if (step->type == ACTION_WAIT && step->wait.kind == WAIT_EVENT)
         leaves->at_latest = true;
+    json_object_set_new(out, "window", window_json(p, spec, came, leaves, offset_s));
+    json_object_set_new(out, "approval", approval_json(p, step, leaves));
     json_object_set_new(out, "when",
                         json_pack("{s:o,s:o,s:o,s:s}", "due_utc", preview_utc(leaves->us), "due_local",
                                   preview_local(leaves->us, offset_s), "spec", spec != NULL ? spec : json_null(),
                                   "note", note_of(step, came, leaves)));
+    leaves->at_earliest = came->at_earliest || (step->requires_approval && json_is_null(p->approved_by));
     free(text);
     return err;
 }
@@ -232,7 +152,7 @@ static enum err put_when(struct preview *p, const struct step *step, json_t *out
 static enum err put_arrivals(struct preview *p, json_t *steps)
 {
     const struct program *program = &p->rule->program;
-    struct arrival arrivals[PROGRAM_STEPS_MAX] = {{true, false, p->at_us}};
+    struct arrival arrivals[PROGRAM_STEPS_MAX] = {{.reached = true, .us = p->at_us}};
     enum err err = ERR_OK;
 
     for (int i = 0; i < program->n && err == ERR_OK; i++) {

@@ -1,18 +1,19 @@
 /* store_preview: see store_preview.h. */
 #include "common/io/store_preview.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "common/base/mem.h"
-#include "common/core/vocab.h"
+#include "common/core/advance.h"
 
 /* Seconds that local time in zone `z` is ahead of UTC at instant `t`. */
 #define OFFSET_SQL(t, z) "extract(epoch from (" t " at time zone " z ") - (" t " at time zone 'UTC'))::int8"
 
-/* $3 to $8 are the trigger's milestone, months, days, seconds, local time (null: exact) and zone. */
-#define ZONE_SQL "case $8 when 'wedding' then w.time_zone when 'tenant' then n.time_zone else $8 end"
-#define INSTANT_SQL(zone)                                                                                              \
-    "automation_priv.instant(m.local_date, m.local_time, " zone ", $4::int4, $5::int4, $6::int8, $7::text::time)"
+/* $3 is the trigger's timing (advance_timing), null without a milestone. */
+#define KEY_SQL                                                                                                        \
+    "cross join lateral jsonb_populate_record(null::automation.timing_keys, coalesce($3::jsonb || jsonb_build_object(" \
+    "'at_time', $3 -> 'at', 'zone_mode', $3 -> 'zone', 'send_window', $3 -> 'window'), '{}')) k\n"
+#define INSTANT_SQL(n) "automation_priv.timing_instant(k, m.local_date, m.local_time, w.time_zone, n.time_zone, " n ")"
 
 enum err store_preview_begin(struct db_session *s, struct err_info *info)
 {
@@ -61,7 +62,8 @@ enum err store_preview_rule(struct db_session *s, const struct id *tenant, const
                             struct db_result **out, struct err_info *info)
 {
     static const struct db_stmt stmt = {
-        "preview_rule", "select r.definition, r.revision, r.validated_revision, r.rejected_revision, r.status\n"
+        "preview_rule", "select r.definition, r.revision, r.validated_revision, r.rejected_revision, r.status, "
+                        "r.warnings, r.rejection\n"
                         "from automation.rules r where r.tenant_id = $1 and r.rule_id = $2"};
     struct arena arena = {0};
     struct db_args a;
@@ -115,19 +117,15 @@ enum err store_preview_facts(struct db_session *s, const struct id *tenant, cons
     return query(s, &stmt, &a, &arena, out, info);
 }
 
-/* Six arguments; without a milestone (another kind of trigger) all but the zone are null. */
-static void arg_trigger(struct db_args *a, const struct rule_trigger *t)
+/* The key of its timing; null without a milestone. */
+static void arg_timing(struct db_args *a, const struct rule_trigger *t)
 {
-    bool anchored = t->type == TRIGGER_MILESTONE;
-    char at[16];
+    json_t *key = t->type == TRIGGER_MILESTONE ? advance_timing(t) : NULL;
+    char *text = key != NULL ? json_dumps(key, JSON_COMPACT) : NULL;
 
-    snprintf(at, sizeof(at), "%02d:%02d", (int)(t->at_minute / 60), (int)(t->at_minute % 60));
-    db_arg_cstr(a, anchored ? vocab_text(VOCAB_MILESTONE, (int)t->milestone) : NULL);
-    db_arg_i32(a, anchored ? t->offset.months : 0);
-    db_arg_i32(a, anchored ? t->offset.days : 0);
-    db_arg_i64(a, anchored ? t->offset.seconds : 0);
-    db_arg_cstr(a, anchored && t->at_minute >= 0 ? at : NULL);
-    db_arg_cstr(a, t->zone);
+    db_arg_json(a, text != NULL ? str_of(arena_strdup(a->arena, text)) : (struct str){NULL, 0});
+    free(text);
+    json_decref(key);
 }
 
 static void read_fire(const struct db_result *r, struct store_preview_fire *fire)
@@ -141,6 +139,10 @@ static void read_fire(const struct db_result *r, struct store_preview_fire *fire
     fire->offset_s = (int32_t)db_i64(r, 0, 6);
     fire->gap = db_bool(r, 0, 7);
     fire->ambiguous = db_bool(r, 0, 8);
+    fire->nominal_us = db_time(r, 0, 9);
+    fire->nominal_offset_s = (int32_t)db_i64(r, 0, 10);
+    fire->occurrence = (int)db_i64(r, 0, 11);
+    fire->fired = str_is(db_text(r, 0, 12), "fired");
 }
 
 enum err store_preview_fire(struct db_session *s, const struct id *tenant, const struct id *wedding,
@@ -150,38 +152,81 @@ enum err store_preview_fire(struct db_session *s, const struct id *tenant, const
     /* Zones change by an hour, or by half of one (Lord Howe Island). */
     static const struct db_stmt stmt = {
         "preview_fire",
-        "select m.local_date::text, to_char(m.local_time, 'HH24:MI'), z.zone, k.known, x.day::text, d.due,\n"
+        "select m.local_date::text, to_char(m.local_time, 'HH24:MI'), z.zone, y.known, x.day::text, d.due,\n"
         "    " OFFSET_SQL(
             "d.due",
-            "z.zone") ", $7::text is not null and d.due at time zone z.zone <> x.day + $7::text::time,\n"
-                      "    $7::text is not null and ((d.due - interval '60 min') at time zone z.zone = d.due at time "
+            "z.zone") ", k.at_time is not null and d.at at time zone z.zone <> x.day + k.at_time,\n"
+                      "    k.at_time is not null and ((d.at - interval '60 min') at time zone z.zone = d.at at time "
                       "zone z.zone\n"
-                      "        or (d.due - interval '30 min') at time zone z.zone = d.due at time zone z.zone)\n"
-                      "from automation.weddings w join automation.tenants n using (tenant_id)\n"
-                      "left join automation.milestones m on m.tenant_id = w.tenant_id and m.wedding_id = w.wedding_id "
-                      "and m.name = $3\n"
-                      "cross join lateral (select " ZONE_SQL " as zone) z\n"
-                      "cross join lateral (select case when $8 = 'wedding' then true\n"
-                      "    else exists (select from pg_catalog.pg_timezone_names t where t.name = z.zone) end as "
-                      "known) k\n"
-                      "cross join lateral (select (m.local_date + make_interval(months => $4::int4, days => "
-                      "$5::int4))::date as day) x\n"
-                      "cross join lateral (select case when k.known then " INSTANT_SQL(
-                          "z.zone") " end as due) d\n"
-                                    "where w.tenant_id = $1 and w.wedding_id = $2"};
+                      "        or (d.at - interval '30 min') at time zone z.zone = d.at at time zone z.zone),\n"
+                      "    d.at, " OFFSET_SQL(
+                          "d.at",
+                          "z.zone") ", o.n, t.state\n"
+                                    "from automation.weddings w join automation.tenants n using (tenant_id)\n" KEY_SQL
+                                    "left join automation.milestones m on m.tenant_id = w.tenant_id and m.wedding_id = "
+                                    "w.wedding_id and m.name = "
+                                    "k.milestone\n"
+                                    "left join automation.timings t on t.tenant_id = w.tenant_id and t.wedding_id = "
+                                    "w.wedding_id and t.timing_id = "
+                                    "($3 ->> 'id')::uuid\n"
+                                    "cross join lateral (select coalesce(t.occurrence, 1) as n,\n"
+                                    "    k.months + case when k.yearly is null then 0 else 12 * "
+                                    "(coalesce(t.occurrence, 1) - 1) end as months) o\n"
+                                    "cross join lateral (select case $4 when 'wedding' then w.time_zone when 'tenant' "
+                                    "then n.time_zone else $4 end "
+                                    "as zone) z\n"
+                                    "cross join lateral (select case when $4 = 'wedding' then true\n"
+                                    "    else exists (select from pg_catalog.pg_timezone_names t where t.name = "
+                                    "z.zone) end as known) y\n"
+                                    "cross join lateral (select (m.local_date + make_interval(months => o.months, days "
+                                    "=> k.days))::date as day) "
+                                    "x\n"
+                                    "cross join lateral (select case when y.known then " INSTANT_SQL(
+                                        "o.n") " end as due,\n"
+                                               "    case when y.known then automation_priv.instant(m.local_date, "
+                                               "m.local_time, z.zone, o.months, k.days, "
+                                               "k.seconds, k.at_time) end as at) d\n"
+                                               "where w.tenant_id = $1 and w.wedding_id = $2"};
     struct arena arena = {0};
     struct db_args a;
 
     db_args_init(&a, &arena);
     db_arg_id(&a, tenant);
     db_arg_id(&a, wedding);
-    arg_trigger(&a, trigger);
+    arg_timing(&a, trigger);
+    db_arg_cstr(&a, trigger->zone);
     enum err err = query(s, &stmt, &a, &arena, out, info);
     if (err == ERR_OK && db_rows(*out) == 0)
         err = err_set(info, ERR_NOTFOUND, "the tenant has no such wedding");
     if (err == ERR_OK)
         read_fire(*out, fire);
     return err;
+}
+
+enum err store_preview_occurrences(struct db_session *s, const struct id *tenant, const struct id *wedding,
+                                   const struct rule_trigger *trigger, struct db_result **out, struct err_info *info)
+{
+    static const struct db_stmt stmt = {
+        "preview_occurrences",
+        "select i.n, d.due, " OFFSET_SQL(
+            "d.due",
+            "w.time_zone") "\n"
+                           "from automation.weddings w join automation.tenants n using (tenant_id)\n" KEY_SQL
+                           "join automation.milestones m on m.tenant_id = w.tenant_id and m.wedding_id = w.wedding_id "
+                           "and m.name = "
+                           "k.milestone\n"
+                           "cross join lateral generate_series(1, k.yearly::int4) i(n)\n"
+                           "cross join lateral (select " INSTANT_SQL("i.n") " as due) d\n"
+                                                                            "where w.tenant_id = $1 and w.wedding_id = "
+                                                                            "$2 and d.due is not null order by i.n"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_id(&a, tenant);
+    db_arg_id(&a, wedding);
+    arg_timing(&a, trigger);
+    return query(s, &stmt, &a, &arena, out, info);
 }
 
 enum err store_preview_due(struct db_session *s, const struct id *tenant, const struct id *wedding, const char *spec,
@@ -215,31 +260,53 @@ enum err store_preview_due(struct db_session *s, const struct id *tenant, const 
     return err;
 }
 
-enum err store_preview_standing(struct db_session *s, const struct id *tenant, const struct id *rule,
-                                const struct id *wedding, const struct id *timing, struct db_result **out,
+#define OTHER_RUNS(what)                                                                                               \
+    "(select count(*) from automation.runs o where o.tenant_id = $1 and o.rule_id = $2 and o.wedding_id = $3 and "     \
+    "o.run_id is distinct from $4 and " what ")"
+
+enum err store_preview_standing(struct db_session *s, const struct store_preview_start *start, struct db_result **out,
                                 struct err_info *info)
 {
-    static const struct db_stmt stmt = {
-        "preview_standing",
-        "select r.run_id, r.state, r.reason, r.acted, r.due_at,\n"
-        "    (select t.state from automation.timings t where t.tenant_id = $1 and t.wedding_id = $3 and t.timing_id = "
-        "$4),\n"
-        "    (select count(*) from automation.runs o where o.tenant_id = $1 and o.rule_id = $2 and o.wedding_id = $3\n"
-        "        and o.state = 'running' and o.run_id is distinct from k.id),\n"
-        "    (select count(*) from automation.runs o where o.tenant_id = $1 and o.rule_id = $2 and o.wedding_id = $3\n"
-        "        and o.state not in ('skipped', 'superseded') and o.run_id is distinct from k.id), k.id\n"
-        "from (select automation_priv.derive('run', $1::uuid::text, $2::uuid::text, $3::uuid::text, $4::uuid::text, "
-        "'1')\n"
-        "    as id) k\n"
-        "left join automation.runs r on r.tenant_id = $1 and r.run_id = k.id"};
+    static const struct db_stmt
+        stmt =
+            {"preview_standing",
+             "select r.run_id, r.state, r.reason, r.acted,\n"
+             "    " OTHER_RUNS("o.state = 'running'") ", " OTHER_RUNS(
+                 "o.state not in ('skipped', 'superseded')") ",\n"
+                                                             "    " OTHER_RUNS("o.state <> 'skipped' and o.started_at "
+                                                                               "> $6::timestamptz - interval '1 hour'") ",\n"
+                                                                                                                        "    u.live, u.live_reason, u.live_due, b.at,\n"
+                                                                                                                        "    $5::timestamptz < date_trunc('milliseconds', b.at) and ($9 or w.created_at < b.at),\n"
+                                                                                                                        "    coalesce(u.booked_only and (w.booked_at is null or $5 < date_trunc('milliseconds', w.booked_at)), false),\n"
+                                                                                                                        "    coalesce((select jsonb_agg(jsonb_build_object('rule_id', d.needs_rule_id, 'name', x.name, 'met', "
+                                                                                                                        "exists (select from automation.runs o\n"
+                                                                                                                        "        where o.tenant_id = $1 and o.rule_id = d.needs_rule_id and o.wedding_id = $3 and o.state = "
+                                                                                                                        "'succeeded')) order by x.name, d.needs_rule_id)\n"
+                                                                                                                        "        from automation.rule_dependencies d join automation.rules x on x.tenant_id = d.tenant_id and x.rule_id = "
+                                                                                                                        "d.needs_rule_id\n"
+                                                                                                                        "        where d.tenant_id = $1 and d.rule_id = $2), '[]'),\n"
+                                                                                                                        "    (select p.granted_by from automation.preapprovals p where p.tenant_id = $1 and p.rule_id = $2\n"
+                                                                                                                        "        and (p.wedding_id is null or p.wedding_id = $3) order by p.wedding_id nulls last limit 1),\n"
+                                                                                                                        "    (select automation_priv.anchor_limit(m.local_date, m.local_time, w.time_zone) from automation.milestones m\n"
+                                                                                                                        "        where m.tenant_id = $1 and m.wedding_id = $3 and m.name = $8)\n"
+                                                                                                                        "from automation.weddings w\n"
+                                                                                                                        "left join automation.rules u on u.tenant_id = w.tenant_id and u.rule_id = $2\n"
+                                                                                                                        "left join automation.runs r on r.tenant_id = w.tenant_id and r.run_id = $4\n"
+                                                                                                                        "cross join lateral (select case when u.live then u.activated_at else $7::timestamptz end as at) b\n"
+                                                                                                                        "where w.tenant_id = $1 and w.wedding_id = $3"};
     struct arena arena = {0};
     struct db_args a;
 
     db_args_init(&a, &arena);
-    db_arg_id(&a, tenant);
-    db_arg_id(&a, or_null(rule));
-    db_arg_id(&a, wedding);
-    db_arg_id(&a, or_null(timing));
+    db_arg_id(&a, &start->tenant_id);
+    db_arg_id(&a, or_null(&start->rule_id));
+    db_arg_id(&a, &start->wedding_id);
+    db_arg_id(&a, or_null(&start->run_id));
+    db_arg_time(&a, start->due_us);
+    db_arg_time(&a, start->at_us);
+    db_arg_time(&a, start->as_of_us);
+    db_arg_cstr(&a, start->limit);
+    db_arg_bool(&a, start->by_event);
     return query(s, &stmt, &a, &arena, out, info);
 }
 
@@ -280,28 +347,27 @@ enum err store_preview_season(struct db_session *s, const struct id *tenant, int
         "select p.wedding_id, p.ceremony_date::text, p.at,\n"
         "    case when p.at is not null then automation_priv.facts($1, p.wedding_id, p.at) end\n"
         "from (select w.wedding_id, w.ceremony_date,\n"
-        "          case when $3::text is null then $2::timestamptz\n"
-        "               when m.local_date is not null and ($7::text is not null or m.local_time is not null) then "
-        "greatest($2::timestamptz, " INSTANT_SQL(
-            ZONE_SQL) ") end as at\n"
-                      "      from automation.weddings w join automation.tenants n using (tenant_id)\n"
-                      "      left join automation.milestones m\n"
-                      "          on m.tenant_id = w.tenant_id and m.wedding_id = w.wedding_id and m.name = $3\n"
-                      "      where w.tenant_id = $1 and w.status not in ('postponed', 'cancelled', 'archived')\n"
-                      "        and w.ceremony_date >= ($2::timestamptz at time zone w.time_zone)::date\n"
-                      "        and w.ceremony_date < ($2::timestamptz at time zone w.time_zone)::date + interval '12 "
-                      "months'\n"
-                      "        and ($9::text is null or (w.ceremony_date, w.wedding_id) > ($9::text::date, "
-                      "$10::uuid))\n"
-                      "      order by w.ceremony_date, w.wedding_id limit $11) p\n"
-                      "order by p.ceremony_date, p.wedding_id"};
+        "          case when $3::jsonb is null then $2::timestamptz\n"
+        "               when d.due is not null then greatest($2::timestamptz, d.due) end as at\n"
+        "      from automation.weddings w join automation.tenants n using (tenant_id)\n" KEY_SQL
+        "      left join automation.milestones m\n"
+        "          on m.tenant_id = w.tenant_id and m.wedding_id = w.wedding_id and m.name = k.milestone\n"
+        "      cross join lateral (select " INSTANT_SQL(
+            "1") " as due) d\n"
+                 "      where w.tenant_id = $1 and w.status not in ('postponed', 'cancelled', 'archived')\n"
+                 "        and w.ceremony_date >= ($2::timestamptz at time zone w.time_zone)::date\n"
+                 "        and w.ceremony_date < ($2::timestamptz at time zone w.time_zone)::date + interval '12 "
+                 "months'\n"
+                 "        and ($4::text is null or (w.ceremony_date, w.wedding_id) > ($4::text::date, $5::uuid))\n"
+                 "      order by w.ceremony_date, w.wedding_id limit $6) p\n"
+                 "order by p.ceremony_date, p.wedding_id"};
     struct arena arena = {0};
     struct db_args a;
 
     db_args_init(&a, &arena);
     db_arg_id(&a, tenant);
     db_arg_time(&a, as_of_us);
-    arg_trigger(&a, trigger);
+    arg_timing(&a, trigger);
     db_arg_text(&a, after_date.n > 0 ? after_date : (struct str){NULL, 0});
     db_arg_id(&a, after);
     db_arg_i64(&a, limit);

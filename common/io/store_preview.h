@@ -22,7 +22,7 @@ void store_preview_end(struct db_session *s);
 enum err store_preview_wedding(struct db_session *s, const struct id *tenant, const struct id *wedding,
                                struct db_result **out, struct err_info *info) MUST_USE;
 
-/* definition, revision, validated_revision, rejected_revision, status. No row when there is no such
+/* definition, revision, validated_revision, rejected_revision, status, warnings, rejection (jsonb). No row when there is no such
  * rule. */
 enum err store_preview_rule(struct db_session *s, const struct id *tenant, const struct id *rule,
                             struct db_result **out, struct err_info *info) MUST_USE;
@@ -45,10 +45,13 @@ struct store_preview_fire {
     struct str zone;
     struct str fire_date; /* anchor_date moved by months and days */
     bool zone_known;
-    int64_t due_us;   /* DB_NULL_TIME: no anchor, or the zone is unknown */
-    int32_t offset_s; /* local time is UTC + this */
-    bool gap;         /* that local time does not exist on that day: moved forward */
-    bool ambiguous;   /* it exists twice: the later one */
+    int64_t due_us;                     /* DB_NULL_TIME: no anchor, or the zone is unknown */
+    int64_t nominal_us;                 /* before the send window moved it */
+    int32_t offset_s, nominal_offset_s; /* local time is UTC + this */
+    int occurrence;                     /* the next one, from 1; `fired`: the last one, that has fired */
+    bool fired;
+    bool gap;       /* that local time does not exist on that day: moved forward */
+    bool ambiguous; /* it exists twice: the later one */
 };
 enum err store_preview_fire(struct db_session *s, const struct id *tenant, const struct id *wedding,
                             const struct rule_trigger *trigger, struct store_preview_fire *fire, struct db_result **out,
@@ -59,11 +62,26 @@ enum err store_preview_fire(struct db_session *s, const struct id *tenant, const
 enum err store_preview_due(struct db_session *s, const struct id *tenant, const struct id *wedding, const char *spec,
                            int64_t at_us, int64_t *due_us, int32_t *offset_s, struct err_info *info) MUST_USE;
 
-/* One row: run_id, state, reason, acted, due_at of the run that holds the fire key (nulls: none); state of the timing's row
- * (null: none); running runs of the rule and wedding; runs that max_runs counts; the fire key's run id. The last three leave out
- * the run of the fire key itself. `timing` zero: no fire key. */
-enum err store_preview_standing(struct db_session *s, const struct id *tenant, const struct id *rule,
-                                const struct id *wedding, const struct id *timing, struct db_result **out,
+/* All firings of a yearly trigger, in order: occurrence, due_at, offset_s (of the wedding's zone). */
+enum err store_preview_occurrences(struct db_session *s, const struct id *tenant, const struct id *wedding,
+                                   const struct rule_trigger *trigger, struct db_result **out,
+                                   struct err_info *info) MUST_USE;
+
+struct store_preview_start {
+    struct id tenant_id, rule_id, wedding_id;
+    struct id run_id;  /* of the fire key; zero: not known */
+    int64_t due_us;    /* the instant that fires, or of the event; DB_NULL_TIME: none */
+    int64_t at_us;     /* when it is decided */
+    int64_t as_of_us;  /* a rule that is not live goes live now */
+    const char *limit; /* milestone (advance_limit), or NULL */
+    bool by_event;
+};
+/* What planning asks of the database (automation_priv.refuse_run), one row: run_id, state, reason, acted of the run that holds the fire
+ * key (nulls: none); running runs of the rule and wedding; runs that max_runs counts; runs of the hour before at_us (these
+ * three leave out the run of the fire key itself); live, live_reason, live_due; activated_at; due before activation; due before
+ * the booking that booked_only asks for; dependencies (jsonb: [{rule_id, name, met}]); who approved ahead (null: nobody); instant of
+ * the limit. */
+enum err store_preview_standing(struct db_session *s, const struct store_preview_start *start, struct db_result **out,
                                 struct err_info *info) MUST_USE;
 
 #define STORE_PREVIEW_CONFLICTS_MAX 50

@@ -143,10 +143,16 @@ Test(late, is_beyond_the_grace)
     struct rule_settings settings = {.late_grace = {.days = 1, .seconds = 60}};
     const int64_t grace_us = (INT64_C(86400) + 60) * 1000000;
 
-    cr_expect_not(late_is_beyond(&settings, 0, grace_us));
-    cr_expect(late_is_beyond(&settings, 0, grace_us + 1));
-    cr_expect_not(late_is_beyond(&settings, grace_us * 3, 0), "not due yet");
+    settings.late = LATE_SKIP;
+    cr_expect_eq(late_judge(&settings, 0, grace_us), LATENESS_NONE);
+    cr_expect_eq(late_judge(&settings, 0, grace_us + 1), LATENESS_PASSED);
+    cr_expect_eq(late_judge(&settings, grace_us * 3, 0), LATENESS_NONE, "not due yet");
+    settings.late = LATE_FIRE_ALL;
+    cr_expect_eq(late_judge(&settings, 0, grace_us + 1), LATENESS_NONE);
+    settings.late = LATE_FIRE_LATEST_ONLY;
+    cr_expect_eq(late_judge(&settings, 0, grace_us), LATENESS_NONE);
+    cr_expect_eq(late_judge(&settings, 0, grace_us + 1), LATENESS_UNLESS_LATER);
     settings.late_grace = (struct offset){.months = 1};
-    cr_expect_not(late_is_beyond(&settings, 0, INT64_C(2629746) * 1000000));
-    cr_expect(late_is_beyond(&settings, 0, INT64_C(2629746) * 1000000 + 1));
+    cr_expect_eq(late_judge(&settings, 0, INT64_C(2629746) * 1000000), LATENESS_NONE);
+    cr_expect_eq(late_judge(&settings, 0, INT64_C(2629746) * 1000000 + 1), LATENESS_UNLESS_LATER);
 }
