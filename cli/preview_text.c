@@ -16,6 +16,11 @@ static const char *text(const json_t *object, const char *key)
     return s != NULL ? s : "-";
 }
 
+static long long number(const json_t *object, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(object, key));
+}
+
 static bool is(const json_t *object, const char *key, const char *word)
 {
     return strcmp(text(object, key), word) == 0;
@@ -85,6 +90,24 @@ void preview_text_conditions(const json_t *conditions, int indent, FILE *f)
 
 /* ---- head --------------------------------------------------------------------------------------------------------------- */
 
+static void print_window(const json_t *window, int indent, FILE *f)
+{
+    if (json_is_object(window))
+        (void)fprintf(f, "%*ssend window %s: %s -> %s (%s, %s)\n", indent, "", text(window, "open"),
+                      text(window, "from_local"), text(window, "to_local"), text(window, "why"), text(window, "moved"));
+}
+
+static void print_occurrences(const json_t *fire, FILE *f)
+{
+    const json_t *list = json_object_get(fire, "occurrences");
+
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *o = json_array_get(list, i);
+        (void)fprintf(f, "  firing %lld of %zu: %s %s\n", number(o, "occurrence"), json_array_size(list),
+                      text(o, "due_local"), text(o, "state"));
+    }
+}
+
 static void print_fire(const json_t *fire, FILE *f)
 {
     const json_t *d = json_object_get(fire, "derivation");
@@ -92,12 +115,14 @@ static void print_fire(const json_t *fire, FILE *f)
     (void)fprintf(f, "fires: %s\n", text(fire, "state"));
     if (json_is_string(json_object_get(fire, "due_utc")))
         (void)fprintf(f, "  %s %s  =  %s\n", text(fire, "due_local"), text(fire, "zone"), text(fire, "due_utc"));
+    print_window(json_object_get(fire, "window"), 2, f);
     if (!json_is_object(d))
         return;
     (void)fprintf(f, "  %s %s, offset %s", text(d, "milestone"), text(d, "local_date"), text(d, "offset"));
     if (json_is_string(json_object_get(d, "at")))
         (void)fprintf(f, ", at %s (%s time) on %s", text(d, "at"), text(d, "zone_mode"), text(d, "fire_date"));
     (void)fputc('\n', f);
+    print_occurrences(fire, f);
 }
 
 static void print_head(const json_t *p, FILE *f)
@@ -118,6 +143,39 @@ static void print_head(const json_t *p, FILE *f)
         (void)fprintf(f, "verdict: no run starts (%s)\n", text(verdict, "reason"));
 }
 
+/* ---- what stands beside it ----------------------------------------------------------------------------------------------- */
+
+static void print_live(const json_t *s, FILE *f)
+{
+    if (!json_is_boolean(json_object_get(s, "live")))
+        return;
+    (void)fprintf(f, "live: %s (%s)", json_is_true(json_object_get(s, "live")) ? "yes" : "no", text(s, "live_reason"));
+    if (json_is_string(json_object_get(s, "activated_at")))
+        (void)fprintf(f, ", since %s", text(s, "activated_at"));
+    if (json_is_string(json_object_get(s, "live_changes")))
+        (void)fprintf(f, ", may change at %s", text(s, "live_changes"));
+    (void)fputc('\n', f);
+}
+
+static void print_standing(const json_t *s, FILE *f)
+{
+    const json_t *needs = json_object_get(s, "dependencies");
+
+    print_live(s, f);
+    (void)fprintf(f, "mode: %s, %lld running: a start %s\nruns: %lld", text(s, "mode"), number(s, "running"),
+                  text(s, "mode_effect"), number(s, "runs"));
+    if (json_is_integer(json_object_get(s, "max_runs")))
+        (void)fprintf(f, " of at most %lld", number(s, "max_runs"));
+    (void)fprintf(f, ", %lld within an hour (loop guard: %lld)\n", number(s, "runs_last_hour"), number(s, "loop_guard"));
+    for (size_t i = 0; i < json_array_size(needs); i++) {
+        const json_t *d = json_array_get(needs, i);
+        (void)fprintf(f, "needs: %s %s (%s)\n", json_is_true(json_object_get(d, "met")) ? TRUE_MARK : FALSE_MARK,
+                      text(d, "name"), text(d, "rule_id"));
+    }
+    if (json_is_string(json_object_get(s, "after_move")))
+        (void)fprintf(f, "when the date changes: %s (%s)\n", text(s, "after_move"), text(s, "on_date_change"));
+}
+
 /* ---- steps -------------------------------------------------------------------------------------------------------------- */
 
 static void print_params(const json_t *params, FILE *f)
@@ -136,6 +194,16 @@ static void print_params(const json_t *params, FILE *f)
     }
 }
 
+static void print_approval(const json_t *approval, FILE *f)
+{
+    if (!json_is_object(approval))
+        return;
+    if (json_is_string(json_object_get(approval, "approved_by")))
+        (void)fprintf(f, "      approved ahead by %s\n", text(approval, "approved_by"));
+    else
+        (void)fprintf(f, "      waits for approval, until %s\n", text(approval, "expires_utc"));
+}
+
 static void print_step(const json_t *step, FILE *f)
 {
     const json_t *when = json_object_get(step, "when"), *ways = json_object_get(step, "ways");
@@ -148,6 +216,8 @@ static void print_step(const json_t *step, FILE *f)
     if (json_is_object(when))
         (void)fprintf(f, "  %s %s", text(when, "due_local"), text(when, "note"));
     (void)fputc('\n', f);
+    print_window(json_object_get(step, "window"), 6, f);
+    print_approval(json_object_get(step, "approval"), f);
     if (json_is_object(ways)) {
         (void)fprintf(f, "      then: %s, else: %s\n", text(ways, "then"), text(ways, "else"));
         preview_text_conditions(json_object_get(step, "condition"), 6, f);
@@ -174,12 +244,8 @@ static void print_conflicts(const json_t *list, FILE *f)
 
 static void print_matches(const json_t *m, FILE *f)
 {
-    (void)fprintf(f, "next 12 months: %lld of %lld weddings match",
-                  (long long)json_integer_value(json_object_get(m, "matches")),
-                  (long long)json_integer_value(json_object_get(m, "examined")));
-    (void)fprintf(f, ", %lld unknown, %lld without the milestone%s\n",
-                  (long long)json_integer_value(json_object_get(m, "unknown")),
-                  (long long)json_integer_value(json_object_get(m, "unscheduled")),
+    (void)fprintf(f, "next 12 months: %lld of %lld weddings match", number(m, "matches"), number(m, "examined"));
+    (void)fprintf(f, ", %lld unknown, %lld without the milestone%s\n", number(m, "unknown"), number(m, "unscheduled"),
                   json_is_true(json_object_get(m, "cut")) ? "; more were not examined" : "");
 }
 
@@ -196,6 +262,7 @@ void preview_text_print(const json_t *preview, FILE *f)
     const json_t *conditions = json_object_get(preview, "conditions"), *steps = json_object_get(preview, "steps");
 
     print_head(preview, f);
+    print_standing(json_object_get(preview, "standing"), f);
     (void)fprintf(f, "conditions at %s: %s %s\n", text(conditions, "evaluated_at"), text(conditions, "truth"),
                   text(conditions, "reason"));
     preview_text_conditions(conditions, 2, f);

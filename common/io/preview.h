@@ -1,9 +1,9 @@
 /* preview: what a rule would do for a wedding, and why, without doing anything (design §7, rules §8 "Dry run").
  *
  * Whatever is decided live is decided here by the same functions: rule_parse, context_*, logic_*, template_*, recipient_find,
- * advance_due, advance_timing, late_judge, fire_run_id, fire_skip, and in SQL facts, timing_instant and resolve_due. All reads are of one snapshot, in a
- * READ ONLY transaction. Conditions and texts use the wedding's facts as they stand, dated at the instant when the rule would
- * be decided: its fire instant, or as_of when that has passed or the trigger is no milestone. */
+ * advance_due, advance_timing, late_judge, fire_run_id, fire_skip, and in SQL facts, timing_instant and resolve_due. All reads are
+ * of one snapshot, in a READ ONLY transaction. Conditions and texts use the wedding's facts as they stand, dated at the instant when
+ * the rule would be decided: its fire instant, or as_of when that has passed or the trigger is no milestone. */
 #ifndef COMMON_IO_PREVIEW_H
 #define COMMON_IO_PREVIEW_H
 
@@ -44,8 +44,8 @@ struct preview_request {
  *               after_move: "moves", "moves_until_planned", "fires_again", "stays_fired"
  *   conditions  as explain_conditions, and "evaluated_at"
  *   steps       as explain_steps, each with "when": {due_utc, due_local, spec, note}; note: at_once, wait, window, approval,
- *               at_latest, at_earliest, about (neither), parked:anchor_missing, unknown; with "window" as above or null, and "approval": null
- *               or {approved_by: who did so ahead, or null, expires_utc}
+ *               at_latest, at_earliest, about (neither), parked:anchor_missing, unknown; with "window" as above or null, and
+ *               "approval": null or {approved_by: who did so ahead, or null, expires_utc}
  *   conflicts   [{rule_id, name, due_utc, due_local, minutes, state}]: other active rules within 24 hours
  *   warnings    [{code, text}]
  *   matches_next_12_months  {matches, unknown, unscheduled, examined, cut}: weddings whose conditions hold, each at the instant

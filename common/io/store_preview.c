@@ -13,7 +13,6 @@
 #define KEY_SQL                                                                                                        \
     "cross join lateral jsonb_populate_record(null::automation.timing_keys, coalesce($3::jsonb || jsonb_build_object(" \
     "'at_time', $3 -> 'at', 'zone_mode', $3 -> 'zone', 'send_window', $3 -> 'window'), '{}')) k\n"
-#define INSTANT_SQL(n) "automation_priv.timing_instant(k, m.local_date, m.local_time, w.time_zone, n.time_zone, " n ")"
 
 enum err store_preview_begin(struct db_session *s, struct err_info *info)
 {
@@ -153,40 +152,31 @@ enum err store_preview_fire(struct db_session *s, const struct id *tenant, const
     static const struct db_stmt stmt = {
         "preview_fire",
         "select m.local_date::text, to_char(m.local_time, 'HH24:MI'), z.zone, y.known, x.day::text, d.due,\n"
-        "    " OFFSET_SQL(
-            "d.due",
-            "z.zone") ", k.at_time is not null and d.at at time zone z.zone <> x.day + k.at_time,\n"
-                      "    k.at_time is not null and ((d.at - interval '60 min') at time zone z.zone = d.at at time "
-                      "zone z.zone\n"
-                      "        or (d.at - interval '30 min') at time zone z.zone = d.at at time zone z.zone),\n"
-                      "    d.at, " OFFSET_SQL(
-                          "d.at",
-                          "z.zone") ", o.n, t.state\n"
-                                    "from automation.weddings w join automation.tenants n using (tenant_id)\n" KEY_SQL
-                                    "left join automation.milestones m on m.tenant_id = w.tenant_id and m.wedding_id = "
-                                    "w.wedding_id and m.name = "
-                                    "k.milestone\n"
-                                    "left join automation.timings t on t.tenant_id = w.tenant_id and t.wedding_id = "
-                                    "w.wedding_id and t.timing_id = "
-                                    "($3 ->> 'id')::uuid\n"
-                                    "cross join lateral (select coalesce(t.occurrence, 1) as n,\n"
-                                    "    k.months + case when k.yearly is null then 0 else 12 * "
-                                    "(coalesce(t.occurrence, 1) - 1) end as months) o\n"
-                                    "cross join lateral (select case $4 when 'wedding' then w.time_zone when 'tenant' "
-                                    "then n.time_zone else $4 end "
-                                    "as zone) z\n"
-                                    "cross join lateral (select case when $4 = 'wedding' then true\n"
-                                    "    else exists (select from pg_catalog.pg_timezone_names t where t.name = "
-                                    "z.zone) end as known) y\n"
-                                    "cross join lateral (select (m.local_date + make_interval(months => o.months, days "
-                                    "=> k.days))::date as day) "
-                                    "x\n"
-                                    "cross join lateral (select case when y.known then " INSTANT_SQL(
-                                        "o.n") " end as due,\n"
-                                               "    case when y.known then automation_priv.instant(m.local_date, "
-                                               "m.local_time, z.zone, o.months, k.days, "
-                                               "k.seconds, k.at_time) end as at) d\n"
-                                               "where w.tenant_id = $1 and w.wedding_id = $2"};
+        "    extract(epoch from (d.due at time zone z.zone) - (d.due at time zone 'UTC'))::int8,\n"
+        "    k.at_time is not null and d.at at time zone z.zone <> x.day + k.at_time,\n"
+        "    k.at_time is not null and ((d.at - interval '60 min') at time zone z.zone = d.at at time zone z.zone\n"
+        "        or (d.at - interval '30 min') at time zone z.zone = d.at at time zone z.zone),\n"
+        "    d.at, extract(epoch from (d.at at time zone z.zone) - (d.at at time zone 'UTC'))::int8, o.n, t.state\n"
+        "from automation.weddings w join automation.tenants n using (tenant_id)\n" KEY_SQL
+        "left join automation.milestones m on m.tenant_id = w.tenant_id and m.wedding_id = w.wedding_id and m.name = "
+        "k.milestone\n"
+        "left join automation.timings t on t.tenant_id = w.tenant_id and t.wedding_id = w.wedding_id\n"
+        "    and t.timing_id = ($3 ->> 'id')::uuid\n"
+        "cross join lateral (select coalesce(t.occurrence, 1) as n,\n"
+        "    k.months + case when k.yearly is null then 0 else 12 * (coalesce(t.occurrence, 1) - 1) end as months) o\n"
+        "cross join lateral (select case $4 when 'wedding' then w.time_zone when 'tenant' then n.time_zone else $4 end "
+        "as zone) z\n"
+        "cross join lateral (select case when $4 = 'wedding' then true\n"
+        "    else exists (select from pg_catalog.pg_timezone_names t where t.name = z.zone) end as known) y\n"
+        "cross join lateral (select (m.local_date + make_interval(months => o.months, days => k.days))::date as day) "
+        "x\n"
+        "cross join lateral (select case when y.known then automation_priv.timing_instant(k, m.local_date, "
+        "m.local_time,\n"
+        "        w.time_zone, n.time_zone, o.n) end as due,\n"
+        "    case when y.known then automation_priv.instant(m.local_date, m.local_time, z.zone, o.months, k.days, "
+        "k.seconds,\n"
+        "        k.at_time) end as at) d\n"
+        "where w.tenant_id = $1 and w.wedding_id = $2"};
     struct arena arena = {0};
     struct db_args a;
 
@@ -208,17 +198,15 @@ enum err store_preview_occurrences(struct db_session *s, const struct id *tenant
 {
     static const struct db_stmt stmt = {
         "preview_occurrences",
-        "select i.n, d.due, " OFFSET_SQL(
-            "d.due",
-            "w.time_zone") "\n"
-                           "from automation.weddings w join automation.tenants n using (tenant_id)\n" KEY_SQL
-                           "join automation.milestones m on m.tenant_id = w.tenant_id and m.wedding_id = w.wedding_id "
-                           "and m.name = "
-                           "k.milestone\n"
-                           "cross join lateral generate_series(1, k.yearly::int4) i(n)\n"
-                           "cross join lateral (select " INSTANT_SQL("i.n") " as due) d\n"
-                                                                            "where w.tenant_id = $1 and w.wedding_id = "
-                                                                            "$2 and d.due is not null order by i.n"};
+        "select i.n, d.due, extract(epoch from (d.due at time zone w.time_zone) - (d.due at time zone 'UTC'))::int8\n"
+        "from automation.weddings w join automation.tenants n using (tenant_id)\n" KEY_SQL
+        "join automation.milestones m on m.tenant_id = w.tenant_id and m.wedding_id = w.wedding_id and m.name = "
+        "k.milestone\n"
+        "cross join lateral generate_series(1, k.yearly::int4) i(n)\n"
+        "cross join lateral (select automation_priv.timing_instant(k, m.local_date, m.local_time, w.time_zone, "
+        "n.time_zone,\n"
+        "    i.n) as due) d\n"
+        "where w.tenant_id = $1 and w.wedding_id = $2 and d.due is not null order by i.n"};
     struct arena arena = {0};
     struct db_args a;
 
@@ -260,40 +248,38 @@ enum err store_preview_due(struct db_session *s, const struct id *tenant, const 
     return err;
 }
 
-#define OTHER_RUNS(what)                                                                                               \
-    "(select count(*) from automation.runs o where o.tenant_id = $1 and o.rule_id = $2 and o.wedding_id = $3 and "     \
-    "o.run_id is distinct from $4 and " what ")"
-
 enum err store_preview_standing(struct db_session *s, const struct store_preview_start *start, struct db_result **out,
                                 struct err_info *info)
 {
-    static const struct db_stmt
-        stmt =
-            {"preview_standing",
-             "select r.run_id, r.state, r.reason, r.acted,\n"
-             "    " OTHER_RUNS("o.state = 'running'") ", " OTHER_RUNS(
-                 "o.state not in ('skipped', 'superseded')") ",\n"
-                                                             "    " OTHER_RUNS("o.state <> 'skipped' and o.started_at "
-                                                                               "> $6::timestamptz - interval '1 hour'") ",\n"
-                                                                                                                        "    u.live, u.live_reason, u.live_due, b.at,\n"
-                                                                                                                        "    $5::timestamptz < date_trunc('milliseconds', b.at) and ($9 or w.created_at < b.at),\n"
-                                                                                                                        "    coalesce(u.booked_only and (w.booked_at is null or $5 < date_trunc('milliseconds', w.booked_at)), false),\n"
-                                                                                                                        "    coalesce((select jsonb_agg(jsonb_build_object('rule_id', d.needs_rule_id, 'name', x.name, 'met', "
-                                                                                                                        "exists (select from automation.runs o\n"
-                                                                                                                        "        where o.tenant_id = $1 and o.rule_id = d.needs_rule_id and o.wedding_id = $3 and o.state = "
-                                                                                                                        "'succeeded')) order by x.name, d.needs_rule_id)\n"
-                                                                                                                        "        from automation.rule_dependencies d join automation.rules x on x.tenant_id = d.tenant_id and x.rule_id = "
-                                                                                                                        "d.needs_rule_id\n"
-                                                                                                                        "        where d.tenant_id = $1 and d.rule_id = $2), '[]'),\n"
-                                                                                                                        "    (select p.granted_by from automation.preapprovals p where p.tenant_id = $1 and p.rule_id = $2\n"
-                                                                                                                        "        and (p.wedding_id is null or p.wedding_id = $3) order by p.wedding_id nulls last limit 1),\n"
-                                                                                                                        "    (select automation_priv.anchor_limit(m.local_date, m.local_time, w.time_zone) from automation.milestones m\n"
-                                                                                                                        "        where m.tenant_id = $1 and m.wedding_id = $3 and m.name = $8)\n"
-                                                                                                                        "from automation.weddings w\n"
-                                                                                                                        "left join automation.rules u on u.tenant_id = w.tenant_id and u.rule_id = $2\n"
-                                                                                                                        "left join automation.runs r on r.tenant_id = w.tenant_id and r.run_id = $4\n"
-                                                                                                                        "cross join lateral (select case when u.live then u.activated_at else $7::timestamptz end as at) b\n"
-                                                                                                                        "where w.tenant_id = $1 and w.wedding_id = $3"};
+    static const struct db_stmt stmt = {
+        "preview_standing",
+        "select r.run_id, r.state, r.reason, r.acted, c.running, c.counted, c.last_hour,\n"
+        "    u.live, u.live_reason, u.live_due, b.at,\n"
+        "    $5::timestamptz < date_trunc('milliseconds', b.at) and ($9 or w.created_at < b.at),\n"
+        "    coalesce(u.booked_only and (w.booked_at is null or $5 < date_trunc('milliseconds', w.booked_at)), "
+        "false),\n"
+        "    coalesce((select jsonb_agg(jsonb_build_object('rule_id', d.needs_rule_id, 'name', x.name, 'met',\n"
+        "            exists (select from automation.runs o where o.tenant_id = $1 and o.rule_id = d.needs_rule_id\n"
+        "                and o.wedding_id = $3 and o.state = 'succeeded')) order by x.name, d.needs_rule_id)\n"
+        "        from automation.rule_dependencies d\n"
+        "        join automation.rules x on x.tenant_id = d.tenant_id and x.rule_id = d.needs_rule_id\n"
+        "        where d.tenant_id = $1 and d.rule_id = $2), '[]'),\n"
+        "    (select p.granted_by from automation.preapprovals p where p.tenant_id = $1 and p.rule_id = $2\n"
+        "        and (p.wedding_id is null or p.wedding_id = $3) order by p.wedding_id nulls last limit 1),\n"
+        "    (select automation_priv.anchor_limit(m.local_date, m.local_time, w.time_zone) from automation.milestones "
+        "m\n"
+        "        where m.tenant_id = $1 and m.wedding_id = $3 and m.name = $8)\n"
+        "from automation.weddings w\n"
+        "left join automation.rules u on u.tenant_id = w.tenant_id and u.rule_id = $2\n"
+        "left join automation.runs r on r.tenant_id = w.tenant_id and r.run_id = $4\n"
+        "cross join lateral (select case when u.live then u.activated_at else $7::timestamptz end as at) b\n"
+        "cross join lateral (select count(*) filter (where o.state = 'running') as running,\n"
+        "        count(*) filter (where o.state not in ('skipped', 'superseded')) as counted,\n"
+        "        count(*) filter (where o.state <> 'skipped' and o.started_at > $6::timestamptz - interval '1 hour') "
+        "as last_hour\n"
+        "    from automation.runs o where o.tenant_id = $1 and o.rule_id = $2 and o.wedding_id = $3\n"
+        "        and o.run_id is distinct from $4) c\n"
+        "where w.tenant_id = $1 and w.wedding_id = $3"};
     struct arena arena = {0};
     struct db_args a;
 
@@ -352,15 +338,14 @@ enum err store_preview_season(struct db_session *s, const struct id *tenant, int
         "      from automation.weddings w join automation.tenants n using (tenant_id)\n" KEY_SQL
         "      left join automation.milestones m\n"
         "          on m.tenant_id = w.tenant_id and m.wedding_id = w.wedding_id and m.name = k.milestone\n"
-        "      cross join lateral (select " INSTANT_SQL(
-            "1") " as due) d\n"
-                 "      where w.tenant_id = $1 and w.status not in ('postponed', 'cancelled', 'archived')\n"
-                 "        and w.ceremony_date >= ($2::timestamptz at time zone w.time_zone)::date\n"
-                 "        and w.ceremony_date < ($2::timestamptz at time zone w.time_zone)::date + interval '12 "
-                 "months'\n"
-                 "        and ($4::text is null or (w.ceremony_date, w.wedding_id) > ($4::text::date, $5::uuid))\n"
-                 "      order by w.ceremony_date, w.wedding_id limit $6) p\n"
-                 "order by p.ceremony_date, p.wedding_id"};
+        "      cross join lateral (select automation_priv.timing_instant(k, m.local_date, m.local_time, w.time_zone,\n"
+        "          n.time_zone, 1) as due) d\n"
+        "      where w.tenant_id = $1 and w.status not in ('postponed', 'cancelled', 'archived')\n"
+        "        and w.ceremony_date >= ($2::timestamptz at time zone w.time_zone)::date\n"
+        "        and w.ceremony_date < ($2::timestamptz at time zone w.time_zone)::date + interval '12 months'\n"
+        "        and ($4::text is null or (w.ceremony_date, w.wedding_id) > ($4::text::date, $5::uuid))\n"
+        "      order by w.ceremony_date, w.wedding_id limit $6) p\n"
+        "order by p.ceremony_date, p.wedding_id"};
     struct arena arena = {0};
     struct db_args a;
 

@@ -440,6 +440,133 @@ template_checked() {
     [ "$(sql "select validated_revision from automation.rules where rule_id = '$1'")" = 1 ]
 }
 
+rule_file() { # NAME DOCUMENT
+    printf '%s' "$2" >"$CLI_BASE/$1.json"
+}
+rule_task='"actions": [{"type": "create_task", "params": {"title": "Call"}}]'
+rule_before='"trigger": {"type": "milestone", "milestone": "ceremony", "offset": "-P30D", "at": "09:00"}'
+
+case_rule_check_says_where_what_and_what_is_allowed() {
+    rule_file good "{\"schema_version\": 1, \"name\": \"g\", $rule_before, $rule_task}"
+    rule_file word "{\"schema_version\": 1, \"name\": \"w\", \"trigger\": {\"type\": \"never\"}, $rule_task}"
+    rule_file typo "{\"schema_version\": 1, \"name\": \"t\", $rule_before, \"conditions\": {\">\": [{\"var\": \"wedding.guest_cuont\"}, 5]}, $rule_task}"
+    rule_file text '{"schema_version": 1,'
+    run 0 rule check "$CLI_BASE/good.json"
+    contains count "1 of 1 rules are valid" "$out"
+    run 1 rule check "$CLI_BASE/word.json"
+    contains where "/trigger/type" "$out"
+    contains found '"never"' "$out"
+    contains allowed "milestone" "$out"
+    run 1 rule check "$CLI_BASE/text.json"
+    contains "where in the text" "line 1" "$out"
+    run 1 rule check "$CLI_BASE/nowhere.json"
+    contains "what is missing" "can not be read" "$out"
+    run 2 rule check
+    run 2 rule check --colour "$CLI_BASE/good.json"
+    run 0 rule check "$CLI_BASE/typo.json"
+    contains hint 'did you mean "guest_count"?' "$out"
+    run 1 rule check "$CLI_BASE/good.json" "$CLI_BASE/word.json" "$CLI_BASE/typo.json"
+    contains count "2 of 3 rules are valid" "$out"
+    out=$("$usher" rule check - --json <"$CLI_BASE/word.json")
+    expect "exit code from standard input" 1 $?
+    expect json "[('-', 'error', '/trigger/type')]" "$(field '[(r["file"], r["level"], r["pointer"]) for r in d]')"
+    run 0 rule check "$CLI_BASE/good.json" --json
+    expect "no remarks" 0 "$(field 'len(d)')"
+}
+
+case_rule_preview_shows_what_would_happen_and_writes_nothing() {
+    local tenant=10000000-0000-4000-8000-0000000000d1 wedding=20000000-0000-4000-8000-0000000000d1 rule=30000000-0000-4000-8000-0000000000d1
+    local on=(--tenant $tenant --wedding $wedding --as-of 2027-05-01T12:00:00Z)
+    sql "insert into automation.tenants (tenant_id, name) values ('$tenant', 'Preview');
+         insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, ceremony_date, ceremony_time, guest_count, client_email)
+         values ('$tenant', '$wedding', 'E & F', 'booked', 'Europe/Lisbon', '2027-06-19', '15:00', 120, 'eva@couple.example')"
+    rule_file window "{\"schema_version\": 1, \"name\": \"Thirty\", \"trigger\": {\"type\": \"milestone\", \"milestone\": \"ceremony\", \"offset\": \"-P30D\",
+        \"at\": \"22:30\", \"yearly\": 2}, \"conditions\": {\">\": [{\"var\": \"wedding.guest_count\"}, 100]}, \"settings\": {\"send_window\": {\"from\": \"09:00\",
+        \"to\": \"19:00\"}}, \"actions\": [{\"type\": \"send_email\", \"requires_approval\": true, \"params\": {\"to\": \"client\", \"subject\": \"In {{wedding.guest_count}}\",
+        \"text\": \"t\"}}]}"
+    run 0 rule preview "$CLI_BASE/window.json" "${on[@]}"
+    contains instant "2027-05-21T09:00:00+01:00 Europe/Lisbon  =  2027-05-21T08:00:00Z" "$out"
+    contains shift "send window 09:00-19:00: 2027-05-20T22:30:00+01:00 -> 2027-05-21T09:00:00+01:00 (after_it_closes, next_open)" "$out"
+    contains yearly "firing 2 of 2: 2028-05-2" "$out"
+    contains verdict "verdict: a run starts" "$out"
+    contains value "wedding.guest_count = 120" "$out"
+    contains text "subject: In 120" "$out"
+    contains approval "waits for approval, until 2027-06-19T14:00:00Z" "$out"
+    contains mode "mode: single, 0 running: a start starts" "$out"
+    contains season "1 of 1 weddings match" "$out"
+    run 0 rule preview "$CLI_BASE/window.json" "${on[@]}" --json
+    expect json "2027-05-20T21:30:00Z future True moves" \
+        "$(field '" ".join((d["fire"]["window"]["from_utc"], d["fire"]["state"], str(d["verdict"]["starts"]), d["standing"]["after_move"]))')"
+    sql "insert into automation.rules (tenant_id, rule_id, name, status, definition) values ('$tenant', '$rule', 'Stored', 'active',
+         '{\"schema_version\": 1, \"name\": \"Stored\", \"trigger\": {\"type\": \"event\", \"event\": \"payment.received\"},
+           \"conditions\": {\">\": [{\"var\": \"event.amount\"}, 100]}, $rule_task}')"
+    wait_for 20 "rule checked" template_checked "$rule" || return
+    run 0 rule preview "$rule" --tenant "$tenant" --wedding "$wedding" --event '{"amount": 250}' --json
+    expect stored "1 True unscheduled:event:payment.received" "$(field '" ".join((str(d["rule"]["revision"]), str(d["verdict"]["starts"]), d["fire"]["state"]))')"
+    run 0 rule preview "$rule" --tenant "$tenant" --wedding "$wedding" --event '{"amount": 1}'
+    contains verdict "verdict: no run starts (conditions_not_met)" "$out"
+    expect "runs written" 0 "$(sql "select count(*) from automation.runs where tenant_id = '$tenant'")"
+}
+
+case_rule_preview_refuses_what_is_wrong_or_missing() {
+    local tenant=10000000-0000-4000-8000-0000000000d2 wedding=20000000-0000-4000-8000-0000000000d2 nobody=8d03ae6f-055f-823e-b840-51066c04214b
+    sql "insert into automation.tenants (tenant_id, name) values ('$tenant', 'Refused');
+         insert into automation.weddings (tenant_id, wedding_id, title, time_zone) values ('$tenant', '$wedding', 'G & H', 'Europe/Lisbon')"
+    rule_file plain "{\"schema_version\": 1, \"name\": \"g\", $rule_before, $rule_task}"
+    rule_file never "{\"schema_version\": 1, \"name\": \"w\", \"trigger\": {\"type\": \"never\"}, $rule_task}"
+    run 0 rule preview "$CLI_BASE/plain.json" --tenant $tenant --wedding $wedding
+    contains "no date" "verdict: no run starts (unscheduled:anchor_missing)" "$out"
+    run 1 rule preview "$CLI_BASE/never.json" --tenant $tenant --wedding $wedding
+    contains where "/trigger/type" "$out"
+    run 1 rule preview "$CLI_BASE/never.json" --tenant $tenant --wedding $wedding --json
+    run 3 rule preview $nobody --tenant $tenant --wedding $wedding
+    contains "which is missing" "no such rule" "$out"
+    run 3 rule preview "$CLI_BASE/plain.json" --tenant $tenant --wedding $nobody
+    contains "which is missing" "no such wedding" "$out"
+    run 3 rule preview "$CLI_BASE/plain.json" --tenant $nobody --wedding $wedding
+    run 2 rule preview "$CLI_BASE/nothing.json" --tenant $tenant --wedding $wedding
+    contains "which file" "nothing.json" "$out"
+    run 2 rule preview "$CLI_BASE/plain.json"
+    contains "what is missing" "--tenant and --wedding are required" "$out"
+    run 2 rule preview "$CLI_BASE/plain.json" --tenant 7 --wedding $wedding --as-of tomorrow
+    contains "every error at once" "--tenant" "$out"
+    contains "every error at once" "--as-of" "$out"
+    run 2 rule preview "$CLI_BASE/plain.json" --tenant $tenant --wedding $wedding --as-of 2h
+    contains "a time" "2027-05-01T12:00:00Z" "$out"
+    run 2 rule preview "$CLI_BASE/plain.json" --tenant $tenant --wedding $wedding --event '[1]'
+    contains "an object" "--event: expected a JSON object" "$out"
+    run 2 rule preview --tenant $tenant --wedding $wedding
+}
+
+case_rule_explain_tells_why_a_run_was_skipped() {
+    local tenant=10000000-0000-4000-8000-0000000000d3 wedding=20000000-0000-4000-8000-0000000000d3 rule=30000000-0000-4000-8000-0000000000d3 id
+    sql "insert into automation.tenants (tenant_id, name) values ('$tenant', 'Explain');
+         insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone) values ('$tenant', '$wedding', 'I & J', 'booked', 'Europe/Lisbon');
+         insert into automation.rules (tenant_id, rule_id, name, status, definition) values ('$tenant', '$rule', 'Why', 'active',
+         '{\"schema_version\": 1, \"name\": \"Why\", \"trigger\": {\"type\": \"event\", \"event\": \"form.submitted\"},
+           \"conditions\": {\">\": [{\"var\": \"wedding.guest_count\"}, 100]}, $rule_task}')"
+    wait_for 20 "rule checked" template_checked "$rule" || return
+    sql "select automation.publish_event('$tenant', 'form.submitted', '$wedding', '{}')" >/dev/null
+    wait_for 20 "skipped run" has_run "$rule" || return
+    id=$(sql "select run_id from automation.runs where rule_id = '$rule'")
+    run 0 rule explain "$id"
+    contains reason "state: skipped (missing_field:wedding.guest_count)" "$out"
+    contains conditions "? >  null, 100  (missing_field:wedding.guest_count)" "$out"
+    contains steps "steps: none" "$out"
+    contains "what is not known" "facts as they are now" "$out"
+    run 0 rule explain "$id" --json
+    expect json "skipped unknown form.submitted" "$(field '" ".join((d["run"]["state"], d["conditions"]["truth"], d["run"]["context"]["event"]["type"]))')"
+    run 3 rule explain "$id" --tenant 10000000-0000-4000-8000-0000000000d1
+    contains message "no such run" "$out"
+    run 3 rule explain 8d03ae6f-055f-823e-b840-51066c04214b
+    run 2 rule explain 17
+    contains where "RUN_ID" "$out"
+    run 2 rule explain
+}
+has_run() {
+    [ "$(sql "select count(*) from automation.runs where rule_id = '$1'")" = 1 ]
+}
+
 case_stores_that_are_away_are_named() {
     out=$(DATABASE_URL=postgresql:///nothing?host=/nonexistent "$usher" dead list 2>&1)
     expect "exit code without PostgreSQL" 69 $?

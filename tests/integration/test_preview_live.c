@@ -16,6 +16,9 @@
 #define SUNDAY BEFORE("-P90D", "09:00") /* 2026-05-03T08:00Z */
 #define AT_SUNDAY "2026-05-03T08:00:00Z"
 #define TODAY BEFORE("-P91D", "09:00") /* four hours before LEADER_NOON */
+#define YEARLY                                                                                                         \
+    "\"trigger\":{\"type\":\"milestone\",\"milestone\":\"ceremony\",\"offset\":\"-P91D\",\"at\":\"09:00\",\"yearly\":" \
+    "3}"
 #define SETTINGS(s) ",\"settings\":{" s "}"
 #define WINDOW(days, from, to, outside)                                                                                \
     SETTINGS("\"send_window\":{" days "\"from\":\"" from "\",\"to\":\"" to "\",\"outside\":\"" outside "\"}")
@@ -147,7 +150,7 @@ static const struct play plays[] = {
      .fired = "update automation.runs set state = 'succeeded', acted = true; delete from automation_priv.ledger;" MOVE(
          "2026-08-11"),
      .at = "2026-05-12T08:00:00Z", .due = "2026-05-12T08:00:00Z", .reason = ""},
-    {"a year on", "\"trigger\":{\"type\":\"milestone\",\"milestone\":\"ceremony\",\"offset\":\"-P91D\",\"at\":\"09:00\",\"yearly\":3}," LEADER_TASK,
+    {"a year on", YEARLY "," LEADER_TASK,
      .fired = "update automation.runs set state = 'succeeded', acted = true; delete from automation_priv.ledger",
      .at = "2027-05-02T08:00:00Z", .due = "2027-05-02T08:00:00Z", .reason = "", .path = "fire.occurrences.2.due_utc",
      .text = "2028-05-02T08:00:00Z"},
