@@ -21,7 +21,7 @@ static enum err read_all(const char *path, struct buf *out)
     FILE *f = path[0] == '-' && path[1] == '\0' ? stdin : fopen(path, "rbe");
     if (!f)
         return ERR_IO;
-    while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0 && out->len <= RULE_JSON_MAX_BYTES * 4)
+    while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0 && out->len <= RULE_TEXT_MAX_BYTES)
         buf_put(out, chunk, n);
     enum err err = ferror(f) ? ERR_IO : ERR_OK;
     if (f != stdin)

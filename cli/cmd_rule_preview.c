@@ -47,7 +47,7 @@ static enum err read_rule(const char *operand, struct buf *text, struct preview_
     if (id_parse(str_of(operand), &q->rule_id) == ERR_OK)
         return ERR_OK;
     const char *source = operand[0] == '-' && operand[1] == '\0' ? operand : arena_printf(&arena, "@%s", operand);
-    err = input_text(source, RULE_JSON_MAX_BYTES * 4, text, info);
+    err = input_text(source, RULE_TEXT_MAX_BYTES, text, info);
     q->document = (struct str){buf_text(text), text->len};
     arena_free(&arena);
     return err;

@@ -143,8 +143,8 @@ struct rule *rule_parse_text(struct str text, struct logic_fields *fields, struc
     struct rule *r;
 
     rule_errors_free(errors);
-    if (text.n > RULE_JSON_MAX_BYTES) {
-        rule_errors_add(errors, "", "the text has %zu bytes; allowed are %zu", text.n, RULE_JSON_MAX_BYTES);
+    if (text.n > RULE_TEXT_MAX_BYTES) {
+        rule_errors_add(errors, "", "the text has %zu bytes; allowed are %zu", text.n, RULE_TEXT_MAX_BYTES);
         return NULL;
     }
     document = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, &why);

@@ -24,6 +24,8 @@
  * program.h, those of templates in template.h. */
 #define RULE_SCHEMA_VERSION 1
 #define RULE_JSON_MAX_BYTES ((size_t)64 * 1024) /* rules.md 3d; compact encoding */
+#define RULE_TEXT_MAX_BYTES                                                                                            \
+    (4 * RULE_JSON_MAX_BYTES) /* as it is written, with blanks: PostgreSQL and people put some */
 #define RULE_NAME_MAX_BYTES 200
 #define RULE_STRING_MAX_BYTES ((size_t)4 * 1024) /* short strings; message bodies have the template's limit */
 #define RULE_ERRORS_MAX 50
@@ -98,7 +100,7 @@ struct rule {
  * (never NULL; reset first). Warnings are looked for once all parts are good. */
 struct rule *rule_parse(json_t *document, struct logic_fields *fields, struct rule_errors *errors) MUST_USE;
 
-/* The same from text: refuses more than RULE_JSON_MAX_BYTES, invalid UTF-8, duplicate keys and anything after the
+/* The same from text: refuses more than RULE_TEXT_MAX_BYTES, invalid UTF-8, duplicate keys and anything after the
  * document. */
 struct rule *rule_parse_text(struct str text, struct logic_fields *fields, struct rule_errors *errors) MUST_USE;
 

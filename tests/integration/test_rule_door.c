@@ -120,6 +120,108 @@ Test(rule_door, says_what_the_validator_says, .timeout = 120)
     test_pg_drop(&pg);
 }
 
+/* What repeats: before, once or many times, after; a nest has `close` as often as `item`. */
+static const struct bound {
+    const char *code; /* in the message of both */
+    const char *head, *item, *close, *tail;
+    int most; /* accepted; one more is refused */
+    bool nest;
+} bounds[] = {
+    {"limit_group_depth", HEAD "\"conditions\":", "{\"!\":", "}", "," ACTIONS "}", LOGIC_GROUP_DEPTH_MAX, true},
+    {"limit_depth", HEAD "\"conditions\":{\"==\":[1,", "{\"-\":", "}", "]}," ACTIONS "}", LOGIC_DEPTH_MAX - 1, true},
+    {"limit_leaves", HEAD "\"conditions\":{\"or\":[", "{\"==\":[{\"var\":\"a\"},1]}", "", "]}," ACTIONS "}",
+     LOGIC_LEAVES_MAX, false},
+    {"limit_list", HEAD "\"conditions\":{\"in\":[{\"var\":\"a\"},[", "7", "", "]]}," ACTIONS "}", LOGIC_LIST_MAX, false},
+    {"limit_list", HEAD "\"conditions\":{\"or\":[", "true", "", "]}," ACTIONS "}", LOGIC_LIST_MAX, false},
+    {"lists of actions are more than 5 deep", HEAD "\"actions\":",
+     "[{\"type\":\"branch\",\"if\":{\"==\":[{\"var\":\"a\"},1]},\"then\":", "}]", "}", PROGRAM_DEPTH_MAX, true},
+    {"actions", HEAD "\"actions\":[", "{\"type\":\"create_note\",\"params\":{\"text\":\"t\"}}", "", "]}",
+     PROGRAM_STEPS_MAX, false},
+};
+
+static void write_bound(struct buf *b, const struct bound *bound, int n)
+{
+    const bool lists = bound->nest && strstr(bound->item, "branch") != NULL;
+
+    buf_reset(b);
+    buf_put_str(b, bound->head);
+    for (int i = 0; i < n; i++)
+        buf_printf(b, "%s%s", !bound->nest && i > 0 ? "," : "", bound->item);
+    if (bound->nest)
+        buf_put_str(b, lists ? "[{\"type\":\"stop\"}]" : "true");
+    for (int i = 0; i < n; i++)
+        buf_put_str(b, bound->close);
+    buf_put_str(b, bound->tail);
+}
+
+/* A text of the document; `n` bytes of it are one literal, or fill the document up to `n`. */
+static void write_text(struct buf *b, bool whole, size_t n)
+{
+    const char *head =
+        whole ? HEAD "\"actions\":[{\"type\":\"send_email\",\"params\":{\"to\":\"client\",\"subject\":\"s\",\"text\":\""
+              : HEAD "\"conditions\":{\"==\":[{\"var\":\"a\"},\"";
+    const char *tail = whole ? "\"}}]}" : "\"]}," ACTIONS "}";
+    size_t fill = whole ? n - strlen(head) - strlen(tail) : n;
+
+    buf_reset(b);
+    buf_put_str(b, head);
+    for (size_t i = 0; i < fill; i++)
+        buf_put_char(b, 'x');
+    buf_put_str(b, tail);
+}
+
+/* Both accept it, or both refuse it with the same words at the same place. */
+static void expect_bound(struct db_session *s, const struct buf *document, const char *code, bool within)
+{
+    struct logic_fields *fields = logic_fields_new();
+    struct rule_errors errors = {0};
+    struct rule *r = rule_parse_text((struct str){buf_text(document), document->len}, fields, &errors);
+    char *answer = ask_sql(s, buf_text(document));
+
+    cr_expect_eq(r != NULL, within, "%s: C %s: %s", code, within ? "refuses" : "accepts",
+                 errors.n > 0 ? errors.items[0].message : "-");
+    if (within)
+        cr_expect_str_eq(answer, "", "%s: SQL refuses: %s", code, answer);
+    else
+        cr_expect(strstr(answer, code) != NULL && says(&errors, answer), "%s: SQL says %s, and C %s: %s", code, answer,
+                  errors.n > 0 ? errors.items[0].pointer : "-", errors.n > 0 ? errors.items[0].message : "-");
+    free(answer);
+    rule_free(r);
+    rule_errors_free(&errors);
+    logic_fields_free(fields);
+}
+
+Test(rule_door, draws_each_limit_where_the_validator_does, .timeout = 120)
+{
+    struct test_pg pg;
+    struct buf b = {0};
+
+    if (!test_pg_available())
+        return;
+    test_pg_create_migrated(&pg);
+    struct db_session *s = test_pg_session(&pg);
+    make_ask(s);
+    for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++) {
+        for (int more = 0; more <= 1; more++) {
+            write_bound(&b, &bounds[i], bounds[i].most + more);
+            expect_bound(s, &b, bounds[i].code, more == 0);
+        }
+    }
+    for (size_t more = 0; more <= 1; more++) {
+        write_text(&b, false, LOGIC_STRING_MAX_BYTES + more);
+        expect_bound(s, &b, "limit_string", more == 0);
+        write_text(&b, true, RULE_JSON_MAX_BYTES + more);
+        expect_bound(s, &b, "bytes; allowed are 65536", more == 0);
+    }
+    write_text(&b, true, RULE_JSON_MAX_BYTES);
+    for (int i = 0; i < 1000; i++)
+        buf_put_char(&b, ' ');
+    expect_bound(s, &b, "blanks do not count", true);
+    buf_free(&b);
+    db_close(s);
+    test_pg_drop(&pg);
+}
+
 static void expect_words(const struct test_pg *pg, const char *name, enum vocab v)
 {
     struct buf sql = {0};

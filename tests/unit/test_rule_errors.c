@@ -75,7 +75,7 @@ Test(rule_errors, refuses_texts_that_are_no_single_small_json_object)
     };
     struct logic_fields *fields = logic_fields_new();
     struct rule_errors errors = {0};
-    static char big[RULE_JSON_MAX_BYTES + 2];
+    static char big[RULE_TEXT_MAX_BYTES + 2];
     json_t *document = parse(small);
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -86,8 +86,10 @@ Test(rule_errors, refuses_texts_that_are_no_single_small_json_object)
     }
     memset(big, ' ', sizeof(big) - 1);
     cr_assert_null(rule_parse_text(str_of(big), fields, &errors));
-    cr_assert_not_null(strstr(errors.items[0].message, "allowed are 65536"), "%s", errors.items[0].message);
-    memset(big, 'x', sizeof(big) - 1);
+    cr_assert_not_null(strstr(errors.items[0].message, "the text has 262145 bytes; allowed are 262144"), "%s",
+                       errors.items[0].message);
+    memset(big, 'x', RULE_JSON_MAX_BYTES);
+    big[RULE_JSON_MAX_BYTES] = '\0';
     json_object_set_new(document, "$schema", json_string(big));
     cr_assert_null(rule_parse(document, fields, &errors));
     cr_assert_not_null(strstr(errors.items[0].message, "allowed are 65536"), "%s", errors.items[0].message);
