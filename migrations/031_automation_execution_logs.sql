@@ -463,6 +463,8 @@ create table automation.dead_letters (
     source_raw bytea,  -- the entry's bytes, where they could not be read
     accepted_at timestamptz not null,
     died_at timestamptz not null,
+    deadline timestamptz,
+    priority smallint not null default 100, -- of the job, as its deadline: a replay has both
     ended_run boolean not null default false, -- the run stopped at this step
     replays smallint not null default 0,
     replayed_as uuid, -- the last replay
@@ -927,9 +929,9 @@ begin
         select m.tenant_id, m.accepted_day, case when m.withdrawn then 'accepted' else p_outcome end, case when m.withdrawn then -1 else 1 end from marked m),
     buried as (
         insert into automation.dead_letters (tenant_id, job_id, kind, queue, reason, error, attempt, crashes, run_id, step, wedding_id, effect_key,
-                payload, source_entry, accepted_at, died_at, ended_run)
+                payload, source_entry, accepted_at, died_at, deadline, priority, ended_run)
         select m.tenant_id, m.job_id, m.kind, m.queue, p_reason, null, m.attempt, m.crashes, m.run_id, m.step, m.wedding_id, m.effect_key,
-               m.payload, m.bare_entry, m.accepted_at, v_now, m.run_id is not null and not m.aside
+               m.payload, m.bare_entry, m.accepted_at, v_now, m.deadline, m.priority, m.run_id is not null and not m.aside
         from marked m where p_outcome = 'dead' and not m.withdrawn on conflict do nothing),
     freed as (
         update automation_priv.unique_keys u set held_until = v_now + interval '24 hours' from marked m where m.unique_key is not null and u.job_id = m.job_id),
@@ -971,7 +973,7 @@ begin
     return query
     with batch as materialized (
         select x.*, l.tenant_id, l.run_id as run, l.wedding_id, l.accepted_day, l.kind, l.queue, l.attempt, l.crashes, l.step, l.effect_key,
-            l.payload, l.bare_entry, l.accepted_at, l.unique_key, l.priority, l.aside, l.job_id is not null as hit,
+            l.payload, l.bare_entry, l.accepted_at, l.deadline, l.unique_key, l.priority, l.aside, l.job_id is not null as hit,
             v_bad ->> x.j::text as bad,
             l.bare_id is not null and x.a in ('final', 'retry') and exists (select from automation.execution_logs e
                 where e.tenant_id = l.tenant_id and e.queued_at = l.bare_at and e.execution_id = l.bare_id) as withdrawn
@@ -1022,9 +1024,9 @@ begin
     checks as (insert into automation_priv.wait_checks select job_id from next_step where wait_event is not null on conflict do nothing),
     buried as (
         insert into automation.dead_letters (tenant_id, job_id, kind, queue, reason, error, attempt, crashes, run_id, step, wedding_id, effect_key,
-                payload, source_entry, accepted_at, died_at, ended_run)
+                payload, source_entry, accepted_at, died_at, deadline, priority, ended_run)
         select g.tenant_id, g.j, g.kind, g.queue, g.reason, g.error, g.attempt, g.crashes, g.run, g.step, g.wedding_id, g.effect_key, g.payload,
-               g.bare_entry, g.accepted_at, v_now, coalesce(g.run_patch ? 'state', false) and not g.aside
+               g.bare_entry, g.accepted_at, v_now, g.deadline, g.priority, coalesce(g.run_patch ? 'state', false) and not g.aside
         from good g where g.a = 'final' and g.o = 'dead' and not g.withdrawn on conflict do nothing),
     freed as (
         update automation_priv.unique_keys u set held_until = v_now + interval '24 hours'
@@ -1124,8 +1126,9 @@ begin
         returning job_id, claimed_at),
     buried as (
         insert into automation.dead_letters (tenant_id, job_id, kind, queue, reason, error, attempt, crashes, wedding_id, effect_key, payload,
-                source_entry, source_raw, accepted_at, died_at)
-        select tenant, id, coalesce(kind, '?'), queue, dead, error, coalesce(attempt, 1::smallint), 0, wedding, id, decode(payload, 'hex'), entry, decode(raw, 'hex'), v_now, v_now
+                source_entry, source_raw, accepted_at, died_at, deadline)
+        select tenant, id, coalesce(kind, '?'), queue, dead, error, coalesce(attempt, 1::smallint), 0, wedding, id, decode(payload, 'hex'), entry,
+               decode(raw, 'hex'), v_now, v_now, deadline
         from taken where dead is not null order by tenant, id
         on conflict do nothing
         returning job_id),
@@ -1320,7 +1323,8 @@ begin
 end $$;
 
 -- Makes a new job of each dead letter that is open, with the original's effect key and a full budget, due one after another within p_spread.
--- result: replayed, or why not: those of dead_verdicts, unknown_kind, malformed (nothing that a job could be made of), forged, run_gone.
+-- result: replayed, or why not: those of dead_verdicts, unknown_kind, malformed (nothing that a job could be made of), forged, run_gone, expired
+-- (its deadline has passed).
 -- Where the run stopped at that step and nothing has happened since, it runs again and goes on when the replay succeeds; else the replay stands
 -- aside: it repeats the step's effect, and the run is left as it is. The fence holds for both, but for an instant that derived from the wedding's
 -- date, which the operator's word replaces. p_tenant null: of any tenant.
@@ -1342,6 +1346,7 @@ begin
             when d.reason = 'forged' or (k.class = 'rule' and d.run_id is null) then 'forged'
             when k.kind is null then 'unknown_kind'
             when d.run_id is not null and r.run_id is null then 'run_gone'
+            when d.deadline <= v_now then 'expired'
             else 'replayed' end as verdict
         from automation_priv.dead_verdicts(p_tenant, p_ids) v
         left join automation.dead_letters d on d.tenant_id = v.tenant_id and d.job_id = v.job_id
@@ -1359,10 +1364,10 @@ begin
               and not w.aside)
         returning r.tenant_id, r.run_id, c.new_id),
     jobs as (
-        insert into automation_priv.ledger (job_id, tenant_id, run_id, wedding_id, due_at, accepted_at, accepted_day, timeout_ms, step, max_attempts,
-                kind, queue, effect_key, replay_of, aside, payload)
-        select c.new_id, c.tenant_id, c.run_id, c.wedding_id, v_now + p_spread * (c.turn::double precision / c.total), v_now,
-               (v_now at time zone 'UTC')::date, c.timeout_ms, coalesce(c.step, 0::smallint), c.max_attempts, c.kind, c.queue, c.effect_key, c.job_id,
+        insert into automation_priv.ledger (job_id, tenant_id, run_id, wedding_id, due_at, accepted_at, deadline, accepted_day, timeout_ms, step,
+                priority, max_attempts, kind, queue, effect_key, replay_of, aside, payload)
+        select c.new_id, c.tenant_id, c.run_id, c.wedding_id, v_now + p_spread * (c.turn::double precision / c.total), v_now, c.deadline,
+               (v_now at time zone 'UTC')::date, c.timeout_ms, coalesce(c.step, 0::smallint), c.priority, c.max_attempts, c.kind, c.queue, c.effect_key, c.job_id,
                c.run_id is not null and not exists (select from resumed r where r.new_id = c.new_id), c.payload
         from chosen c order by c.new_id),
     counted as (

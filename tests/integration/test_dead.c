@@ -162,6 +162,39 @@ Test(dead, what_no_job_can_be_made_of_is_refused)
     leader_close(&t); /* the letter that changed its tenant balances in neither */
 }
 
+Test(dead, a_replay_has_the_priority_and_the_deadline)
+{
+    struct leader t;
+    if (!open_with_worker(&t))
+        return;
+    leader_job(&t, LEADER_TENANT, "f1");
+    leader_sql(&t, "update automation_priv.ledger set priority = 7, deadline = automation.now() + interval '1 hour'");
+    settle(&t, ID("f1"), DEAD);
+    cr_expect_eq(
+        leader_i64(&t,
+                   "select count(*) from automation.dead_letters where priority = 7 and deadline > automation.now()"),
+        1);
+    cr_expect_eq(replay(&t, ID("f1"), "replayed"), 1);
+    cr_expect_eq(
+        leader_i64(
+            &t, "select count(*) from automation_priv.ledger l join automation.dead_letters d on d.job_id = l.replay_of"
+                " where l.priority = 7 and l.deadline = d.deadline"),
+        1);
+    close_accounted(&t);
+}
+
+Test(dead, what_is_past_its_deadline_is_not_replayed)
+{
+    struct leader t;
+    if (!open_with_worker(&t))
+        return;
+    dead_job(&t, "f1");
+    leader_sql(&t, "update automation.dead_letters set deadline = automation.now() - interval '1 second'");
+    cr_expect_eq(replay(&t, ID("f1"), "expired"), 1);
+    cr_expect_eq(jobs(&t), 0);
+    close_accounted(&t);
+}
+
 Test(dead, a_call_is_bounded)
 {
     struct leader t;
