@@ -50,6 +50,11 @@ while read -r event; do
     grep -rqF "(\"$event\"" common scheduler workers cli --include='*.c' || { echo "check-docs: OPERATIONS.md: no log event $event"; failed=1; }
 done < <(sed -n '/^| event | says/,/^$/p' OPERATIONS.md | grep -oE '`[a-z]+\.[a-z_]+`' | tr -d '`')
 
+# Every fault cell that a table names in its last column exists.
+while read -r cell; do
+    grep -rqE "\((faults, )?$cell[,)]" tests/faults --include='*.c' || { echo "check-docs: $cell is no cell of tests/faults"; failed=1; }
+done < <(cat PROTOCOL.md OPERATIONS.md | sed -n '/^|.* cell.*|$/,/^$/p' | sed -E 's/.*\| (.*) \|$/\1/' | grep -oE '`[a-z]+_[a-z_0-9]+`' | tr -d '`' | sort -u)
+
 # The reference of rules knows every word of the validator and every operator.
 while read -r word; do
     grep -qF -- "$word" RULES.md || { echo "check-docs: RULES.md does not say anything of $word"; failed=1; }
