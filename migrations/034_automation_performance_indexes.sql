@@ -8,9 +8,9 @@ set local role automation_owner;
 
 -- ---- the log -------------------------------------------------------------------------------------------------------------------
 -- By rule, newest first; by run: the run's rule and time bound the range, and run_id is compared within the index.
-create index execution_logs_rule on automation.execution_logs (tenant_id, rule_id, queued_at desc, run_id) where rule_id is not null;
+create index execution_logs_rule on automation.execution_logs (tenant_id, rule_id, queued_at, run_id) where rule_id is not null;
 -- Attempts that went wrong, of a tenant or of all: failed, dead, parked, lost_lease.
-create index execution_logs_failed on automation.execution_logs (tenant_id, queued_at desc, execution_id) where outcome in (1, 2, 7, 8);
+create index execution_logs_failed on automation.execution_logs (tenant_id, queued_at, execution_id) where outcome in (1, 2, 7, 8);
 -- What ran lately, of all tenants: a few pages for each month, and next to nothing for COPY.
 create index execution_logs_time on automation.execution_logs using brin (queued_at) with (pages_per_range = 32, autosummarize = on);
 

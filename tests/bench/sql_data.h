@@ -8,6 +8,7 @@
 #include "common/base/id.h"
 #include "common/io/db.h"
 #include "common/io/store_jobs.h"
+#include "common/io/store_rollup.h"
 #include "tests/support/postgres.h"
 
 #define SQL_TENANTS 200
@@ -34,8 +35,8 @@ void sql_data_drop(struct sql_data *d);
  * tenant's, four tenths
  * are the twenty's; seven of ten are of rules, one run in fifty of the tenant's first rule; six of a hundred did not succeed. */
 void sql_row(uint64_t number, int64_t at_us, struct store_log *out);
-/* `n` rows of numbers from `first` on, step_us apart, sorted by key, as COPY BINARY. */
-void sql_rows(uint64_t first, size_t n, int64_t at_us, double step_us, struct buf *copy);
+/* `n` rows of numbers from `first` on, step_us apart, sorted by key, as COPY BINARY; `counts` (may be NULL) gets them too. */
+void sql_rows(uint64_t first, size_t n, int64_t at_us, double step_us, struct buf *copy, struct store_rollup *counts);
 #define SQL_COPY_LOG(table)                                                                                            \
     "copy " table " (tenant_id, queued_at, execution_id, job_id, run_id, rule_id, wedding_id, worker_id, "             \
     "rule_revision, due_at, started_at, duration_us, step, attempt, outcome, kind, queue, reason, error, detail) "     \

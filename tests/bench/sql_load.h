@@ -1,4 +1,5 @@
-/* sql_load: writing into the log: the ingest beside which queries are measured, and what a logged row costs for each set of indexes. */
+/* sql_load: writing into the log: the ingest beside which queries are measured, what a logged row costs for each set of indexes, and its
+ * months' way out and back. */
 #ifndef TESTS_BENCH_SQL_LOAD_H
 #define TESTS_BENCH_SQL_LOAD_H
 
@@ -10,7 +11,7 @@
 
 #define SQL_INGEST_ROWS_PER_S 5000
 
-/* Rows into the present month, as the worker writes them, until it is stopped. */
+/* Rows into the present month, as the worker writes them, with what is counted of them, which is folded every second; until it is stopped. */
 struct sql_ingest {
     const struct sql_data *data;
     pthread_t thread;
@@ -20,9 +21,11 @@ struct sql_ingest {
 void sql_ingest_start(struct sql_ingest *in, const struct sql_data *data);
 void sql_ingest_stop(struct sql_ingest *in);
 
-/* COPY of the same rows into the log and into a table without an index, in turn: how many times as long the log takes. What each
- * index adds is
- * printed on standard error. */
+/* COPY into tables of equal size with different indexes, in turn: how many times as long the log's take as none. What each set costs is
+ * printed on standard error (sql_copy.c). */
 double sql_copy_ratio(const struct sql_data *data);
+
+/* The log's oldest month is detached, exported, read back and compared, dropped, and restored (sql_archive.c). */
+void sql_archive(const struct sql_data *data, double *archive_rows_per_s, double *restore_rows_per_s);
 
 #endif

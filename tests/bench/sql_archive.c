@@ -1,0 +1,62 @@
+/* sql_archive: the oldest month leaves the log as a file and comes back (sql_load.h). */
+#include "tests/bench/sql_load.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/io/archive.h"
+
+static void check(enum err err, const struct err_info *info)
+{
+    if (err == ERR_OK)
+        return;
+    (void)fprintf(stderr, "bench_sql: archive: %s\n", info->text);
+    exit(2);
+}
+
+static double rate(int64_t rows, int64_t began_us)
+{
+    return (double)rows * 1e6 / (double)(clock_mono_us() - began_us);
+}
+
+static void remove_files(const char *dir, const char *leaf)
+{
+    static const char *const ends[] = {".csv.zst", ".json"};
+    char path[256];
+
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s%s", dir, leaf, ends[i]);
+        (void)unlink(path);
+    }
+    (void)rmdir(dir);
+}
+
+void sql_archive(const struct sql_data *data, double *archive_rows_per_s, double *restore_rows_per_s)
+{
+    char dir[] = "/tmp/usher-archive.XXXXXX", leaf[MANIFEST_LEAF_SIZE];
+    const time_t from = (time_t)(data->from_us / 1000000);
+    struct archive *a = NULL;
+    struct archive_part part;
+    struct err_info info = {0};
+    struct tm tm;
+
+    if (mkdtemp(dir) == NULL || strftime(leaf, sizeof(leaf), "execution_logs_%Y_%m", gmtime_r(&from, &tm)) == 0)
+        exit(2);
+    const struct archive_config config = {.url = data->server.url, .dir = dir, .after_months = 12};
+    check(archive_open(&config, &a, &info), &info);
+    int64_t began_us = clock_mono_us();
+    check(archive_run(a, leaf, &info), &info);
+    check(archive_look(a, leaf, &part, &info), &info);
+    *archive_rows_per_s = rate(part.n_rows, began_us);
+    check(archive_drop(a, leaf, &info), &info);
+    began_us = clock_mono_us();
+    check(archive_restore(a, leaf, 3600000, &info), &info);
+    *restore_rows_per_s = rate(part.n_rows, began_us);
+    (void)fprintf(stderr, "   %s: %lld rows, %lld bytes\n", leaf, (long long)part.n_rows, (long long)part.bytes);
+    archive_close(a);
+    remove_files(dir, leaf);
+}
