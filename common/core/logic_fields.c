@@ -9,7 +9,8 @@
 #define FIRST_CAP 64
 
 struct logic_fields {
-    struct map by_text; /* path text → slot + 1 */
+    struct map by_text;   /* path text → slot + 1 */
+    struct map by_prefix; /* path text without its last segment → number + 1 */
     struct logic_path **paths;
     uint32_t n;
     uint32_t cap;
@@ -28,6 +29,7 @@ void logic_fields_free(struct logic_fields *fields)
         mem_free(fields->paths[i]);
     mem_free(fields->paths);
     map_free(&fields->by_text);
+    map_free(&fields->by_prefix);
     mem_free(fields);
 }
 
@@ -61,6 +63,20 @@ static struct logic_path *path_new(struct str path, uint32_t n_segments)
     return p;
 }
 
+/* There are no more than paths. */
+static uint32_t prefix_of(struct logic_fields *fields, const struct logic_path *p)
+{
+    const struct str *last = &p->segments[p->n_segments - 1];
+    const size_t n = p->n_segments > 1 ? p->text_bytes - last->n - 1 : 0;
+    void *found = map_get(&fields->by_prefix, p->text, n);
+
+    if (found != NULL)
+        return (uint32_t)((uintptr_t)found - 1);
+    const uint32_t number = (uint32_t)fields->by_prefix.n;
+    (void)map_put(&fields->by_prefix, p->text, n, (void *)((uintptr_t)number + 1));
+    return number;
+}
+
 bool logic_fields_find(const struct logic_fields *fields, struct str path, uint32_t *slot)
 {
     void *found = map_get(&fields->by_text, path.p, path.n);
@@ -84,6 +100,8 @@ enum err logic_fields_intern(struct logic_fields *fields, struct str path, uint3
         fields->paths = mem_realloc(fields->paths, fields->cap * sizeof(*fields->paths));
     }
     fields->paths[fields->n] = path_new(path, n_segments);
+    if (n_segments > 0)
+        fields->paths[fields->n]->prefix = prefix_of(fields, fields->paths[fields->n]);
     (void)map_put(&fields->by_text, path.p, path.n, (void *)((uintptr_t)fields->n + 1));
     *slot = fields->n++;
     return ERR_OK;
@@ -118,6 +136,7 @@ void logic_facts_free(struct logic_facts *facts)
     if (facts == NULL)
         return;
     mem_free(facts->memos);
+    mem_free(facts->prefixes);
     arena_free(&facts->arena);
     buf_free(&facts->text);
     mem_free(facts);
@@ -133,8 +152,10 @@ void logic_facts_set(struct logic_facts *facts, const json_t *root, const struct
 void logic_facts_forget(struct logic_facts *facts)
 {
     if (++facts->generation == 0) {
-        if (facts->memos != NULL)
+        if (facts->memos != NULL) {
             memset(facts->memos, 0, facts->n_memos * sizeof(*facts->memos));
+            memset(facts->prefixes, 0, facts->n_memos * sizeof(*facts->prefixes));
+        }
         facts->generation = 1;
     }
 }
@@ -154,13 +175,20 @@ static const json_t *step_into(const json_t *json, struct str key)
     return json_array_get(json, at);
 }
 
-static const json_t *resolve(const json_t *root, const struct logic_path *path)
+/* Paths of a document share few objects: each of these is looked up once. */
+static const json_t *resolve(struct logic_facts *facts, const struct logic_path *path)
 {
-    const json_t *at = root;
+    struct logic_prefix *prefix = &facts->prefixes[path->prefix];
 
-    for (uint32_t i = 0; at != NULL && i < path->n_segments; i++)
-        at = step_into(at, path->segments[i]);
-    return at;
+    if (path->n_segments == 0)
+        return facts->root;
+    if (prefix->generation != facts->generation) {
+        const json_t *at = facts->root;
+        for (uint32_t i = 0; at != NULL && i + 1 < path->n_segments; i++)
+            at = step_into(at, path->segments[i]);
+        *prefix = (struct logic_prefix){at, facts->generation};
+    }
+    return prefix->json != NULL ? step_into(prefix->json, path->segments[path->n_segments - 1]) : NULL;
 }
 
 static void make_room(struct logic_facts *facts, uint32_t slot)
@@ -170,7 +198,9 @@ static void make_room(struct logic_facts *facts, uint32_t slot)
     if (n <= slot)
         n = slot + 1;
     facts->memos = mem_realloc(facts->memos, n * sizeof(*facts->memos));
+    facts->prefixes = mem_realloc(facts->prefixes, n * sizeof(*facts->prefixes));
     memset(facts->memos + facts->n_memos, 0, (n - facts->n_memos) * sizeof(*facts->memos));
+    memset(facts->prefixes + facts->n_memos, 0, (n - facts->n_memos) * sizeof(*facts->prefixes));
     facts->n_memos = n;
 }
 
@@ -180,7 +210,7 @@ const struct logic_memo *logic_facts_memo(struct logic_facts *facts, uint32_t sl
         make_room(facts, slot);
     struct logic_memo *memo = &facts->memos[slot];
     if (memo->generation != facts->generation) {
-        memo->json = resolve(facts->root, logic_fields_at(facts->fields, slot));
+        memo->json = resolve(facts, logic_fields_at(facts->fields, slot));
         memo->value = value_of_json(memo->json, true);
         memo->generation = facts->generation;
     }

@@ -7,12 +7,14 @@
 #include <string.h>
 
 #include "common/core/logic_flat_priv.h"
+#include "common/core/match_bits.h"
 
-enum flat_answer { ANSWER_NONE, ANSWER_FALSE, ANSWER_TRUE, ANSWER_UNKNOWN, ANSWER_HEAVY };
+/* The first two are which way a jump goes. */
+enum flat_answer { ANSWER_FALSE, ANSWER_TRUE, ANSWER_UNKNOWN, ANSWER_HEAVY, ANSWER_NONE };
 
 static enum flat_answer answer_of(bool b)
 {
-    return (enum flat_answer)(ANSWER_FALSE + b);
+    return (enum flat_answer)b;
 }
 
 static enum flat_answer ask_node(const struct logic_flat *flat, uint32_t predicate, struct logic_facts *facts)
@@ -117,26 +119,32 @@ void logic_flat_begin(struct logic_flat *flat)
     memset(flat->answers, ANSWER_NONE, flat->n_predicates);
 }
 
-/* False, or true when no unknown was taken for true; else unknown: not settled. */
-static enum logic_truth run_jumps(struct logic_flat *flat, struct flat_rule rule, struct logic_facts *facts)
+/* False, or true when no unknown was taken for true; else unknown: not settled. Most rules ask two or three predicates, so a call would
+ * cost as much as it does. */
+static inline __attribute__((always_inline)) enum logic_truth run_jumps(struct logic_flat *flat, struct flat_rule rule,
+                                                                        struct logic_facts *facts)
 {
     const struct flat_jump *jumps = &flat->jumps[rule.first];
+    uint8_t *answers = flat->answers;
     bool sure = true;
     uint16_t at = 0;
 
     while (at < FLAT_TRUE) {
-        struct flat_jump j = jumps[at];
-        uint8_t *answer = &flat->answers[j.predicate >> 1];
-        if (*answer == ANSWER_NONE)
-            *answer = (uint8_t)ask(flat, j.predicate >> 1, facts);
-        if (*answer > ANSWER_TRUE) {
-            if (rule.way == FLAT_CAREFUL || *answer == ANSWER_HEAVY)
-                return LOGIC_UNKNOWN;
-            sure = false;
-            at = j.then[1];
+        const struct flat_jump *j = &jumps[at];
+        const uint32_t predicate = j->predicate >> 1;
+        unsigned answer = answers[predicate];
+        if (answer == ANSWER_NONE) {
+            answer = ask(flat, predicate, facts);
+            answers[predicate] = (uint8_t)answer;
+        }
+        if (answer <= ANSWER_TRUE) {
+            at = j->then[answer ^ (j->predicate & 1)];
             continue;
         }
-        at = j.then[(*answer == ANSWER_TRUE) != (j.predicate & 1)];
+        if (rule.way == FLAT_CAREFUL || answer == ANSWER_HEAVY)
+            return LOGIC_UNKNOWN;
+        sure = false;
+        at = j->then[1];
     }
     if (at == FLAT_FALSE)
         return LOGIC_FALSE;
@@ -156,6 +164,29 @@ enum logic_truth logic_flat_eval(struct logic_flat *flat, size_t i, struct logic
     if (rule.way == FLAT_DIRECT || truth == LOGIC_UNKNOWN)
         return logic_eval(flat->rules[i], facts, reason);
     return truth;
+}
+
+/* Most rules are false: going over them is one loop. */
+size_t logic_flat_next(struct logic_flat *flat, const uint64_t *marks, size_t from, struct logic_facts *facts,
+                       struct logic_answer *answer)
+{
+    const size_t n = flat->n;
+
+    for (size_t i = match_bits_next(marks, n, from); i < n; i = match_bits_next(marks, n, i + 1)) {
+        const struct flat_rule rule = flat->ways[i];
+        enum logic_truth truth = LOGIC_TRUE;
+
+        answer->asked++;
+        if (rule.way == FLAT_MONOTONE || rule.way == FLAT_CAREFUL)
+            truth = run_jumps(flat, rule, facts);
+        if (rule.way == FLAT_DIRECT || truth == LOGIC_UNKNOWN)
+            truth = logic_eval(flat->rules[i], facts, &answer->reason);
+        if (truth != LOGIC_FALSE) {
+            answer->truth = truth;
+            return i;
+        }
+    }
+    return n;
 }
 
 void logic_flat_free(struct logic_flat *flat)

@@ -14,6 +14,12 @@
 
 struct logic_flat;
 
+struct logic_answer {
+    enum logic_truth truth;
+    struct logic_reason reason; /* when unknown */
+    size_t asked;               /* grows by the rules that were evaluated */
+};
+
 /* The `n` rules (not the array) are borrowed until removed or it is freed; NULL stands for "no condition", which is true. All
  * of one interner. */
 struct logic_flat *logic_flat_new(const struct logic *const *rules, size_t n);
@@ -32,6 +38,10 @@ void logic_flat_begin(struct logic_flat *flat);
 /* As logic_eval of rules[i]; `reason` is set when the result is unknown. */
 enum logic_truth logic_flat_eval(struct logic_flat *flat, size_t i, struct logic_facts *facts,
                                  struct logic_reason *reason);
+
+/* Of the rules with their bit set in `marks`, the first from place `from` on that is not false, or how many there are. */
+size_t logic_flat_next(struct logic_flat *flat, const uint64_t *marks, size_t from, struct logic_facts *facts,
+                       struct logic_answer *answer);
 
 size_t logic_flat_bytes(const struct logic_flat *flat);
 size_t logic_flat_predicates(const struct logic_flat *flat); /* distinct ones */

@@ -173,6 +173,12 @@ struct logic_memo {
     uint32_t generation; /* of the document it was resolved in */
 };
 
+/* What the paths "wedding.…" share. */
+struct logic_prefix {
+    const json_t *json;
+    uint32_t generation;
+};
+
 struct logic_facts {
     const struct logic_fields *fields;
     const json_t *root;
@@ -180,8 +186,9 @@ struct logic_facts {
     uint32_t generation;
     uint32_t n_memos;
     struct logic_memo *memos;
-    struct arena arena; /* values made by the evaluation */
-    struct buf text;    /* texts being made */
+    struct logic_prefix *prefixes; /* as many */
+    struct arena arena;            /* values made by the evaluation */
+    struct buf text;               /* texts being made */
 };
 
 /* logic_fields.c */
@@ -189,6 +196,7 @@ struct logic_path {
     const char *text;
     uint32_t text_bytes;
     uint32_t n_segments; /* 0: the whole */
+    uint32_t prefix;     /* the number of all segments but the last; paths that share them have the same */
     struct str segments[];
 };
 const struct logic_path *logic_fields_at(const struct logic_fields *fields, uint32_t slot);

@@ -235,33 +235,44 @@ size_t match_bytes(const struct match *m)
            buckets_bytes(&m->timings);
 }
 
-/* Evaluates and reports one entry; false when the callback has enough. */
-static bool answer(struct match *m, const struct match_bucket *b, size_t i, const struct match_question *q,
-                   match_cb *cb, void *ctx, struct match_stats *stats)
+/* Reports one entry; false when the callback has enough. */
+static bool report(const struct match_bucket *b, size_t i, const struct logic_answer *a, match_cb *cb, void *ctx,
+                   struct match_stats *stats)
 {
-    struct logic_reason why = {.why = LOGIC_WHY_NONE};
-    enum logic_truth truth = logic_flat_eval(b->flat, i, m->facts, &why);
     char text[LOGIC_REASON_SIZE];
-    struct match_hit hit;
+    const struct match_entry *e = b->entries[i];
+    const struct match_hit hit = {
+        .rule_id = e->rule_id,
+        .revision = e->revision,
+        .rule = e->rule,
+        .truth = a->truth,
+        .why = a->reason,
+        .reason = a->truth == LOGIC_UNKNOWN ? logic_reason_text(&a->reason, text) : "",
+    };
 
-    stats->evaluated++;
-    stats->matched += truth == LOGIC_TRUE ? 1 : 0;
-    stats->unknown += truth == LOGIC_UNKNOWN ? 1 : 0;
-    if (truth == LOGIC_FALSE && !q->all)
-        return true;
-    hit = (struct match_hit){.rule_id = b->entries[i]->rule_id,
-                             .revision = b->entries[i]->revision,
-                             .rule = b->entries[i]->rule,
-                             .truth = truth,
-                             .why = why,
-                             .reason = truth == LOGIC_UNKNOWN ? logic_reason_text(&why, text) : ""};
+    stats->matched += a->truth == LOGIC_TRUE ? 1 : 0;
+    stats->unknown += a->truth == LOGIC_UNKNOWN ? 1 : 0;
     return cb(&hit, ctx);
+}
+
+/* The first entry from `i` on that is to be reported, or their number. */
+static size_t next_answer(struct match *m, struct match_bucket *b, size_t i, bool all, struct logic_answer *a)
+{
+    a->reason = (struct logic_reason){.why = LOGIC_WHY_NONE};
+    if (!all)
+        return logic_flat_next(b->flat, b->marks, i, m->facts, a);
+    if (i < b->n) {
+        a->asked++;
+        a->truth = logic_flat_eval(b->flat, i, m->facts, &a->reason);
+    }
+    return i;
 }
 
 static enum err ask(struct match *m, struct match_bucket *b, const struct match_question *q, match_cb *cb, void *ctx,
                     struct match_stats *stats)
 {
     struct match_stats own;
+    struct logic_answer a = {.asked = 0};
 
     if (m->busy)
         return ERR_STATE;
@@ -273,12 +284,14 @@ static enum err ask(struct match *m, struct match_bucket *b, const struct match_
     match_bucket_prepare(b);
     logic_facts_set(m->facts, q->context, q->env);
     logic_flat_begin(b->flat);
-    match_bucket_mark(b, m->facts, q->all);
+    if (!q->all)
+        match_bucket_mark(b, m->facts);
     stats->candidates = b->n;
-    for (size_t i = match_bucket_next(b, 0); i < b->n; i = match_bucket_next(b, i + 1)) {
-        if (!answer(m, b, i, q, cb, ctx, stats))
+    for (size_t i = next_answer(m, b, 0, q->all, &a); i < b->n; i = next_answer(m, b, i + 1, q->all, &a)) {
+        if (!report(b, i, &a, cb, ctx, stats))
             break;
     }
+    stats->evaluated = a.asked;
     /* The document is only borrowed. */
     logic_facts_set(m->facts, NULL, NULL);
     m->busy = false;

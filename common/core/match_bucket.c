@@ -428,12 +428,25 @@ void match_bucket_prepare(struct match_bucket *b)
     b->dirty = false;
 }
 
-void match_bucket_mark(struct match_bucket *b, struct logic_facts *facts, bool all)
+static void mark_list(struct match_bucket *b, const struct match_group *group, uint64_t hash)
 {
-    if (all) {
-        memset(b->marks, 0xff, words(b) * sizeof(uint64_t));
-        return;
+    const struct match_posting *p = b->postings;
+    size_t from = group->begin, to = group->end;
+
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+
+        if (p[middle].hash < hash)
+            from = middle + 1;
+        else
+            to = middle;
     }
+    for (; from < group->end && p[from].hash == hash; from++)
+        match_bits_set(b->marks, p[from].place);
+}
+
+void match_bucket_mark(struct match_bucket *b, struct logic_facts *facts)
+{
     memcpy(b->marks, b->always, words(b) * sizeof(uint64_t));
     for (size_t g = 0; g < b->n_groups; g++) {
         const struct match_group *group = &b->groups[g];
@@ -442,17 +455,10 @@ void match_bucket_mark(struct match_bucket *b, struct logic_facts *facts, bool a
 
         /* Missing or of another class: unknown, so all of them are evaluated and say so. */
         if (logic_facts_scalar(facts, group->slot, &value) && class_of(&value) == group->class) {
-            struct match_posting key = {.slot = group->slot, .class = group->class, .hash = logic_scalar_hash(&value)};
-
-            i = find_list(b, group->begin, group->end, &key, false);
-            end = find_list(b, i, group->end, &key, true);
+            mark_list(b, group, logic_scalar_hash(&value));
+            continue;
         }
         for (; i < end; i++)
             match_bits_set(b->marks, b->postings[i].place);
     }
-}
-
-size_t match_bucket_next(const struct match_bucket *b, size_t from)
-{
-    return match_bits_next(b->marks, b->n, from);
 }

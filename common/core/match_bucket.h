@@ -49,10 +49,7 @@ size_t match_bucket_bytes(const struct match_bucket *b);
 /* Brings order and lists up to date when something changed. */
 void match_bucket_prepare(struct match_bucket *b);
 
-/* Sets the marks of the entries to evaluate for these facts (all of them with `all`). The bucket is prepared. */
-void match_bucket_mark(struct match_bucket *b, struct logic_facts *facts, bool all);
-
-/* The first marked entry at or after `from`, or b->n. */
-size_t match_bucket_next(const struct match_bucket *b, size_t from);
+/* Sets the marks of the entries to evaluate for these facts. The bucket is prepared. */
+void match_bucket_mark(struct match_bucket *b, struct logic_facts *facts);
 
 #endif
