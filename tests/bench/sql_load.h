@@ -11,7 +11,8 @@
 
 #define SQL_INGEST_ROWS_PER_S 5000
 
-/* Rows into the present month, as the worker writes them, with what is counted of them, which is folded every second; until it is stopped. */
+/* Rows into the present month until it is stopped, as the worker writes them: with what is counted of them, which is folded every
+ * second. */
 struct sql_ingest {
     const struct sql_data *data;
     pthread_t thread;
