@@ -71,11 +71,13 @@ enum err store_rules_live(struct db_session *s, const struct id *tenant, const c
     return by_trigger(s, stmts, tenant, trigger_type, event_type, out, info);
 }
 
+/* Most rules stand at the revision that runs: their body is the rule's own, without a second look-up. */
 #define SET_FROM                                                                                                       \
-    "select v.rule_id, v.revision, v.definition from automation.rules r\n"                                             \
-    "join automation.rule_versions v on v.tenant_id = r.tenant_id and v.rule_id = r.rule_id\n"                         \
-    "    and v.revision = r.validated_revision\n"                                                                      \
-    "where r.tenant_id = $1 and v.tenant_id = $1 and r.trigger_type = $2 and r.status = 'active'\n"                    \
+    "select r.rule_id, r.validated_revision, case when r.revision = r.validated_revision then r.definition\n"          \
+    "    else (select v.definition from automation.rule_versions v where v.tenant_id = $1\n"                           \
+    "        and v.rule_id = r.rule_id and v.revision = r.validated_revision) end\n"                                   \
+    "from automation.rules r\n"                                                                                        \
+    "where r.tenant_id = $1 and r.trigger_type = $2 and r.status = 'active'\n"                                         \
     "    and r.validated_revision is not null and r.event_type "
 #define SET_ORDER " order by r.rule_id"
 
