@@ -18,6 +18,14 @@
     X(cmd_dead_discard)                                                                                                \
     X(cmd_worker_list)                                                                                                 \
     X(cmd_restore_resume)                                                                                              \
+    X(cmd_stats_usage)                                                                                                 \
+    X(cmd_stats_vendors)                                                                                               \
+    X(cmd_stats_seasons)                                                                                               \
+    X(cmd_stats_milestones)                                                                                            \
+    X(cmd_stats_rules)                                                                                                 \
+    X(cmd_log_show)                                                                                                    \
+    X(cmd_log_failures)                                                                                                \
+    X(cmd_log_list)                                                                                                    \
     X(cmd_audit)                                                                                                       \
     X(cmd_partition_list)                                                                                              \
     X(cmd_partition_ensure)                                                                                            \

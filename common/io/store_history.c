@@ -10,13 +10,13 @@
 #define COLUMNS                                                                                                        \
     "e.queued_at, e.execution_id, e.tenant_id, e.job_id, e.run_id, e.rule_id, e.wedding_id, e.kind, e.queue, e.step, " \
     "e.attempt, e.outcome, e.started_at, e.duration_us, e.reason, e.error"
-/* $1 from, $2 to, ($3, $4) the last row of the page before, $5 limit. The comparison of pairs does not prune months, so its first half
+/* $1 from, $2 to, ($3, $4) the last row of the page before, $5 limit, $6 kind. The comparison of pairs does not prune months, so its first half
  * stands there twice. */
 #define FROM_PAGE                                                                                                      \
     "select " COLUMNS "\nfrom automation.execution_logs e\n"                                                           \
     "where e.queued_at >= $1 and e.queued_at < $2 and e.queued_at <= $3 and (e.queued_at, e.execution_id) < ($3, "     \
     "$4)\n"                                                                                                            \
-    "    and "
+    "    and ($6::text is null or e.kind = $6) and "
 #define NEWEST_FIRST "\norder by e.queued_at desc, e.execution_id desc limit $5"
 #define FAILED "e.outcome in (1, 2, 7, 8)" /* as the index says it */
 
@@ -32,12 +32,13 @@ static void args_page(struct db_args *a, struct arena *arena, const struct store
     db_arg_time(a, first ? page->to_us : page->after_us);
     db_arg_id(a, first ? &last : &page->after);
     db_arg_i64(a, store_query_limit(page->limit));
+    db_arg_cstr(a, page->kind);
 }
 
 enum err store_history_list(struct db_session *s, const struct id *tenant, const struct store_page *page,
                             struct db_result **out, struct err_info *info)
 {
-    static const struct db_stmt stmt = {"history_list", FROM_PAGE "e.tenant_id = $6" NEWEST_FIRST};
+    static const struct db_stmt stmt = {"history_list", FROM_PAGE "e.tenant_id = $7" NEWEST_FIRST};
     struct arena arena = {0};
     struct db_args a;
 
@@ -49,7 +50,7 @@ enum err store_history_list(struct db_session *s, const struct id *tenant, const
 enum err store_history_rule(struct db_session *s, const struct id *tenant, const struct id *rule,
                             const struct store_page *page, struct db_result **out, struct err_info *info)
 {
-    static const struct db_stmt stmt = {"history_rule", FROM_PAGE "e.tenant_id = $6 and e.rule_id = $7" NEWEST_FIRST};
+    static const struct db_stmt stmt = {"history_rule", FROM_PAGE "e.tenant_id = $7 and e.rule_id = $8" NEWEST_FIRST};
     struct arena arena = {0};
     struct db_args a;
 
@@ -62,7 +63,7 @@ enum err store_history_rule(struct db_session *s, const struct id *tenant, const
 enum err store_history_failures(struct db_session *s, const struct id *tenant, const struct store_page *page,
                                 struct db_result **out, struct err_info *info)
 {
-    static const struct db_stmt stmt = {"history_failures", FROM_PAGE "e.tenant_id = $6 and " FAILED NEWEST_FIRST};
+    static const struct db_stmt stmt = {"history_failures", FROM_PAGE "e.tenant_id = $7 and " FAILED NEWEST_FIRST};
     struct arena arena = {0};
     struct db_args a;
 

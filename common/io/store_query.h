@@ -16,7 +16,8 @@ struct store_page {
     int64_t from_us, to_us;
     int64_t after_us; /* DB_NULL_TIME: the first page */
     struct id after;
-    int limit; /* 0 or less: 50 */
+    int limit;        /* 0 or less: 50 */
+    const char *kind; /* of this kind only; NULL: any */
 };
 
 /* ---- rules: store_rules.c ------------------------------------------------------------------------------------------------------ */

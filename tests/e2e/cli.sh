@@ -565,6 +565,96 @@ case_rule_explain_tells_why_a_run_was_skipped() {
 }
 has_run() {
     [ "$(sql "select count(*) from automation.runs where rule_id = '$1'")" = 1 ]
+logged_n() { # SQL condition, number
+    [ "$(sql "select count(*) from automation.execution_logs where $1")" -ge "$2" ]
+}
+case_log_is_listed_paged_filtered_and_shown() {
+    local tenant=10000000-0000-4000-8000-0000000000d1 job ids i
+    sql "insert into automation.tenants (tenant_id, name) values ('$tenant', 'Log')"
+    for i in 1 2 3 4 5; do
+        run 0 enqueue noop '{}' --tenant "$tenant" --json
+    done
+    job=$(field 'd["id"]')
+    sql "insert into automation.execution_logs (tenant_id, queued_at, execution_id, job_id, duration_us, attempt, outcome, kind, queue)
+        values ('$tenant', now(), gen_random_uuid(), gen_random_uuid(), 1, 1, 2, 'log_odd', 'default')"
+    wait_for 20 "five logged" logged_n "tenant_id = '$tenant' and kind = 'noop'" 5 || return
+    run 0 log list --tenant "$tenant" --json
+    expect "all, newest first" "6 True" "$(field '" ".join((str(len(d)), str([r["queued_at"] for r in d] == sorted((r["queued_at"] for r in d), reverse=True))))')"
+    run 0 log list --tenant "$tenant" --kind noop --json
+    expect "by kind" "5 done" "$(field '" ".join((str(len(d)), d[0]["outcome"]))')"
+    ids=$(field '" ".join(r["execution_id"] for r in d)')
+    local paged= after=() page
+    while :; do
+        run 0 log list --tenant "$tenant" --kind noop --limit 2 --json "${after[@]}"
+        page=$(field '" ".join(r["execution_id"] for r in d)')
+        [ -n "$page" ] || break
+        paged+="${paged:+ }$page"
+        after=(--after "$(field 'd[-1]["queued_at"] + "/" + d[-1]["execution_id"]')")
+    done
+    expect "pages" "$ids" "$paged"
+    run 0 log list --tenant "$tenant" --kind noop --limit 2
+    contains "hint" "the next page: --after 20" "$out"
+    run 0 log list --tenant "$tenant" --since 2099-01-01T00:00:00Z --json
+    expect "since later" 0 "$(field 'len(d)')"
+    run 0 log list --tenant "$tenant" --until 2020-01-01T00:00:00Z --json
+    expect "until earlier" 0 "$(field 'len(d)')"
+    run 0 log list --tenant "$tenant" --rule "$tenant" --json
+    expect "of no such rule" 0 "$(field 'len(d)')"
+    run 0 log failures --tenant "$tenant" --json
+    expect "failures" "log_odd dead" "$(field '" ".join((d[0]["kind"], d[0]["outcome"]))')"
+    run 0 log failures --kind log_odd --since 1h --json
+    expect "failures of all" 1 "$(field 'len(d)')"
+    run 0 log show "$job" --tenant "$tenant" --json
+    expect "shown" "1 noop $job" "$(field '" ".join((str(len(d)), d[0]["kind"], d[0]["job_id"]))')"
+    run 3 log show "$tenant" --tenant "$tenant"
+    run 2 log list
+    contains "needs a tenant" "--tenant: the id of a tenant is expected" "$out"
+    run 2 log list --tenant "$tenant" --after nonsense
+    contains "form of --after" "QUEUED_AT/EXECUTION_ID" "$out"
+}
+
+rollup_n() {
+    sql 'select automation_priv.fold_rollups(100000)' >/dev/null
+    [ "$(sql "select coalesce(sum(n), 0) from automation.execution_rollup where tenant_id = '$1'")" = "$2" ]
+}
+case_statistics_are_shown() {
+    local tenant=10000000-0000-4000-8000-0000000000d2 i
+    sql "insert into automation.tenants (tenant_id, name) values ('$tenant', 'Stats')
+        ; insert into automation.vendors (tenant_id, vendor_id, name, kind) values ('$tenant', '$tenant', 'Flora', 'florist')
+        ; insert into automation.vendor_rollup values ('$tenant', '$tenant', current_date, 3, 1, '[4:4]={1}')"
+    for i in 1 2 3; do
+        run 0 enqueue noop '{}' --tenant "$tenant"
+    done
+    wait_for 20 "three counted" rollup_n "$tenant" 3 || return
+    run 0 stats rules --tenant "$tenant" --rule 00000000-0000-0000-0000-000000000000 --json
+    expect "free jobs by day" "noop 3 3" "$(field '" ".join((d[0]["kind"], str(d[0]["attempts"]), str(d[0]["done"])))')"
+    for i in rule milestone season vendor; do
+        sql "refresh materialized view automation_priv.stats_$i"
+    done
+    run 0 stats rules --tenant "$tenant" --json
+    expect "rules" "1 None 3" "$(field '" ".join((str(len(d)), str(d[0]["rule_id"]), str(d[0]["attempts"])))')"
+    run 0 stats milestones --tenant "$tenant" --json
+    expect "free jobs have no trigger" 0 "$(field 'len(d)')"
+    run 0 stats seasons --tenant "$tenant" --json
+    expect "seasons" 3 "$(field 'd[0]["attempts"]')"
+    run 0 stats vendors --tenant "$tenant" --since 60d --json
+    expect "vendors" "Flora 3 1" "$(field '" ".join((d[0]["name"], str(d[0]["asked"]), str(d[0]["confirmed"])))')"
+    run 0 stats usage --tenant "$tenant" --json
+    expect "usage" "0 3" "$(field '" ".join((str(d["rules"]), str(d["attempts"])))')"
+    run 0 stats rules --tenant "$tenant"
+    contains "table" "TOOK P95 US" "$out"
+    run 2 stats usage
+    run 2 stats vendors --tenant "$tenant" --since yesterday
+}
+
+case_migrate_down_says_what_would_be_lost() {
+    run 4 migrate down
+    contains "what" "every tenant, wedding, rule, unfinished job, run, dead letter and log row" "$out"
+    contains "how" "--delete-all-data NAME" "$out"
+    run 4 migrate down --delete-all-data other
+    run 4 migrate down --delete-all-data "$(sql 'select current_database()')"
+    contains "at work" "stop them first" "$out"
+    run 0 migrate verify
 }
 
 case_stores_that_are_away_are_named() {
