@@ -141,7 +141,7 @@ static void store_rules(void)
                    "\"%s\"}, \"actions\": [{\"type\": \"stop\"}]}');"
                    "update automation.rules set trigger_type = '%s', event_type = %s%s%s where rule_id = '%s';"
                    "update automation.rules set validated_revision = %s where rule_id = '%s';",
-                   tenant, rule, "BaCb"[i], query_play_triggers[i][0], key, query_play_triggers[i][1],
+                   tenant, rule, "Baab"[i], query_play_triggers[i][0], key, query_play_triggers[i][1],
                    query_play_triggers[i][0], *key == 'e' ? "'" : "", *key == 'e' ? query_play_triggers[i][1] : "null",
                    *key == 'e' ? "'" : "", rule, i == 2 ? "null" : "revision", rule);
     }
