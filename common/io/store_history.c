@@ -10,8 +10,8 @@
 #define COLUMNS                                                                                                        \
     "e.queued_at, e.execution_id, e.tenant_id, e.job_id, e.run_id, e.rule_id, e.wedding_id, e.kind, e.queue, e.step, " \
     "e.attempt, e.outcome, e.started_at, e.duration_us, e.reason, e.error"
-/* $1 from, $2 to, ($3, $4) the last row of the page before, $5 limit, $6 kind. The comparison of pairs does not prune months, so its first half
- * stands there twice. */
+/* $1 from, $2 to, ($3, $4) the last row of the page before, $5 limit, $6 kind. The comparison of pairs does not prune months, so
+ * its first half stands there twice. */
 #define FROM_PAGE                                                                                                      \
     "select " COLUMNS "\nfrom automation.execution_logs e\n"                                                           \
     "where e.queued_at >= $1 and e.queued_at < $2 and e.queued_at <= $3 and (e.queued_at, e.execution_id) < ($3, "     \

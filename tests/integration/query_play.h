@@ -1,5 +1,5 @@
-/* query_play: made-up rows of the log for the tests of common/io/store_query.h. They come in by the log's own door (log_stage, merge_logs), are
- * counted by its rollups and views, and stay in an array, from which the tests compute what is to be found. */
+/* query_play: made-up rows of the log for the tests of common/io/store_query.h. They come in by the log's own door (log_stage,
+ * merge_logs), are counted by its rollups and views, and stay in an array, from which the tests compute what is to be found. */
 #ifndef TESTS_INTEGRATION_QUERY_PLAY_H
 #define TESTS_INTEGRATION_QUERY_PLAY_H
 

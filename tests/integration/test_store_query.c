@@ -191,7 +191,7 @@ static void names_are(const char *status, const char *expected)
         if (got == 1) {
             cr_assert_lt(strlen(names), sizeof(names) - 1);
             str_copy(after_name, sizeof(after_name), db_text(res, 0, 1).p);
-            strncat(names, after_name, 1);
+            names[strlen(names)] = after_name[0]; /* zero-filled */
             after = db_id(res, 0, 0);
         }
         db_result_free(res);
