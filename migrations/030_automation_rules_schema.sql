@@ -74,12 +74,18 @@ $$;
 -- Identifiers that must be the same in every play: SHA-256 over "domain\npart\n…" with \ and newline escaped inside parts,
 -- first 16 bytes, UUID version 8. The same bytes as key_derive() in common/core/key.h.
 create function automation_priv.derive(domain text, variadic parts text[]) returns uuid
-language sql immutable strict parallel safe set search_path = '' as $$
-    select encode(set_byte(set_byte(h, 6, (get_byte(h, 6) & 15) | 128), 8, (get_byte(h, 8) & 63) | 128), 'hex')::uuid
-    from (select substr(sha256(convert_to(domain || E'\n' || string_agg(
-              replace(replace(p, E'\\', E'\\\\'), E'\n', E'\\n') || E'\n', '' order by i), 'UTF8')), 1, 16) as h
-          from unnest(parts) with ordinality as x(p, i)) d
-$$;
+language plpgsql immutable strict parallel safe set search_path = '' as $$
+declare
+    v_text text := domain || E'\n';
+    v_part text;
+    h bytea;
+begin
+    foreach v_part in array parts loop
+        v_text := v_text || coalesce(replace(replace(v_part, E'\\', E'\\\\'), E'\n', E'\\n') || E'\n', '');
+    end loop;
+    h := substr(sha256(convert_to(v_text, 'UTF8')), 1, 16);
+    return encode(set_byte(set_byte(h, 6, (get_byte(h, 6) & 15) | 128), 8, (get_byte(h, 8) & 63) | 128), 'hex')::uuid;
+end $$;
 
 -- ---- tenants and people -----------------------------------------------------------------------------------------------------
 create table automation.tenants (
@@ -667,11 +673,14 @@ create trigger rule_dependencies_after_update after update on automation.rule_de
     referencing new table as changed for each statement execute function automation_priv.rule_dependencies_after();
 
 -- ---- facts: what conditions and templates see of a wedding ---------------------------------------------------------------------
-create function automation_priv.facts(p_tenant uuid, p_wedding uuid, p_now timestamptz) returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
+create function automation_priv.facts_now(p_zone text, p_now timestamptz) returns jsonb
+language plpgsql stable set search_path = '' as $$
 begin
-    return (
-    select w.attributes || jsonb_build_object(
+    return jsonb_build_object('today', (p_now at time zone p_zone)::date, 'now', to_char(p_now at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'));
+end $$;
+-- A view, so that it melts into a statement that asks for many weddings: called for each, a function starts an executor for each. Nobody is granted it.
+create view automation_priv.wedding_facts as
+    select w.tenant_id, w.wedding_id, w.time_zone, w.revision, w.status, w.attributes || jsonb_build_object(
         'wedding', jsonb_build_object(
             'id', w.wedding_id, 'title', w.title, 'status', w.status, 'date', w.ceremony_date,
             'ceremony_time', to_char(w.ceremony_time, 'HH24:MI'), 'time_zone', w.time_zone, 'guest_count', w.guest_count,
@@ -688,13 +697,16 @@ begin
             from automation.wedding_vendors wv join automation.vendors v using (tenant_id, vendor_id)
             where wv.tenant_id = w.tenant_id and wv.wedding_id = w.wedding_id), '[]'),
         'timeline', coalesce((select jsonb_object_agg(m.name, m.local_date) from automation.milestones m
-            where m.tenant_id = w.tenant_id and m.wedding_id = w.wedding_id), '{}'),
-        'today', (p_now at time zone w.time_zone)::date,
-        'now', to_char(p_now at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
-    from automation.weddings w join automation.tenants t using (tenant_id)
-    where w.tenant_id = p_tenant and w.wedding_id = p_wedding);
+            where m.tenant_id = w.tenant_id and m.wedding_id = w.wedding_id), '{}')) as facts
+    from automation.weddings w join automation.tenants t using (tenant_id);
+
+create function automation_priv.facts(p_tenant uuid, p_wedding uuid, p_now timestamptz) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return (select f.facts || automation_priv.facts_now(f.time_zone, p_now)
+            from automation_priv.wedding_facts f where f.tenant_id = p_tenant and f.wedding_id = p_wedding);
 end $$;
-revoke execute on function automation_priv.facts from public;
+revoke execute on function automation_priv.facts_now, automation_priv.facts from public;
 grant execute on function automation_priv.facts to automation_worker, automation_scheduler;
 
 do $$

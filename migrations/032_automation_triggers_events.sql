@@ -112,14 +112,14 @@ alter table automation.timings enable row level security;
 
 -- Months and days are nominal on the local calendar (RFC 5545 3.3.6); p_at is the local time of the result, or null for an exact offset, which
 -- keeps the anchor's local time and adds seconds as elapsed time. The only place where local times become instants; ambiguous ones take PostgreSQL's choice, the second.
+-- An expression without `select` needs no executor of its own: a moved wedding asks this once for each of its timings.
 create function automation_priv.instant(p_date date, p_time time, p_zone text, p_months integer, p_days integer, p_seconds bigint, p_at time)
 returns timestamptz
 language plpgsql stable set search_path = '' as $$
 begin
-    return (
-    select case when p_at is not null
+    return case when p_at is not null
         then ((p_date + make_interval(months => p_months, days => p_days))::date + p_at) at time zone p_zone
-        else ((p_date + make_interval(months => p_months, days => p_days))::date + p_time) at time zone p_zone + p_seconds * interval '1 second' end);
+        else ((p_date + make_interval(months => p_months, days => p_days))::date + p_time) at time zone p_zone + p_seconds * interval '1 second' end;
 end $$;
 
 -- The first open instant of a window that is not before p_at: p_at itself where that is open, so asking twice changes nothing. Where that would be after
@@ -182,8 +182,9 @@ begin
     join automation.tenants n using (tenant_id)
     join automation.timing_keys k using (tenant_id)
     left join automation.milestones m on m.tenant_id = w.tenant_id and m.wedding_id = w.wedding_id and m.name = k.milestone
-    left join automation.timings s on k.yearly is not null and s.tenant_id = w.tenant_id and s.wedding_id = w.wedding_id and s.timing_id = k.timing_id
-    cross join lateral (select automation_priv.timing_instant(k, m.local_date, m.local_time, w.time_zone, n.time_zone, coalesce(s.occurrence, 1)) as due_at) d
+    cross join lateral (select automation_priv.timing_instant(k, m.local_date, m.local_time, w.time_zone, n.time_zone, case when k.yearly is not null then
+        coalesce((select s.occurrence from automation.timings s where s.tenant_id = w.tenant_id and s.wedding_id = w.wedding_id and s.timing_id = k.timing_id), 1)
+        else 1 end) as due_at) d
     where w.tenant_id = p_tenant and (p_weddings is null or w.wedding_id = any (p_weddings)) and (p_timing is null or k.timing_id = p_timing)
     order by w.wedding_id, k.timing_id
     on conflict (tenant_id, wedding_id, timing_id) do update set
@@ -732,11 +733,11 @@ begin
     return n;
 end $$;
 
--- Due timings, locked, with what matching needs.
+-- Due timings, locked, with what matching needs. Every row is looked up by index: a plan that was made while the tables were small reads them whole.
 create function automation_priv.due_timings(p_term bigint, p_limit integer)
 returns table (tenant_id uuid, wedding_id uuid, timing_id uuid, due_at timestamptz, ruleset_version bigint, facts jsonb, wedding_revision bigint,
     wedding_status text, now timestamptz, occurrence smallint)
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare v_now timestamptz := automation.now();
 begin
@@ -751,8 +752,8 @@ begin
             due_at = case when p.occurrence < k.yearly then automation_priv.timing_due(p.tenant_id, p.wedding_id, p.timing_id, p.occurrence + 1) else p.due_at end
         from picked p left join automation.timing_keys k on k.tenant_id = p.tenant_id and k.timing_id = p.timing_id
         where t.tenant_id = p.tenant_id and t.wedding_id = p.wedding_id and t.timing_id = p.timing_id)
-    select p.tenant_id, p.wedding_id, p.timing_id, p.due_at, coalesce(s.version, 0), automation_priv.facts(p.tenant_id, p.wedding_id, v_now), w.revision, w.status, v_now, p.occurrence
-    from picked p join automation.weddings w on w.tenant_id = p.tenant_id and w.wedding_id = p.wedding_id
+    select p.tenant_id, p.wedding_id, p.timing_id, p.due_at, coalesce(s.version, 0), f.facts || automation_priv.facts_now(f.time_zone, v_now), f.revision, f.status, v_now, p.occurrence
+    from picked p join automation_priv.wedding_facts f on f.tenant_id = p.tenant_id and f.wedding_id = p.wedding_id
     left join automation.ruleset_state s on s.tenant_id = p.tenant_id
     order by p.due_at, p.tenant_id, p.wedding_id, p.timing_id;
 end $$;
