@@ -151,7 +151,7 @@ soak: all $(B)/tests/faults ## mixed load for MINUTES=10: memory, files, tables 
 	$(Q)MINUTES=$(MINUTES) USHER_TEST_BIN=$(CURDIR)/$(B) tests/support/with-servers.sh $(B)/tests/faults --filter 'soak/*' $(ARGS)
 conformance: $(addprefix $(B)/,$(CONFORMANCE)) ## the official JsonLogic suite
 	$(Q)$(if $(CONFORMANCE),$(B)/usher-conformance $(ARGS),echo 'conformance: no tests')
-node: all $(addprefix $(B)/,$(CONFORMANCE)) ## rules against JSON Schema, react-querybuilder and json-logic-js, from npm
+node: all $(addprefix $(B)/,$(CONFORMANCE)) ## rules and offsets against ajv, react-querybuilder, json-logic-js and luxon, from npm
 	$(Q)tests/node/run.sh $(B)
 clients: all ## the doors through Redis clients of Python and Node that follow PROTOCOL.md alone
 	$(Q)tests/clients/run.sh $(B)

@@ -1,6 +1,9 @@
 /* usher-conformance: runs suites of JsonLogic against common/core/logic.
  *
  *     usher-conformance SUITE.json [--mode jsonlogic|strict]
+ *     usher-conformance --offsets
+ *
+ * The second form is another thing: it reads dates with offsets and prints what becomes of them (offsets.h).
  *
  * Takes the three forms suites come in, also mixed: a list [rule, data, expected] (texts between are comments); an
  * object {"description", "rule", "data", "result"}, or with "error": {"type": …} where evaluation must fail; and
@@ -17,6 +20,7 @@
 #include <jansson.h>
 
 #include "common/core/logic.h"
+#include "tests/conformance/offsets.h"
 
 #define EXIT_USAGE 2
 #define PATH_SIZE 4096
@@ -253,8 +257,10 @@ int main(int argc, char **argv)
     const json_t *cases;
     json_t *suite;
 
+    if (argc == 2 && strcmp(argv[1], "--offsets") == 0)
+        return offsets_print(stdin, stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
     if (!parse_args(argc, argv, &path, &tally.mode)) {
-        fprintf(stderr, "usage: usher-conformance [SUITE.json] [--mode jsonlogic|strict]\n");
+        fprintf(stderr, "usage: usher-conformance [SUITE.json] [--mode jsonlogic|strict] | --offsets\n");
         return EXIT_USAGE;
     }
     if (path == NULL && getenv("USHER_CONFORMANCE_DIR") == NULL) {

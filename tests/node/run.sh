@@ -1,10 +1,10 @@
 #!/bin/sh
-# Rules against other people's implementations: JSON Schema (ajv), react-querybuilder, json-logic-js.
+# Rules against other people's implementations: JSON Schema (ajv), react-querybuilder, json-logic-js; offsets against luxon.
 #
 #     run.sh build/debug
 #
-# Installs what package.json pins into build/node, then runs every .mjs beside this script and the differential test. Without node, npm or
-# a way to the packages: says so and passes.
+# Installs what package.json pins into build/node, then runs every .mjs beside this script and the differential test, with a
+# private PostgreSQL that has all migrations. Without node, npm or a way to the packages: says so and passes.
 set -eu
 
 bin=${1:?usage: run.sh build/debug}
@@ -30,6 +30,11 @@ if ! cmp -s "$here/package.json" "$to/installed.json"; then
     fi
     cp "$here/package.json" "$to/installed.json"
 fi
+
+if [ -z "${USHER_TEST_DATABASE_URL:-}" ]; then
+    exec "$root/tests/support/with-servers.sh" "$0" "$bin"
+fi
+DATABASE_URL=$USHER_TEST_DATABASE_URL "$bin/usher" migrate up
 
 rc=0
 for test in "$here"/*.mjs; do

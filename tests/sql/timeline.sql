@@ -1,6 +1,6 @@
 -- Dates and zones: offsets over zones, both changes of clocks and leap days; windows; derived milestones; the time zone database; the diff of a move.
 begin;
-select plan(22);
+select plan(24);
 
 insert into automation.tenants (tenant_id, name, time_zone) values ('10000000-0000-4000-8000-000000000001', 'Studio', 'Europe/Lisbon');
 insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, ceremony_date, ceremony_time)
@@ -41,6 +41,40 @@ insert into cases values
 select is_empty($$ select zone, d, at, utc, automation_priv.instant(d, t, zone, months, days, seconds, at) as found from cases
     where automation_priv.instant(d, t, zone, months, days, seconds, at) is distinct from utc $$, 'instants of the table');
 select cmp_ok((select count(distinct zone) from cases)::int, '>=', 12, 'of many zones');
+
+-- ---- every zone × both changes of its clocks × leap days × a missing and an ambiguous time; what is expected is worked out from its two offsets alone.
+create temporary table clocks (zone text, std interval, dst interval, forward timestamp, back timestamp); -- forward in standard time, back in summer time
+insert into clocks values
+    ('Europe/Lisbon', '0:00', '1:00', '2026-03-29 01:00', '2026-10-25 02:00'), ('Europe/London', '0:00', '1:00', '2026-03-29 01:00', '2026-10-25 02:00'),
+    ('Europe/Berlin', '1:00', '2:00', '2026-03-29 02:00', '2026-10-25 03:00'), ('Europe/Athens', '2:00', '3:00', '2026-03-29 03:00', '2026-10-25 04:00'),
+    ('Asia/Beirut', '2:00', '3:00', '2026-03-29 00:00', '2026-10-25 00:00'), ('Africa/Cairo', '2:00', '3:00', '2026-04-24 00:00', '2026-10-30 00:00'),
+    ('America/St_Johns', '-3:30', '-2:30', '2026-03-08 02:00', '2026-11-01 02:00'), ('America/New_York', '-5:00', '-4:00', '2026-03-08 02:00', '2026-11-01 02:00'),
+    ('America/Havana', '-5:00', '-4:00', '2026-03-08 00:00', '2026-11-01 01:00'), ('America/Denver', '-7:00', '-6:00', '2026-03-08 02:00', '2026-11-01 02:00'),
+    ('America/Los_Angeles', '-8:00', '-7:00', '2026-03-08 02:00', '2026-11-01 02:00'), ('America/Santiago', '-4:00', '-3:00', '2026-09-06 00:00', '2026-04-05 00:00'),
+    ('Australia/Adelaide', '9:30', '10:30', '2026-10-04 02:00', '2026-04-05 03:00'), ('Australia/Sydney', '10:00', '11:00', '2026-10-04 02:00', '2026-04-05 03:00'),
+    ('Australia/Lord_Howe', '10:30', '11:00', '2026-10-04 02:00', '2026-04-05 02:00'), ('Pacific/Auckland', '12:00', '13:00', '2026-09-27 02:00', '2026-04-05 03:00'),
+    ('Pacific/Chatham', '12:45', '13:45', '2026-09-27 02:45', '2026-04-05 03:45');
+create temporary table changes as
+    select c.zone, x.what, x.wanted at time zone 'UTC' as wanted, automation_priv.instant(x.d::date, x.t, c.zone, x.months, x.days, x.seconds, x.at) as found
+    from clocks c
+    cross join lateral (select dst - std as shift, date_trunc('day', back - interval '1 hour') as fall, case when forward > back then dst else std end as february) v
+    cross join lateral (values
+        ('missing: the offset before the gap', forward + shift / 2 - std, forward::date + 7, null::time, 0, -7, 0, (forward + shift / 2)::time),
+        ('missing, as the anchor', forward + shift / 2 - std, forward::date, (forward + shift / 2)::time, 0, 0, 0, null),
+        ('ambiguous: the second', back - shift / 2 - std, (back - shift / 2)::date - 7, null, 0, 7, 0, (back - shift / 2)::time),
+        ('a day over the gap', forward::date + time '12:00' - dst, forward::date - 1, '12:00', 0, 1, 0, null),
+        ('a week over the gap, at nine', forward::date + time '09:00' - dst, forward::date - 7, null, 0, 7, 0, '09:00'),
+        ('24 hours over the gap', forward::date + time '12:00' - std, forward::date - 1, '12:00', 0, 0, 86400, null),
+        ('24 hours back over the gap', forward::date - 1 + time '12:00' - std - shift, forward::date, '12:00', 0, 0, -86400, null),
+        ('a day over the change back', fall + interval '1 day 12:00' - std, fall::date - 1, '12:00', 0, 2, 0, null),
+        ('48 hours over the change back', fall + interval '1 day 12:00' - dst, fall::date - 1, '12:00', 0, 0, 172800, null),
+        ('a month back, clamped', timestamp '2026-02-28 09:00' - february, '2026-03-31'::date, null, -1, 0, 0, '09:00'),
+        ('a year after a leap day', timestamp '2029-02-28 09:00' - february, '2028-02-29'::date, null, 12, 0, 0, '09:00'),
+        ('four years after', timestamp '2032-02-29 09:00' - february, '2028-02-29'::date, null, 48, 0, 0, '09:00'),
+        ('a month before the end of a leap year''s March', timestamp '2028-02-29 09:00' - february, '2028-03-31'::date, null, -1, 0, 0, '09:00')
+    ) x(what, wanted, d, t, months, days, seconds, at);
+select is_empty('select * from changes where found is distinct from wanted', 'both changes and leap days in every zone');
+select cmp_ok((select count(*) from changes)::int, '>=', 12 * 13, 'of at least twelve');
 
 -- ---- windows
 create temporary table windows (w jsonb);
