@@ -185,10 +185,15 @@ static enum err play(struct demo *d, struct err_info *info)
 
 static enum err report(struct demo *d, bool *good, struct err_info *info)
 {
-    json_t *s = NULL;
+    json_t *s = NULL, *changes = NULL;
     enum err err = store_demo_summary(d->db, &s, info);
-    if (err != ERR_OK)
+    if (err == ERR_OK)
+        err = store_demo_changes(d->db, &changes, info);
+    if (err != ERR_OK) {
+        json_decref(s);
         return err;
+    }
+    summary_add_changes(s, changes);
     struct sinks_count mails = sinks_mails(&d->sinks), webhooks = sinks_webhooks(&d->sinks);
     json_object_set_new(s, "mails", json_integer(mails.accepted));
     json_object_set_new(s, "webhooks", json_integer(webhooks.accepted));
@@ -201,7 +206,8 @@ static enum err report(struct demo *d, bool *good, struct err_info *info)
     json_object_set_new(s, "clock_steps", json_integer(d->played.steps));
     json_object_set_new(s, "kills", json_integer(d->played.kills));
     json_object_set_new(s, "wall_seconds", json_real((double)(clock_mono_ms() - d->began_ms) / 1000.0));
-    *good = json_integer_value(json_object_get(s, "unaccounted")) == 0;
+    *good = json_integer_value(json_object_get(s, "unaccounted")) == 0 &&
+            json_integer_value(json_object_get(s, "sent_after_cancellation")) == 0;
     if (d->run->json) {
         json_dumpf(s, stdout, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(6));
         fputc('\n', stdout);
@@ -253,7 +259,7 @@ const struct cmd cmd_demo = {
     .options_size = sizeof(struct demo_options),
     .details = "Starts a private system in its own folder, loads the season, and plays it on a stepped clock that "
                "jumps from one due instant\n"
-               "to the next. Exit code 1 when a job is unaccounted for.",
+               "to the next. Exit code 1 when a job is unaccounted for or a cancelled wedding got a message.",
     .examples = "usher demo\nusher demo --json\nusher demo --speed 7 --stay\nusher demo --chaos --seed 7\n",
     .run = run_demo,
 };

@@ -156,6 +156,12 @@ enum err store_demo_summary(struct db_session *db, json_t **out, struct err_info
     return one_json(db, &stmt, out, info);
 }
 
+enum err store_demo_changes(struct db_session *db, json_t **out, struct err_info *info)
+{
+    static const struct db_stmt stmt = {"demo_changes", "select season.changes_told()"};
+    return one_json(db, &stmt, out, info);
+}
+
 enum err store_demo_stuck(struct db_session *db, json_t **out, struct err_info *info)
 {
     static const struct db_stmt stmt = {

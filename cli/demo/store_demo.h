@@ -36,6 +36,10 @@ enum err store_demo_progress(struct db_session *db, struct store_progress *out, 
 /* The closing summary as one JSON object; see the statement. New reference. */
 enum err store_demo_summary(struct db_session *db, json_t **out, struct err_info *info) MUST_USE;
 
+/* What became of each wedding that was moved, postponed or cancelled: a list by time, see season.changes_told. New
+ * reference. */
+enum err store_demo_changes(struct db_session *db, json_t **out, struct err_info *info) MUST_USE;
+
 /* What keeps the clock from moving, for the message when nothing moves any more. New reference. */
 enum err store_demo_stuck(struct db_session *db, json_t **out, struct err_info *info) MUST_USE;
 

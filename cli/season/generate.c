@@ -129,7 +129,8 @@ static int32_t wedding_day(const struct dice *dice, int n, struct civil first)
 static enum err write_weddings(const struct season_plan *plan, const struct dice *dice, const char *dir,
                                struct err_info *info)
 {
-    struct wedding_script script = {.dice = dice, .tenants = plan->tenants, .lines = json_array()};
+    struct wedding_script script = {
+        .dice = dice, .tenants = plan->tenants, .weddings = plan->weddings, .lines = json_array()};
     struct civil start;
     FILE *weddings = NULL, *events = NULL;
     enum err err = civil_parse_date(str_of(plan->start), &start);

@@ -159,23 +159,34 @@ static int32_t book(struct couple *c)
     return booked;
 }
 
-/* Moves, postponements and cancellations, planned ahead: two of each exception in a hundred weddings and some moves.
- * Returns the day it takes place; 0: never. */
+/* One cancellation and one postponement in so many weddings; in a season of fewer as well, unless it is tiny. */
+#define EXCEPTION_EVERY 60
+#define EXCEPTION_LEAST 12
+
+static bool is_exception(const struct couple *c, int which)
+{
+    int all = c->script->weddings;
+    int every = all >= EXCEPTION_LEAST && all < EXCEPTION_EVERY ? all : EXCEPTION_EVERY;
+    return c->n % every == which * every / EXCEPTION_EVERY;
+}
+
+/* Moves, postponements and cancellations, planned ahead. Returns the day it takes place; 0: never. */
 static int32_t change(struct couple *c, int32_t booked)
 {
     char date[CIVIL_DATE_SIZE];
     int32_t when = c->day - 58 + roll(c, "notice", 3), to = c->day + 7 * (4 + roll(c, "shift", 10));
-    if (c->n % 60 == 17)
+    bool cancelled = is_exception(c, 17);
+    if (cancelled)
         when = c->day - 36 + roll(c, "notice", 4); /* between the payment reminder and its second part */
     if (when <= booked + 3)
         return c->day;
-    if (c->n % 60 == 17) {
+    if (cancelled) {
         happens(c, when, "cancel",
                 with_set(event("wedding.cancelled", json_pack("{s:s}", "by", "client")),
                          json_pack("{s:s}", "status", "cancelled")));
         return 0;
     }
-    if (c->n % 60 == 31) {
+    if (is_exception(c, 31)) {
         happens(c, when, "postpone",
                 with_set(event("wedding.postponed", NULL),
                          json_pack("{s:s,s:n}", "status", "postponed", "ceremony_date")));

@@ -13,6 +13,7 @@ const char *wedding_vendor_kind(int n);
 struct wedding_script {
     const struct dice *dice;
     int tenants;
+    int weddings;  /* of the season */
     int32_t start; /* days since 1970: the season's first day */
     json_t *lines; /* of events.jsonl, in any order until wedding_sort */
 };

@@ -20,6 +20,18 @@ begin
     end if;
 end $$;
 
+-- What was moved, postponed or cancelled, and what that meant to the wedding's plan: {change: count}.
+create table if not exists season.changes (
+    seq bigint primary key,
+    at timestamptz not null,
+    tenant_id uuid not null,
+    wedding_id uuid not null,
+    what text not null,
+    from_date date,
+    to_date date,
+    diff jsonb not null
+);
+
 create or replace function season.need(p_line jsonb, p_key text) returns text
 language plpgsql immutable as $$
 begin
@@ -117,6 +129,51 @@ begin
     on conflict (tenant_id, wedding_id, name) do update set local_date = excluded.local_date, local_time = excluded.local_time;
 end $$;
 
+-- Changes a wedding and notes what that means to its plan: how many starts and steps moved, are now past, end, are planned at last, or were sent before.
+create or replace function season.change_and_note(p_seq bigint, p_tenant uuid, p_wedding uuid, s jsonb) returns void
+language plpgsql as $$
+declare
+    v_what text := case when s ->> 'status' = 'cancelled' then 'cancelled' when s ->> 'status' = 'postponed' then 'postponed' when s ? 'ceremony_date' then 'moved' end;
+    v_from date := (select w.ceremony_date from automation.weddings w where w.tenant_id = p_tenant and w.wedding_id = p_wedding);
+    v_before jsonb := case when v_what is not null then automation_priv.wedding_instants(p_tenant, p_wedding) end;
+    v_after jsonb;
+begin
+    perform season.change_wedding(p_tenant, p_wedding, s);
+    if v_what is null then return; end if;
+    v_after := automation_priv.wedding_instants(p_tenant, p_wedding);
+    insert into season.changes
+    select p_seq, automation.now(), p_tenant, p_wedding, v_what, v_from, (s ->> 'ceremony_date')::date, (
+        select coalesce(jsonb_object_agg(d.change, d.n), '{}') from (
+            select case when x.sent then 'sent' when x.due is null and x.was is null then 'none' when x.due is null then 'unscheduled' when x.was is null then 'planned'
+                when x.due = x.was then 'unchanged' when x.due < automation.now() then 'now_past' else 'moved' end as change, count(*) as n
+            from (select (b.value ->> 'sent')::boolean as sent, (b.value ->> 'due')::timestamptz as was, (v_after -> b.key ->> 'due')::timestamptz as due
+                  from jsonb_each(v_before) b) x group by 1) d);
+end $$;
+
+-- What became of the changed weddings, by time. What rules send because of a cancellation is told apart: their runs begin
+-- after it, with an event.
+create or replace function season.changes_told() returns jsonb
+language sql stable as $$
+    select coalesce(jsonb_agg(jsonb_build_object('at', c.at, 'what', c.what, 'wedding', c.wedding_id, 'title', w.title, 'from', c.from_date, 'to', c.to_date,
+        'moved', coalesce((c.diff ->> 'moved')::integer, 0), 'now_past', coalesce((c.diff ->> 'now_past')::integer, 0),
+        'unscheduled', coalesce((c.diff ->> 'unscheduled')::integer, 0), 'planned', coalesce((c.diff ->> 'planned')::integer, 0), 'sent', coalesce((c.diff ->> 'sent')::integer, 0),
+        'superseded', l.superseded, 'cancelled', l.cancelled, 'told', l.told, 'sent_after', l.sent_after) order by c.at, c.seq), '[]')
+    from season.changes c
+    join automation.weddings w using (tenant_id, wedding_id)
+    cross join lateral (
+        select count(*) filter (where x.outcome = 4) as superseded, count(*) filter (where x.outcome = 3) as cancelled,
+               count(*) filter (where x.outcome = 0 and k.outward and v.told) as told,
+               -- Of the instant itself a message may have gone out just before.
+               count(*) filter (where x.outcome = 0 and k.outward and x.queued_at > c.at and not v.told) as sent_after
+        from automation.execution_logs x
+        left join automation.kinds k on k.kind = x.kind
+        left join automation.runs r on r.tenant_id = x.tenant_id and r.run_id = x.run_id
+        cross join lateral (select coalesce(r.wedding_status in ('cancelled', 'archived') and r.trigger_type <> 'milestone', false) as told) v
+        where x.tenant_id = c.tenant_id and x.wedding_id = c.wedding_id
+          and x.queued_at >= c.at
+          and x.queued_at < coalesce((select min(n.at) from season.changes n where n.wedding_id = c.wedding_id and n.at > c.at), 'infinity')) l
+$$;
+
 -- Plays the next line that is due by the domain clock. Returns its number, or null when none is.
 create or replace function season.play_next() returns bigint
 language plpgsql as $$
@@ -133,7 +190,7 @@ begin
         perform season.create_wedding(s.line -> 'create');
     end if;
     if s.line ? 'set' then
-        perform season.change_wedding(v_tenant, v_wedding, s.line -> 'set');
+        perform season.change_and_note(s.seq, v_tenant, v_wedding, s.line -> 'set');
     end if;
     if s.line ? 'event' then
         perform automation.publish_event(v_tenant, s.line #>> '{event,type}', v_wedding, coalesce(s.line #> '{event,payload}', '{}'),
