@@ -5,6 +5,7 @@
 #include "cli/out.h"
 #include "cli/store_wedding.h"
 #include "common/base/mem.h"
+#include "common/core/reason.h"
 #include "common/io/db.h"
 
 struct show_options {
@@ -23,8 +24,8 @@ static const struct out_column columns[] = {
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
 static const struct out_column line_columns[] = {
-    {"local_time", OUT_TEXT}, {"rule", OUT_TEXT},   {"version", OUT_INT}, {"what", OUT_TEXT},
-    {"state", OUT_TEXT},      {"reason", OUT_TEXT}, {"run", OUT_TEXT},    {"at", OUT_TEXT},
+    {"local_time", OUT_TEXT}, {"rule", OUT_TEXT}, {"version", OUT_INT}, {"what", OUT_TEXT}, {"state", OUT_TEXT},
+    {"reason", OUT_TEXT},     {"why", OUT_TEXT},  {"run", OUT_TEXT},    {"at", OUT_TEXT},
 };
 #define N_LINE_COLUMNS (sizeof(line_columns) / sizeof(line_columns[0]))
 
@@ -42,6 +43,7 @@ static struct out *lines_of(const struct db_result *r)
             out_int(o, db_i64(r, row, 2));
         for (int col = 3; col < 6; col++)
             out_str(o, db_text(r, row, col));
+        out_text(o, reason_label(db_text(r, row, 5)));
         out_id(o, &run);
         out_time(o, db_time(r, row, 7));
     }

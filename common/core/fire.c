@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "common/core/key.h"
+#include "common/core/reason.h"
 #include "common/core/vocab.h"
 
 int fire_occurrence(const struct rule *rule, int occurrence)
@@ -35,10 +36,10 @@ bool fire_is_off(struct str wedding_status)
 const char *fire_skip(bool outrun, enum logic_truth truth, const char *unknown)
 {
     if (outrun)
-        return "past_due";
+        return reason_word(REASON_PAST_DUE);
     switch (truth) {
     case LOGIC_TRUE: return NULL;
-    case LOGIC_FALSE: return "conditions_not_met";
+    case LOGIC_FALSE: return reason_word(REASON_CONDITIONS_NOT_MET);
     case LOGIC_UNKNOWN: return unknown;
     }
     return unknown;

@@ -565,6 +565,8 @@ case_rule_explain_tells_why_a_run_was_skipped() {
 }
 has_run() {
     [ "$(sql "select count(*) from automation.runs where rule_id = '$1'")" = 1 ]
+}
+
 logged_n() { # SQL condition, number
     [ "$(sql "select count(*) from automation.execution_logs where $1")" -ge "$2" ]
 }
