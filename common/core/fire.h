@@ -1,5 +1,5 @@
 /* fire: one firing of a rule: what names it, and why it starts no run. Planning and previews decide through here; what only the database
- * knows of earlier runs (automation_priv.refuse_run) comes after it. */
+ * knows of earlier runs (automation_priv.plan_runs) comes after it. */
 #ifndef COMMON_CORE_FIRE_H
 #define COMMON_CORE_FIRE_H
 

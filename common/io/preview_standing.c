@@ -1,6 +1,6 @@
 /* preview_standing: what earlier runs, other rules and the rule's own bounds say to a start, and so whether a run starts (preview.h).
  *
- * The order is planning's: lateness and conditions (fire_skip), then what automation_priv.refuse_run asks, then the send window. */
+ * The order is planning's: lateness and conditions (fire_skip), then what automation_priv.plan_runs asks, then the send window. */
 #include "common/core/advance.h"
 #include "common/core/explain.h"
 #include "common/core/fire.h"
@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-#define GUARD_RUNS 16 /* within an hour: automation_priv.refuse_run */
+#define GUARD_RUNS 16 /* within an hour: automation_priv.plan_runs */
 
 enum standing_column {
     COL_RUN,
@@ -139,7 +139,7 @@ static const char *unmet(const struct db_result *r, json_t **list)
     return NULL;
 }
 
-/* What the database would answer (refuse_run), or NULL. All that speaks against it is also a warning. */
+/* What the database would answer (plan_runs), or NULL. All that speaks against it is also a warning. */
 static const char *refusal(struct preview *p, const struct db_result *r)
 {
     const struct rule_settings *s = &p->rule->settings;

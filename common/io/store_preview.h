@@ -76,7 +76,7 @@ struct store_preview_start {
     const char *limit; /* milestone (advance_limit), or NULL */
     bool by_event;
 };
-/* What planning asks of the database (automation_priv.refuse_run), one row: run_id, state, reason, acted of the run that holds the fire
+/* What planning asks of the database (automation_priv.plan_runs), one row: run_id, state, reason, acted of the run that holds the fire
  * key (nulls: none); running runs of the rule and wedding; runs that max_runs counts; runs of the hour before at_us (these
  * three leave out the run of the fire key itself); live, live_reason, live_due; activated_at; due before activation; due before
  * the booking that booked_only asks for; dependencies (jsonb: [{rule_id, name, met}]); who approved ahead (null: nobody); instant of

@@ -67,10 +67,10 @@ Test(reason, sql_stores_no_other)
     char *log = content("migrations/031_automation_execution_logs.sql");
     char *plan = content("migrations/032_automation_triggers_events.sql");
     const char *fence = strstr(log, "create function automation_priv.fence(");
-    const char *refuse = strstr(plan, "create function automation_priv.refuse_run(");
+    const char *refuse = strstr(plan, "create function automation_priv.plan_runs(");
 
-    cr_assert(fence != NULL && refuse != NULL);
-    cr_expect_geq(expect_known(refuse, strstr(refuse, "end $$"), "return '"), 6);
+    cr_assert(fence != NULL && refuse != NULL && strstr(refuse, " end as why") != NULL);
+    cr_expect_geq(expect_known(refuse, strstr(refuse, " end as why"), "then '"), 7);
     cr_expect_geq(expect_known(fence, strstr(fence, "end $$"), "'skipped:"), 1);
     cr_expect_geq(expect_known(fence, strstr(fence, "end $$"), "'cancelled:"), 2);
     cr_expect_geq(expect_known(fence, strstr(fence, "end $$"), "'superseded:"), 1);
