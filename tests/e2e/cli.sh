@@ -571,7 +571,7 @@ logged_n() { # SQL condition, number
     [ "$(sql "select count(*) from automation.execution_logs where $1")" -ge "$2" ]
 }
 case_log_is_listed_paged_filtered_and_shown() {
-    local tenant=10000000-0000-4000-8000-0000000000d1 job ids i
+    local tenant=10000000-0000-4000-8000-0000000000e1 job ids i
     sql "insert into automation.tenants (tenant_id, name) values ('$tenant', 'Log')"
     for i in 1 2 3 4 5; do
         run 0 enqueue noop '{}' --tenant "$tenant" --json
@@ -620,7 +620,7 @@ rollup_n() {
     [ "$(sql "select coalesce(sum(n), 0) from automation.execution_rollup where tenant_id = '$1'")" = "$2" ]
 }
 case_statistics_are_shown() {
-    local tenant=10000000-0000-4000-8000-0000000000d2 i
+    local tenant=10000000-0000-4000-8000-0000000000e2 i
     sql "insert into automation.tenants (tenant_id, name) values ('$tenant', 'Stats')
         ; insert into automation.vendors (tenant_id, vendor_id, name, kind) values ('$tenant', '$tenant', 'Flora', 'florist')
         ; insert into automation.vendor_rollup values ('$tenant', '$tenant', current_date, 3, 1, '[4:4]={1}')"
