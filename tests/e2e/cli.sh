@@ -243,7 +243,7 @@ case_run_show_tells_steps_and_context() {
               \"actions\": [{\"id\": \"note\", \"type\": \"create_task\", \"params\": {\"title\": \"Thank {{client.name}}\"}},
                             {\"id\": \"later\", \"type\": \"wait\", \"params\": {\"for\": \"P9D\"}},
                             {\"id\": \"end\", \"type\": \"create_task\", \"params\": {\"title\": \"Call\"}}]}')"
-    wait_for 20 "rule checked" rule_checked || return
+    wait_for 20 "rule checked" rule_checked 30000000-0000-4000-8000-000000000001 || return
     expect rejection '' "$(sql "select rejection from automation.rules where rejection is not null")"
     sql "select automation.publish_event('10000000-0000-4000-8000-000000000001', 'payment.received',
          '20000000-0000-4000-8000-000000000001', '{\"amount\": 250}')" >/dev/null
@@ -258,9 +258,6 @@ case_run_show_tells_steps_and_context() {
     contains table "create_task" "$out"
     run 3 run show 8d03ae6f-055f-823e-b840-51066c04214b
     run 2 run show 17
-}
-rule_checked() {
-    [ "$(sql "select count(*) from automation.rules where validated_revision = revision or rejected_revision = revision")" = 1 ]
 }
 second_step() {
     [ "$(sql "select count(*) from automation_priv.ledger where kind = 'wait'")" = 1 ]
@@ -433,10 +430,10 @@ case_templates_are_listed_shown_and_made_rules() {
     contains "what there is" "there is no rule template 'nobody'" "$out"
     run 0 template instantiate timeline_call_30 --tenant "$tenant" --active --name Call --json
     rule=$(field 'd["rule_id"]')
-    wait_for 20 "rule checked" template_checked "$rule" || return
+    wait_for 20 "rule checked" rule_checked "$rule" || return
     expect "rule" "Call timeline_call_30 1 t" "$(sql "select name || ' ' || template_key || ' ' || template_version || ' ' || live::text::char(1) from automation.rules where rule_id = '$rule'")"
 }
-template_checked() {
+rule_checked() {
     [ "$(sql "select validated_revision from automation.rules where rule_id = '$1'")" = 1 ]
 }
 
@@ -500,7 +497,7 @@ case_rule_preview_shows_what_would_happen_and_writes_nothing() {
     sql "insert into automation.rules (tenant_id, rule_id, name, status, definition) values ('$tenant', '$rule', 'Stored', 'active',
          '{\"schema_version\": 1, \"name\": \"Stored\", \"trigger\": {\"type\": \"event\", \"event\": \"payment.received\"},
            \"conditions\": {\">\": [{\"var\": \"event.amount\"}, 100]}, $rule_task}')"
-    wait_for 20 "rule checked" template_checked "$rule" || return
+    wait_for 20 "rule checked" rule_checked "$rule" || return
     run 0 rule preview "$rule" --tenant "$tenant" --wedding "$wedding" --event '{"amount": 250}' --json
     expect stored "1 True unscheduled:event:payment.received" "$(field '" ".join((str(d["rule"]["revision"]), str(d["verdict"]["starts"]), d["fire"]["state"]))')"
     run 0 rule preview "$rule" --tenant "$tenant" --wedding "$wedding" --event '{"amount": 1}'
@@ -545,7 +542,7 @@ case_rule_explain_tells_why_a_run_was_skipped() {
          insert into automation.rules (tenant_id, rule_id, name, status, definition) values ('$tenant', '$rule', 'Why', 'active',
          '{\"schema_version\": 1, \"name\": \"Why\", \"trigger\": {\"type\": \"event\", \"event\": \"form.submitted\"},
            \"conditions\": {\">\": [{\"var\": \"wedding.guest_count\"}, 100]}, $rule_task}')"
-    wait_for 20 "rule checked" template_checked "$rule" || return
+    wait_for 20 "rule checked" rule_checked "$rule" || return
     sql "select automation.publish_event('$tenant', 'form.submitted', '$wedding', '{}')" >/dev/null
     wait_for 20 "skipped run" has_run "$rule" || return
     id=$(sql "select run_id from automation.runs where rule_id = '$rule'")
