@@ -53,7 +53,7 @@ static void print_attempts(const json_t *attempts)
         const json_t *row = json_object_get(attempts, keys[i]);
         printf("  %-18s", keys[i]);
         for (int o = 0; o < OUTCOME_COUNT; o++) {
-            char code[8];
+            char code[12];
             snprintf(code, sizeof(code), "%d", o);
             if (json_object_get(row, code))
                 printf(" %s %lld", outcome_word((enum outcome)o), number(row, code));
