@@ -10,7 +10,7 @@
 
 struct logic_fields {
     struct map by_text;   /* path text → slot + 1 */
-    struct map by_prefix; /* path text without its last segment → number + 1 */
+    struct map by_prefix; /* path text up to its last dot → number + 1 */
     struct logic_path **paths;
     uint32_t n;
     uint32_t cap;
@@ -67,7 +67,7 @@ static struct logic_path *path_new(struct str path, uint32_t n_segments)
 static uint32_t prefix_of(struct logic_fields *fields, const struct logic_path *p)
 {
     const struct str *last = &p->segments[p->n_segments - 1];
-    const size_t n = p->n_segments > 1 ? p->text_bytes - last->n - 1 : 0;
+    const size_t n = p->text_bytes - last->n; /* with its dot: ".a" lies in "", "a" in the document */
     void *found = map_get(&fields->by_prefix, p->text, n);
 
     if (found != NULL)

@@ -365,6 +365,28 @@ Test(logic, the_rule_does_not_borrow_its_json)
     logic_fields_free(fields);
 }
 
+/* A path that begins with a dot names a member without a name first; it shares nothing with the document's members. */
+Test(logic, a_path_with_an_empty_first_name_keeps_to_itself)
+{
+    static const char *const orders[][2] = {{"a", ".a"}, {".a", "a"}};
+    json_t *data = parse("{\"a\":1,\"\":{\"a\":2}}");
+
+    for (size_t i = 0; i < 2; i++) {
+        struct logic_fields *fields = logic_fields_new();
+        struct logic_facts *facts = logic_facts_new(fields);
+        logic_facts_set(facts, data, NULL);
+        for (size_t k = 0; k < 2; k++) {
+            uint32_t slot;
+            cr_assert_eq(logic_fields_intern(fields, str_of(orders[i][k]), &slot), ERR_OK);
+            json_int_t found = json_integer_value(logic_facts_get(facts, slot));
+            cr_expect_eq(found, orders[i][k][0] == '.' ? 2 : 1, "%s: %d", orders[i][k], (int)found);
+        }
+        logic_facts_free(facts);
+        logic_fields_free(fields);
+    }
+    json_decref(data);
+}
+
 static enum logic_truth eval_over_list(const char *rule_text, size_t n, char reason_text[LOGIC_REASON_SIZE])
 {
     struct logic_fields *fields = logic_fields_new();
@@ -419,6 +441,37 @@ Test(logic, evaluation_is_bounded)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         enum logic_truth truth = eval_over_list(rows[i].rule, rows[i].n, reason);
         cr_expect_eq(truth, rows[i].truth, "%s: %d", rows[i].rule, (int)truth);
+        cr_expect_str_eq(reason, rows[i].reason, "%s: %s", rows[i].rule, reason);
+    }
+}
+
+#define SIXTEEN_LETTERS_EACH                                                                                           \
+    "{\"reduce\":[{\"var\":\"v\"},{\"cat\":[{\"var\":\"accumulator\"},\"sixteen letters.\"]},\"\"]}"
+
+/* The last that passes and the first that does not. Memory is counted in structures: roughly. */
+Test(logic, each_bound_of_an_evaluation_is_where_it_is_said_to_be)
+{
+    static const struct {
+        const char *rule;
+        size_t last, first;
+        const char *reason;
+    } rows[] = {
+        {"{\"!\":{\"in\":[-1,{\"var\":\"v\"}]}}", LOGIC_BUDGET_OPS - 4, LOGIC_BUDGET_OPS - 3, "error:budget"},
+        {"{\"!!\":{\"map\":[{\"var\":\"v\"},1]}}", LOGIC_LIST_MAX, LOGIC_LIST_MAX + 1, "error:list"},
+        {"{\"!!\":{\"filter\":[{\"var\":\"v\"},true]}}", LOGIC_LIST_MAX, LOGIC_LIST_MAX + 1, "error:list"},
+        {"{\"!!\":{\"merge\":[{\"var\":\"v\"},0]}}", LOGIC_LIST_MAX - 1, LOGIC_LIST_MAX, "error:list"},
+        {"{\"!!\":" SIXTEEN_LETTERS_EACH "}", LOGIC_STRING_MAX_BYTES / 16, LOGIC_STRING_MAX_BYTES / 16 + 1,
+         "error:string"},
+        {"{\"!!\":{\"reduce\":[{\"var\":\"v\"},[{\"var\":\"accumulator\"}],0]}}", VALUE_DEPTH_MAX, VALUE_DEPTH_MAX + 1,
+         "error:depth"},
+        {"{\"!!\":[[" SIXTEEN_LETTERS_EACH "," SIXTEEN_LETTERS_EACH "]]}", 200, 256, "error:memory"},
+    };
+    char reason[LOGIC_REASON_SIZE];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        cr_expect_eq(eval_over_list(rows[i].rule, rows[i].last, reason), LOGIC_TRUE, "%s: %s", rows[i].rule, reason);
+        cr_expect_str_eq(reason, "", "%s: %s", rows[i].rule, reason);
+        cr_expect_eq(eval_over_list(rows[i].rule, rows[i].first, reason), LOGIC_UNKNOWN, "%s", rows[i].rule);
         cr_expect_str_eq(reason, rows[i].reason, "%s: %s", rows[i].rule, reason);
     }
 }
