@@ -149,8 +149,9 @@ faults: all $(B)/tests/faults ## break things under load, one JSON line a cell (
 faults-short: ; $(Q)$(MAKE) --no-print-directory faults FAULT='$(FAULTS_SHORT)'
 soak: all $(B)/tests/faults ## mixed load for MINUTES=10: memory, files, tables and streams stay flat
 	$(Q)MINUTES=$(MINUTES) USHER_TEST_BIN=$(CURDIR)/$(B) tests/support/with-servers.sh $(B)/tests/faults --filter 'soak/*' $(ARGS)
-conformance: $(addprefix $(B)/,$(CONFORMANCE)) ## the official JsonLogic suite
-	$(Q)$(if $(CONFORMANCE),$(B)/usher-conformance $(ARGS),echo 'conformance: no tests')
+conformance: $(addprefix $(B)/,$(CONFORMANCE)) ## the official JsonLogic suite, and every form a suite may have
+	$(Q)tests/conformance/forms.sh $(B)/usher-conformance
+	$(Q)$(B)/usher-conformance $(ARGS)
 node: all $(addprefix $(B)/,$(CONFORMANCE)) ## rules and offsets against ajv, react-querybuilder, json-logic-js and luxon, from npm
 	$(Q)tests/node/run.sh $(B)
 clients: all ## the doors through Redis clients of Python and Node that follow PROTOCOL.md alone

@@ -48,6 +48,7 @@ struct logic_at {
     uint32_t depth;
     uint32_t groups;
     bool in_item; /* {"var":…} names an iterator's item */
+    bool in_try;  /* jsonlogic mode: operators without their operands are errors there */
 };
 
 struct logic_operands {

@@ -124,6 +124,7 @@ enum err logic_compile_operands(struct logic_build *b, const struct logic_operan
         b->places[first + i].index = from + i;
         below.node = first + i;
         below.depth++;
+        below.in_try = at.in_try || op == OP_TRY;
         below.in_item = at.in_item || ((flags & OP_ITERATOR) && i == 1) || (op == OP_TRY && i > 0);
         err = compile(b, logic_operand_json(o, from + i), below);
     }
@@ -246,6 +247,22 @@ static enum err compile_unknown(struct logic_build *b, const char *name, const s
         "JsonLogic's operators, startsWith, endsWith, before, after, plusTime, days_until, changed, …");
 }
 
+/* The community's proposals, in `try` of jsonlogic mode; what can not be seen here fails when evaluated. */
+static bool lacks_operands(enum logic_op op, const struct logic_operands *o)
+{
+    bool compares = op >= OP_EQ && op <= OP_GE;
+    bool iterates = logic_rows[op].flags & OP_ITERATOR;
+    bool chooses = op == OP_AND || op == OP_OR || op == OP_IF || op == OP_IF_SIGN;
+
+    if (o->sugar && (compares || iterates || chooses))
+        return true;
+    if ((compares || iterates || op == OP_MOD) && o->n < 2)
+        return true;
+    if (iterates)
+        return json_is_null(logic_operand_json(o, 0)) || json_is_null(logic_operand_json(o, 1));
+    return o->n == 0 && (op == OP_SUB || op == OP_DIV);
+}
+
 static enum err compile_operator(struct logic_build *b, const char *name, const json_t *value, struct logic_at at)
 {
     struct logic_operands o = {.value = value, .sugar = !json_is_array(value)};
@@ -267,6 +284,10 @@ static enum err compile_operator(struct logic_build *b, const char *name, const 
             err = check_literals(b, op, &o, at.node);
         if (err != ERR_OK)
             return err;
+    }
+    if (b->mode == LOGIC_JSONLOGIC && at.in_try && lacks_operands(op, &o)) {
+        b->nodes[at.node].op = OP_LACKS;
+        return ERR_OK;
     }
     if (row->flags & OP_TODAY || (op == OP_IN_SEASON && o.n == 1))
         b->needs |= LOGIC_NEEDS_TODAY;

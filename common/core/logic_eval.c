@@ -58,6 +58,11 @@ struct value logic_fail_typed(struct logic_run *r, enum logic_why why, const str
     return failure;
 }
 
+struct value logic_no_number(struct logic_run *r, const struct logic_node *n)
+{
+    return logic_fail_typed(r, LOGIC_WHY_NOT_A_NUMBER, n, "NaN");
+}
+
 struct value logic_unknown(const struct logic_run *r, enum logic_why why, const struct logic_node *n, const char *path)
 {
     return (struct value){.type = VALUE_UNKNOWN, .u.why = {.why = why, .node = index_of(r, n), .path = path}};
@@ -209,6 +214,11 @@ struct value logic_list(struct logic_run *r, const struct logic_node *n)
         logic_list_set(list, i, v);
     }
     return logic_list_done(list);
+}
+
+struct value logic_lacks(struct logic_run *r, const struct logic_node *n)
+{
+    return logic_fail_typed(r, LOGIC_WHY_ARGUMENTS, n, "Invalid Arguments");
 }
 
 struct value logic_unrecognized(struct logic_run *r, const struct logic_node *n)

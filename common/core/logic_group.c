@@ -193,7 +193,7 @@ struct value logic_try(struct logic_run *r, const struct logic_node *n)
         if (!catchable(r, v))
             return v;
         if (v.type == VALUE_UNKNOWN)
-            v = logic_fail_typed(r, LOGIC_WHY_NOT_A_NUMBER, n, "NaN");
+            v = logic_no_number(r, n);
         scope.item = r->thrown;
     }
     return v;

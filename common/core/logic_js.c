@@ -1,6 +1,6 @@
 /* logic_js: jsonlogic mode's operators, as json-logic-js (2.0.5) and ECMA-262 have them: operands that are not there
  * are undefined, everything is coerced, all operands are evaluated in order. Failure: where JavaScript throws
- * ("error:arguments"), and the bounds. */
+ * ("error:arguments"), inside `try` comparisons of what is no number with one, and the bounds. */
 #include <math.h>
 #include <string.h>
 
@@ -51,13 +51,19 @@ static struct value loosely_equal(struct logic_run *r, const struct logic_node *
 
     if (value_is_nil(a) || value_is_nil(b))
         return value_bool(value_is_nil(a) && value_is_nil(b));
+    if (r->trying > 0 && (value_is_composite(a) || value_is_composite(b)))
+        return logic_no_number(r, n);
     if (value_is_composite(a) && value_is_composite(b))
         return value_bool(value_js_identical(a, b));
     if (!primitive(r, n, &a, &out) || !primitive(r, n, &b, &out))
         return out;
     if (a.type == VALUE_STRING && b.type == VALUE_STRING)
         return value_bool(str_eq(a.u.s, b.u.s));
-    return value_bool(value_js_number(a) == value_js_number(b));
+    double x = value_js_number(a);
+    double y = value_js_number(b);
+    if (r->trying > 0 && (isnan(x) || isnan(y)))
+        return logic_no_number(r, n);
+    return value_bool(x == y);
 }
 
 static struct value inverted(struct value v)
@@ -96,6 +102,8 @@ static struct value related(struct logic_run *r, const struct logic_node *n, str
 {
     struct value out;
 
+    if (r->trying > 0 && (value_is_composite(a) || value_is_composite(b)))
+        return logic_no_number(r, n);
     if (!primitive(r, n, &a, &out) || !primitive(r, n, &b, &out))
         return out;
     double x = 0;
@@ -106,6 +114,8 @@ static struct value related(struct logic_run *r, const struct logic_node *n, str
         x = value_js_number(a);
         y = value_js_number(b);
     }
+    if (r->trying > 0 && (isnan(x) || isnan(y)))
+        return logic_no_number(r, n);
     if (n->op == OP_LT)
         return value_bool(x < y);
     if (n->op == OP_LE)

@@ -5,11 +5,12 @@
 
 #include "common/core/logic_priv.h"
 
-/* Inside `try` a number that is none is an error, as the proposal for `try` has it; json-logic-js knows neither. */
+/* Inside `try` a number that is none is an error and + and * take ToNumber as well, as the community's proposals have
+ * it; json-logic-js has no `try`. */
 static struct value real(struct logic_run *r, const struct logic_node *n, double d)
 {
     if (r->trying > 0 && !isfinite(d))
-        return logic_fail_typed(r, LOGIC_WHY_NOT_A_NUMBER, n, "NaN");
+        return logic_no_number(r, n);
     return value_real(d);
 }
 
@@ -18,6 +19,10 @@ static bool number(struct logic_run *r, const struct logic_node *n, struct value
 {
     struct str text;
 
+    if (r->trying > 0 && value_is_composite(v)) {
+        *out = logic_no_number(r, n);
+        return false;
+    }
     if (value_is_composite(v) || v.type == VALUE_DATE || v.type == VALUE_INSTANT) {
         if (!logic_js_text(r, n, v, &text, out))
             return false;
@@ -31,6 +36,8 @@ static bool parse_float(struct logic_run *r, const struct logic_node *n, struct 
 {
     struct str text;
 
+    if (r->trying > 0)
+        return number(r, n, v, d, out);
     if (value_is_number(v)) {
         *d = value_double(v) + 0.0; /* parseFloat(String(-0)) is 0 */
         return true;
@@ -69,7 +76,7 @@ struct value js_mul(struct logic_run *r, const struct logic_node *n)
         return parts;
     if (n->n == 0)
         return logic_fail_typed(r, LOGIC_WHY_ARGUMENTS, n, "Invalid Arguments");
-    if (n->n == 1) /* reduce without initial value returns a single operand as it is */
+    if (n->n == 1 && r->trying == 0) /* reduce without initial value returns a single operand as it is */
         return parts.u.list->v[0];
     for (uint32_t i = 0; i < n->n; i++) {
         if (!parse_float(r, n, parts.u.list->v[i], &d, &out))

@@ -1,8 +1,8 @@
 /* logic_list: operators over lists: all, some, none, filter, map, reduce, merge.
  *
  * The second operand is evaluated once per item with the item as its scope. Strict mode: a list that is missing makes
- * the result unknown. jsonlogic mode: what is no list counts as an empty one. Failure: the bounds on budget and made
- * lists. */
+ * the result unknown. jsonlogic mode: what is no list counts as an empty one; to ask all, some or none of its items is
+ * an error inside `try`. Failure: the bounds on budget and made lists. */
 #include "common/core/logic_priv.h"
 
 /* The first operand; *v is the list, or *out the result without one. `empty` is the result for no list in jsonlogic
@@ -16,7 +16,9 @@ static bool take_list(struct logic_run *r, const struct logic_node *n, struct va
         return false;
     if (value_is_list(*v))
         return true;
-    if (!r->exact)
+    if (!r->exact && r->trying > 0 && empty.type == VALUE_BOOL)
+        *out = logic_lacks(r, n);
+    else if (!r->exact)
         *out = empty;
     else if (v->type == VALUE_NULL)
         *out = logic_unknown_of(*v);

@@ -34,6 +34,7 @@ enum logic_flag {
     X(OP_PRESENT, "", logic_present, logic_present, 1, 1, OP_INNER | OP_CONDITION)                                     \
     X(OP_ABSENT, "", logic_absent, logic_absent, 1, 1, OP_INNER | OP_CONDITION)                                        \
     X(OP_UNKNOWN, "", logic_unrecognized, logic_unrecognized, 0, OP_ANY, OP_INNER)                                     \
+    X(OP_LACKS, "", logic_lacks, logic_lacks, 0, 0, OP_INNER)                                                          \
     X(OP_VAR, "var", logic_var, logic_var, 0, 2, OP_ACCESS)                                                            \
     X(OP_VAL, "val", logic_val, logic_val, 0, OP_ANY, OP_ACCESS)                                                       \
     X(OP_EXISTS, "exists", logic_exists, logic_exists, 1, OP_ANY, OP_CONDITION)                                        \
@@ -161,7 +162,7 @@ struct logic_run {
     struct logic_facts *facts;
     const struct logic_scope *scope;
     uint32_t budget;
-    uint32_t trying; /* operators `try` around: arithmetic without a result fails there */
+    uint32_t trying; /* operators `try` around: in jsonlogic mode what has no number or no list fails there */
     bool exact;      /* integers kept: strict mode */
     struct value_why failed;
     struct value thrown; /* with failed.why = LOGIC_WHY_THROWN or alike: an object or record with "type" */
@@ -207,6 +208,7 @@ const struct logic_memo *logic_facts_memo(struct logic_facts *facts, uint32_t sl
 void logic_run_init(struct logic_run *r, const struct logic *logic, struct logic_facts *facts);
 struct value logic_fail(struct logic_run *r, enum logic_why why, const struct logic_node *n);
 struct value logic_fail_typed(struct logic_run *r, enum logic_why why, const struct logic_node *n, const char *type);
+struct value logic_no_number(struct logic_run *r, const struct logic_node *n); /* fails as "NaN" */
 struct value logic_unknown(const struct logic_run *r, enum logic_why why, const struct logic_node *n, const char *path);
 struct value logic_unknown_of(struct value null); /* a null operand's reason becomes the result's */
 struct value logic_mismatch(const struct logic_run *r,

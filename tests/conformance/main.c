@@ -6,12 +6,17 @@
  * The second form is another thing: it reads dates with offsets and prints what becomes of them (offsets.h).
  *
  * Takes the three forms suites come in, also mixed: a list [rule, data, expected] (texts between are comments); an
- * object {"description", "rule", "data", "result"}, or with "error": {"type": …} where evaluation must fail; and
- * CertLogic's {"cases": [{"certLogicExpression", "assertions": [{"data", "expected"}]}]}, whose cases run with
- * CertLogic's truthiness and skip what the suite itself marks so. SUITE may be relative to $USHER_CONFORMANCE_DIR;
- * without SUITE the official one there is run, or nothing, saying so, when the variable is not set. Prints each failing
- * case and, last, "N passed, N failed". Exit status: 0, 1 when a case failed, 2 when the suite could not be read or the
- * call is wrong. */
+ * object {"description", "rule", "data", "result"} (no data: {}), or with "error": {"type": …} where evaluation must
+ * fail; and CertLogic's {"cases": [{"certLogicExpression", "assertions": [{"data", "expected"}]}]}, whose cases run
+ * with CertLogic's truthiness and skip what the suite itself marks so. A lone case is a suite of one. What is none of
+ * these is a failed case, told with what was found. SUITE may be relative to $USHER_CONFORMANCE_DIR; without SUITE the
+ * official one there is run, or nothing, saying so, when the variable is not set.
+ *
+ * jsonlogic mode answers as json-logic-js does, which has no errors: a case that expects one is asked inside `try`,
+ * where the community's stricter proposals hold (RULES.md).
+ *
+ * Prints each failing case and, last, "N passed, N failed", whatever happened before. Exit status: 0, 1 when a case
+ * failed, 2 when the suite could not be read or holds no case, or the call is wrong. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +44,7 @@ struct test {
     const json_t *rule;
     const json_t *data;
     const json_t *expected; /* NULL when an error is expected */
-    const json_t *error;    /* {"type": …} or NULL */
+    const json_t *error;    /* {"type": …}, the type alone, or NULL */
     bool certlogic;
 };
 
@@ -107,18 +112,30 @@ static void print_failure(const struct test *t, const json_t *got, const struct 
 
 static bool error_matches(const struct test *t, const struct logic_error *why)
 {
-    const json_t *type = json_object_get(t->error, "type");
+    const json_t *type = json_is_string(t->error) ? t->error : json_object_get(t->error, "type");
     bool unknown_operator = why->code == LOGIC_BAD_OPERATOR && json_is_string(type) &&
                             strcmp(json_string_value(type), "Unknown Operator") == 0;
 
     return type == NULL || !json_is_string(type) || unknown_operator || strcmp(json_string_value(type), why->found) == 0;
 }
 
-static void run(struct tally *tally, const struct test *t)
+static json_t *evaluate(const struct tally *tally, const struct test *t, struct logic_error *why)
 {
     struct logic_options options = {.mode = tally->mode, .certlogic = t->certlogic && tally->mode == LOGIC_JSONLOGIC};
+    json_t *tried, *got;
+
+    if (t->error == NULL || tally->mode == LOGIC_STRICT)
+        return logic_apply(t->rule, t->data, &options, why);
+    tried = json_pack("{s:[O]}", "try", t->rule);
+    got = logic_apply(tried, t->data, &options, why);
+    json_decref(tried);
+    return got;
+}
+
+static void run(struct tally *tally, const struct test *t)
+{
     struct logic_error why = {0};
-    json_t *got = logic_apply(t->rule, t->data, &options, &why);
+    json_t *got = evaluate(tally, t, &why);
     bool ok;
 
     if (t->error != NULL)
@@ -153,6 +170,8 @@ static void run_certlogic_case(struct tally *tally, const json_t *entry)
     const json_t *assertions = json_object_get(entry, "assertions");
     const char *name = json_string_value(json_object_get(entry, "name"));
 
+    if (json_array_size(assertions) == 0)
+        bad_case(tally, entry);
     for (size_t i = 0; i < json_array_size(assertions); i++) {
         const json_t *a = json_array_get(assertions, i);
         const json_t *own = json_object_get(a, "certLogicExpression");
@@ -173,11 +192,14 @@ static void run_certlogic_case(struct tally *tally, const json_t *entry)
 static void run_object(struct tally *tally, const json_t *entry)
 {
     const char *name = json_string_value(json_object_get(entry, "description"));
+    const json_t *data = json_object_get(entry, "data");
+    const json_t *error = json_object_get(entry, "error");
+    json_t *nothing = json_object();
     struct test t = {.name = name != NULL ? name : "",
                      .rule = json_object_get(entry, "rule"),
-                     .data = json_object_get(entry, "data"),
+                     .data = data != NULL ? data : nothing,
                      .expected = json_object_get(entry, "result"),
-                     .error = json_object_get(entry, "error")};
+                     .error = json_is_null(error) ? NULL : error};
 
     if (json_object_get(entry, "assertions") != NULL)
         run_certlogic_case(tally, entry);
@@ -185,6 +207,7 @@ static void run_object(struct tally *tally, const json_t *entry)
         bad_case(tally, entry);
     else
         run(tally, &t);
+    json_decref(nothing);
 }
 
 static void run_entry(struct tally *tally, const json_t *entry)
@@ -250,12 +273,31 @@ static bool parse_args(int argc, char **argv, const char **path, enum logic_mode
     return true;
 }
 
+/* Texts are comments. False when there is nothing to run. */
+static bool run_suite(struct tally *tally, const json_t *suite, const char *path)
+{
+    const json_t *cases = json_is_object(suite) ? json_object_get(suite, "cases") : suite;
+
+    if (json_is_object(suite) && cases == NULL) {
+        run_object(tally, suite);
+    } else if (!json_is_array(cases)) {
+        fprintf(stderr, "usher-conformance: %s: neither a list of cases, nor a case, nor {\"cases\": […]}\n", path);
+        return false;
+    }
+    for (size_t i = 0; i < json_array_size(cases); i++)
+        run_entry(tally, json_array_get(cases, i));
+    if (tally->passed + tally->failed + tally->skipped > 0)
+        return true;
+    fprintf(stderr, "usher-conformance: %s: no case in it\n", path);
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     struct tally tally = {0};
     const char *path;
-    const json_t *cases;
     json_t *suite;
+    int status = EXIT_USAGE;
 
     if (argc == 2 && strcmp(argv[1], "--offsets") == 0)
         return offsets_print(stdin, stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -267,21 +309,14 @@ int main(int argc, char **argv)
         printf("skipped: no suite given and USHER_CONFORMANCE_DIR is not set\n");
         return EXIT_SUCCESS;
     }
-    suite = load(path != NULL ? path : OFFICIAL_SUITE);
-    if (suite == NULL)
-        return EXIT_USAGE;
-    cases = json_is_object(suite) ? json_object_get(suite, "cases") : suite;
-    if (!json_is_array(cases)) {
-        fprintf(stderr, "usher-conformance: %s: neither a list of cases nor {\"cases\": […]}\n",
-                path != NULL ? path : OFFICIAL_SUITE);
-        json_decref(suite);
-        return EXIT_USAGE;
-    }
-    for (size_t i = 0; i < json_array_size(cases); i++)
-        run_entry(&tally, json_array_get(cases, i));
+    if (path == NULL)
+        path = OFFICIAL_SUITE;
+    suite = load(path);
+    if (suite != NULL && run_suite(&tally, suite, path))
+        status = tally.failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
     json_decref(suite);
     if (tally.skipped > 0)
         printf("%u skipped, as the suite says\n", tally.skipped);
     printf("%u passed, %u failed\n", tally.passed, tally.failed);
-    return tally.failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    return status;
 }

@@ -130,6 +130,8 @@ Test(logic_compile, each_limit_has_its_error)
     expect_limit(&b, true, LOGIC_LIMIT_LIST);
     repeat(&b, "{\"in\":[1,[", "7", LOGIC_LIST_MAX + 1, "]]}");
     expect_limit(&b, false, LOGIC_LIMIT_LIST);
+    repeat(&b, "{\"or\":[", "true", LOGIC_LIST_MAX, "]}");
+    expect_limit(&b, true, LOGIC_LIMIT_LIST);
     repeat(&b, "{\"or\":[", "true", LOGIC_LIST_MAX + 1, "]}");
     expect_limit(&b, false, LOGIC_LIMIT_LIST);
     buf_free(&b);
@@ -164,6 +166,52 @@ Test(logic_compile, texts_paths_and_rules_have_a_largest_size)
     buf_put_str(&b, "\"}");
     cr_expect_eq(compile_text(buf_text(&b), fields, &rule, &why), ERR_INVALID);
     cr_expect_eq(why.code, LOGIC_BAD_PATH);
+    logic_fields_free(fields);
+    buf_free(&b);
+}
+
+/* {"in":["a",["xx…","xx…",…]]} of exactly `bytes`. */
+static void rule_of(struct buf *b, size_t bytes)
+{
+    static const char begin[] = "{\"in\":[\"a\",[";
+    static const char end[] = "]]}";
+
+    buf_reset(b);
+    buf_put_str(b, begin);
+    while (b->len + strlen(end) < bytes) {
+        size_t comma = b->len > strlen(begin) ? 1 : 0;
+        size_t room = bytes - strlen(end) - b->len - comma;
+        buf_put_str(b, comma > 0 ? ",\"" : "\"");
+        for (size_t n = room > 1000 ? 500 : room - 2; n > 0; n--)
+            buf_put_char(b, 'x');
+        buf_put_char(b, '"');
+    }
+    buf_put_str(b, end);
+    cr_assert_eq(b->len, bytes);
+}
+
+Test(logic_compile, a_rule_and_a_path_may_be_as_long_as_is_said)
+{
+    struct logic_fields *fields = logic_fields_new();
+    struct buf b = {0};
+    uint32_t slot;
+
+    rule_of(&b, LOGIC_RULE_MAX_BYTES);
+    expect_limit(&b, true, LOGIC_LIMIT_BYTES);
+    rule_of(&b, LOGIC_RULE_MAX_BYTES + 1);
+    expect_limit(&b, false, LOGIC_LIMIT_BYTES);
+    buf_reset(&b);
+    for (int i = 0; i < LOGIC_PATH_SEGMENTS_MAX; i++)
+        buf_put_str(&b, i > 0 ? ".a" : "a");
+    cr_expect_eq(logic_fields_intern(fields, str_of(buf_text(&b)), &slot), ERR_OK);
+    buf_put_str(&b, ".a");
+    cr_expect_eq(logic_fields_intern(fields, str_of(buf_text(&b)), &slot), ERR_LIMIT);
+    buf_reset(&b);
+    while (b.len < LOGIC_STRING_MAX_BYTES)
+        buf_put_char(&b, 'p');
+    cr_expect_eq(logic_fields_intern(fields, str_of(buf_text(&b)), &slot), ERR_OK);
+    buf_put_char(&b, 'p');
+    cr_expect_eq(logic_fields_intern(fields, str_of(buf_text(&b)), &slot), ERR_LIMIT);
     logic_fields_free(fields);
     buf_free(&b);
 }

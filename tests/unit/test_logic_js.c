@@ -127,6 +127,57 @@ Test(logic_js, community_operators)
     CHECK_ALL(rows, false);
 }
 
+/* Each row beside what the same operator answers outside `try`, as json-logic-js does. */
+Test(logic_js, within_try_what_has_no_number_or_no_operands_is_an_error)
+{
+    static const struct {
+        const char *rule, *within, *outside;
+    } rows[] = {
+        {"{\"==\":[7,\"seven\"]}", "!NaN", "false"},
+        {"{\"!=\":[7,\"seven\"]}", "!NaN", "true"},
+        {"{\"==\":[[7],7]}", "!NaN", "true"},
+        {"{\"==\":[\"7\",7]}", "true", "true"},
+        {"{\"==\":[\"a\",\"b\"]}", "false", "false"},
+        {"{\"==\":[null,\"a\"]}", "false", "false"},
+        {"{\"===\":[7,\"seven\"]}", "false", "false"},
+        {"{\"<\":[6,\"x\"]}", "!NaN", "false"},
+        {"{\"<=\":[[2],3]}", "!NaN", "true"},
+        {"{\">\":[\"b\",\"a\"]}", "true", "true"},
+        {"{\">=\":[2,null]}", "true", "true"},
+        {"{\"<\":[3]}", "!Invalid Arguments", "false"},
+        {"{\"===\":[3]}", "!Invalid Arguments", "false"},
+        {"{\"<\":3}", "!Invalid Arguments", "false"},
+        {"{\"%\":[3]}", "!Invalid Arguments", "null"},
+        {"{\"-\":[]}", "!Invalid Arguments", "null"},
+        {"{\"/\":[]}", "!Invalid Arguments", "null"},
+        {"{\"if\":\"x\"}", "!Invalid Arguments", "\"x\""},
+        {"{\"and\":{\"preserve\":[true,3]}}", "!Invalid Arguments", "[true,3]"},
+        {"{\"or\":[]}", "null", "null"},
+        {"{\"!\":5}", "false", "false"},
+        {"{\"map\":[null,1]}", "!Invalid Arguments", "[]"},
+        {"{\"map\":[{\"var\":\"nope\"},1]}", "[]", "[]"},
+        {"{\"filter\":[[4],null]}", "!Invalid Arguments", "[]"},
+        {"{\"reduce\":[[4]]}", "!Invalid Arguments", "null"},
+        {"{\"some\":[{\"var\":\"nope\"},true]}", "!Invalid Arguments", "false"},
+        {"{\"none\":[{\"var\":\"nope\"},true]}", "!Invalid Arguments", "true"},
+        {"{\"all\":[[],true]}", "false", "false"},
+        {"{\"+\":[[5],1]}", "!NaN", "6"},
+        {"{\"+\":[true,\"\",null]}", "1", "null"},
+        {"{\"+\":[\"5 days\"]}", "!NaN", "5"},
+        {"{\"*\":[\"five\"]}", "!NaN", "\"five\""},
+        {"{\"*\":[\"5\"]}", "5", "\"5\""},
+        {"{\"-\":[{\"a\":1,\"b\":2},1]}", "!NaN", "null"},
+        {"{\"max\":[[3],4]}", "!NaN", "4"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char tried[128];
+        (void)snprintf(tried, sizeof(tried), "{\"try\":[%s]}", rows[i].rule);
+        check(&(struct row){tried, "{}", rows[i].within}, false);
+        check(&(struct row){rows[i].rule, "{}", rows[i].outside}, false);
+    }
+}
+
 Test(logic_js, certlogic_operators)
 {
     static const struct row rows[] = {
