@@ -827,7 +827,8 @@ begin
         returning l.*)
     select t.job_id, t.tenant_id, t.run_id, t.wedding_id, t.claim_no, t.claimed_at, t.due_at, t.deadline, t.timeout_ms, t.step, t.attempt,
         t.max_attempts, t.crashes, t.snoozes, t.kind, t.queue, t.effect_key, t.bare_at, t.bare_id, t.payload, t.wake,
-        case when t.due_spec ? 'window' and automation_priv.closed_ms(t.tenant_id, t.wedding_id, t.due_spec, v_now) > 0
+        case when t.due_spec is not null and t.due_spec ? 'window' -- NULL alone would not keep the costly question from being asked
+                and automation_priv.closed_ms(t.tenant_id, t.wedding_id, t.due_spec, v_now) > 0
                 then 'closed:' || automation_priv.closed_ms(t.tenant_id, t.wedding_id, t.due_spec, v_now)
             when t.wedding_id is null and t.run_id is null and t.deadline is null then 'run' -- nothing to look up
             else automation_priv.fence(t.tenant_id, t.wedding_id, t.revision, t.run_id, t.deadline, v_now, t.aside) end,

@@ -246,14 +246,16 @@ Test(scheduler_dispatch, events_of_one_batch_see_the_runs_of_those_before)
 
     if (!leader_open(&t))
         return;
-    leader_rule(&t, "c1",
-                "\"trigger\":{\"type\":\"event\",\"event\":\"payment.received\"},\"settings\":{\"mode\":\"single\"}," LEADER_TASK);
+    leader_rule(
+        &t,
+        "c1", "\"trigger\":{\"type\":\"event\",\"event\":\"payment.received\"},\"settings\":{\"mode\":\"single\"}," LEADER_TASK);
     leader_work(&t);
     t.lead.singles = 0; /* as after the first events of a term */
     leader_event(&t, "e1", "payment.received", "{}");
     leader_event(&t, "e2", "payment.received", "{}");
     leader_work(&t);
     cr_assert_eq(leader_i64(&t, "select count(*) from automation.runs where state = 'running'"), 1);
-    cr_assert_eq(leader_i64(&t, "select count(*) from automation.runs where state = 'skipped' and reason = 'already_running'"), 1);
+    cr_assert_eq(
+        leader_i64(&t, "select count(*) from automation.runs where state = 'skipped' and reason = 'already_running'"), 1);
     leader_close(&t);
 }

@@ -1,6 +1,7 @@
 -- The short way of settling, and which rows admission is given: turns, shares, heads of weddings.
 begin;
-select plan(14);
+select plan(15);
+set local track_functions = 'all';
 
 insert into automation.tenants (tenant_id, name)
 select ('10000000-0000-4000-8000-' || lpad(i::text, 12, '0'))::uuid, 'Studio ' || i from generate_series(1, 3) i;
@@ -19,6 +20,7 @@ insert into automation.execution_logs (tenant_id, queued_at, execution_id, job_i
 select tenant_id, bare_at, bare_id, job_id, 0, 1, 0, kind, queue from automation_priv.ledger where bare_id is not null;
 select is(count(*)::int, 3, 'all are claimed') from automation_priv.claim_jobs('50000000-0000-4000-8000-000000000001',
     array(select job_id from automation_priv.ledger), '{}', false);
+select is(pg_stat_get_xact_function_calls('automation_priv.closed_ms'::regproc), null, 'no send window is looked up for jobs without one');
 create temp table ids as select array_agg(job_id order by job_id) as a from automation_priv.ledger;
 
 select results_eq($$ select result from automation_priv.settle_done('50000000-0000-4000-8000-000000000002', (select a from ids), '{1,1,1}') $$,
