@@ -2,8 +2,8 @@
  * rows) and with job queues from npm and Debian.
  *
  * Rounds of all sides alternate; medians of rounds and of their ratios are reported, one JSON line per metric. SCALE=0.1 is a quick look;
- * ONLY=direct,ledger,delay,growth,fair,peers runs parts. Failure: a metric that can not be had is printed with "ok":false and the reason; exit
- * status 1 when any is not ok. */
+ * ONLY=direct,ledger,delay,growth,fair,peers runs parts. Failure: a metric that can not be had is printed with "ok":false and the reason;
+ * exit status 1 when any is not ok. */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
