@@ -221,9 +221,12 @@ returns table (due_at timestamptz, revision bigint)
 language plpgsql stable security definer set search_path = '' as $$
 #variable_conflict use_column
 begin
+    if p_spec is null or p_spec = '{}' then
+        return query select p_now, null::bigint;
+        return;
+    end if;
     return query
     select case
-            when p_spec is null or p_spec = '{}' then p_now
             when p_spec ? 'window' then (select case when x.t > v.top then p_now else x.t end
                 from (select automation_priv.anchor_limit(m.local_date, m.local_time, z.zone) as top) v
                 cross join lateral (select automation_priv.open_instant(p_now, case p_spec #>> '{window,zone}' when 'wedding' then w.time_zone when 'tenant'
@@ -876,7 +879,9 @@ begin
                   select x.run_id, x.state, x.started_at from automation.runs x where a.wedding is null and x.tenant_id = a.tenant and x.rule_id = a.rule
                       and x.wedding_id is null) r
             where a.state = 'running' and r.run_id <> a.run) o
-        left join lateral (select x.* from automation_priv.resolve_due(a.tenant, a.wedding, a.spec, v_now) x where a.state = 'running' and a.spec is not null) d on true
+        -- offset 0: the function is not called to be thrown away.
+        left join lateral (select x.* from (select where a.state = 'running' and a.spec is not null offset 0) y
+            cross join lateral automation_priv.resolve_due(a.tenant, a.wedding, a.spec, v_now) x) d on true
         -- What happened before a rule went live never starts it, however late it is dispatched.
         where (a.type = 'event' and u.activated_ms > a.due) is not true and (e.state is null or e.state in ('superseded', 'skipped'))),
     decided as materialized (

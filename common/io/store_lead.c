@@ -140,7 +140,8 @@ enum err store_lead_work(struct db_session *s, struct store_work *out, struct er
                      " exists (select from automation_priv.wait_checks),"
                      " exists (select from automation_priv.wedding_changes) or exists (select from "
                      "automation_priv.queued_ready(1)),"
-                     " exists (select from automation.timings t where t.state = 'pending' and t.due_at <= n.t),"
+                     /* min, as exists over a third of the table (so it is guessed) would not take the index */
+                     " coalesce((select min(t.due_at) from automation.timings t where t.state = 'pending') <= n.t, false),"
                      " least((select min(o.available_at) from automation_priv.outbox o where o.available_at > n.t),"
                      " (select min(t.due_at) from automation.timings t where t.state = 'pending' and t.due_at > n.t),"
                      " (select min(r.live_due) from automation.rules r where r.live_due > n.t),"
