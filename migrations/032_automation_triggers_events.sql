@@ -698,7 +698,7 @@ begin
     update automation_priv.outbox x set marks = x.marks - 1 where x.id = p_id and x.marks > 0;
 end $$;
 
--- The look-back of new event waits: each with the events of its type and wedding since the run's own trigger.
+-- The look-back of new event waits: each with the events of its type and wedding since the run's own trigger; within a for_each, since its item began.
 create function automation_priv.take_wait_checks(p_term bigint, p_limit integer)
 returns table (job_id uuid, tenant_id uuid, wedding_id uuid, rule_id uuid, rule_revision bigint, step smallint, definition jsonb, events jsonb, facts jsonb, now timestamptz)
 language plpgsql security definer set search_path = '' as $$
@@ -715,10 +715,13 @@ begin
     join automation_priv.ledger l on l.job_id = t.job_id
     join automation.runs r on r.tenant_id = l.tenant_id and r.run_id = l.run_id
     join automation.rule_versions v on v.tenant_id = r.tenant_id and v.rule_id = r.rule_id and v.revision = r.rule_revision
+    cross join lateral ( -- one loop at a time has an item
+        select coalesce(max('epoch'::timestamptz + (s.value ->> 'since')::bigint * interval '1 microsecond'), '-infinity') as since
+        from jsonb_each(r.context -> 'steps') s where s.value ? 'items') i
     cross join lateral (
         select jsonb_agg(jsonb_build_object('id', x.event_id, 'type', x.event_type, 'payload', x.payload) order by x.seq) as events from (
             select * from automation.trigger_events te where te.tenant_id = l.tenant_id and te.wedding_id is not distinct from l.wedding_id
-                and te.event_type = l.wait_event and te.seq > r.trigger_seq order by te.seq limit 100) x) e
+                and te.event_type = l.wait_event and te.seq > r.trigger_seq and te.dispatched_at > i.since order by te.seq limit 100) x) e
     where e.events is not null and l.wake is null
     order by l.job_id;
 end $$;

@@ -1,6 +1,8 @@
 /* each: where a run stands in a for_each.
  *
  * At entry the list is evaluated once and frozen in the run: steps.<id> = {"items": […], "at": n}, where `at` counts the items begun.
+ * While there is an item the worker adds "since", the instant (µs) it was begun at: the item's event waits look back no further, or
+ * the answer to one item would be taken for the answer to the next.
  * When an item's last step is done the run comes back to the for_each, which begins the next one or goes on behind the loop; the
  * items stay, so that a dead letter of any item can be run again. The settling transaction writes the cursor together with the next
  * job, so a killed worker repeats a step and never skips or doubles an item.

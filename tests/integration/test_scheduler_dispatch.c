@@ -142,6 +142,42 @@ Test(scheduler_dispatch, a_new_wait_looks_back_to_its_trigger_and_not_further)
     leader_close(&t);
 }
 
+/* The run's wait as if it had been made just now. */
+static int64_t amount_seen(struct leader *t)
+{
+    leader_sql(t, "update automation_priv.ledger set wait_event = 'payment.received', wake = null;"
+                  "insert into automation_priv.wait_checks select job_id from automation_priv.ledger");
+    leader_work(t);
+    return leader_i64(t, "select coalesce((select (wake ->> 'amount')::bigint from automation_priv.ledger), 0)");
+}
+
+Test(scheduler_dispatch, a_new_wait_within_a_for_each_looks_back_to_its_item_and_not_further)
+{
+    struct leader t;
+    if (!leader_open(&t))
+        return;
+    leader_rule(&t, "c1", ON_SIGNED "," WAIT_PAID);
+    leader_event(&t, "e1", "contract.signed", "{}");
+    leader_work(&t);
+    leader_sql(&t, "update automation_priv.ledger set wait_event = 'none.such'");
+    leader_event(&t, "e2", "payment.received", "{\"amount\":20}");
+    leader_work(&t);
+    leader_sql(&t,
+               "update automation.runs set context = context || jsonb_build_object('steps', jsonb_build_object('all',"
+               " jsonb_build_object('items', '[1, 2]'::jsonb, 'at', 2, 'since', (select"
+               " extract(epoch from dispatched_at) * 1000000 from automation.trigger_events where event_type ="
+               " 'payment.received')::bigint), 'other', '5'::jsonb))");
+    cr_expect_eq(amount_seen(&t), 0, "it has ended the wait of the item before");
+    leader_sql(&t, "update automation_priv.ledger set wait_event = 'none.such'");
+    leader_sql(&t, "select automation_priv.clock_set('2026-05-02T12:00:01Z')");
+    leader_event(&t, "e3", "payment.received", "{\"amount\":30}");
+    leader_work(&t);
+    cr_expect_eq(amount_seen(&t), 30, "it came before the wait, and after its item was begun");
+    leader_sql(&t, "update automation.runs set context = context #- '{steps,all,since}'");
+    cr_expect_eq(amount_seen(&t), 20, "behind the loop all is seen again");
+    leader_close(&t);
+}
+
 Test(scheduler_dispatch, an_event_marked_twice_is_quarantined_and_others_go_on)
 {
     struct leader t;

@@ -49,6 +49,8 @@ static void start_each(struct job *job)
     logic_facts_set(job->rule->facts, NULL, NULL);
     state = each_step(job->step, job->context, list, &more, &info);
     json_decref(list);
+    if (state && more)
+        json_object_set_new(state, "since", json_integer(job->now_us));
     if (state)
         exec_success(job, state, program_next(job->step, more ? LOGIC_TRUE : LOGIC_FALSE));
     else
