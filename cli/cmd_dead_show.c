@@ -23,18 +23,18 @@ static const struct conf_key options[] = {
 
 /* Those of store_dead_show, in their order. */
 static const struct out_column columns[] = {
-    {"id", OUT_TEXT},         {"tenant_id", OUT_TEXT},   {"kind", OUT_TEXT},         {"queue", OUT_TEXT},
-    {"reason", OUT_TEXT},     {"error", OUT_TEXT},       {"attempt", OUT_INT},       {"crashes", OUT_INT},
-    {"run_id", OUT_TEXT},     {"step", OUT_INT},         {"wedding_id", OUT_TEXT},   {"effect_key", OUT_TEXT},
-    {"source", OUT_TEXT},     {"accepted_at", OUT_TEXT}, {"died_at", OUT_TEXT},      {"ended_run", OUT_BOOL},
-    {"replays", OUT_INT},     {"replayed_as", OUT_TEXT}, {"discarded_at", OUT_TEXT}, {"payload", OUT_JSON},
-    {"raw_base64", OUT_TEXT},
+    {"id", OUT_TEXT},      {"tenant_id", OUT_TEXT},   {"kind", OUT_TEXT},         {"queue", OUT_TEXT},
+    {"reason", OUT_TEXT},  {"error", OUT_TEXT},       {"attempt", OUT_INT},       {"crashes", OUT_INT},
+    {"run_id", OUT_TEXT},  {"step", OUT_INT},         {"wedding_id", OUT_TEXT},   {"effect_key", OUT_TEXT},
+    {"source", OUT_TEXT},  {"accepted_at", OUT_TEXT}, {"died_at", OUT_TEXT},      {"ended_run", OUT_BOOL},
+    {"replays", OUT_INT},  {"replayed_as", OUT_TEXT}, {"discarded_at", OUT_TEXT}, {"deadline", OUT_TEXT},
+    {"priority", OUT_INT}, {"payload", OUT_JSON},     {"raw_base64", OUT_TEXT},
 };
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
-enum { COL_PAYLOAD = 19, COL_RAW = 20 };
+enum { COL_PAYLOAD = 21, COL_RAW = 22 };
 
 static const char id_columns[] = {0, 1, 8, 10, 11, 17};
-static const char time_columns[] = {13, 14, 18};
+static const char time_columns[] = {13, 14, 18, 19};
 
 static void check(const void *opts, struct buf *errors)
 {
@@ -150,7 +150,8 @@ const struct cmd cmd_dead_show = {
     .max_operands = 1,
     .options = options,
     .options_size = sizeof(struct show_options),
-    .details = "A replay has the effect key of the job that died first. `usher job show ID` lists the attempts.",
+    .details = "A replay has the effect key of the job that died first, its priority and its deadline. `usher job show "
+               "ID` lists the attempts.",
     .examples = "usher dead show 8d03ae6f-055f-823e-b840-51066c04214b\n",
     .check = check,
     .run = run_show,

@@ -36,7 +36,7 @@ enum err store_dead_show(struct db_session *db, const struct id *tenant, const s
         "select d.job_id, d.tenant_id, d.kind, d.queue, d.reason, d.error, d.attempt, d.crashes, d.run_id, d.step,\n"
         "    d.wedding_id, d.effect_key, d.source_entry, d.accepted_at, d.died_at, d.ended_run, d.replays, "
         "d.replayed_as,\n"
-        "    d.discarded_at, d.payload, d.source_raw\n"
+        "    d.discarded_at, d.deadline, d.priority, d.payload, d.source_raw\n"
         "from automation.dead_letters d\n"
         "where d.job_id = $1 and ($2::uuid is null or d.tenant_id = $2) order by d.died_at desc limit 1"};
     struct arena arena = {0};

@@ -1222,10 +1222,11 @@ end $$;
 create function automation_priv.still_waiting(p_ids uuid[], p_claims integer[]) returns setof uuid
 language plpgsql stable security definer set search_path = '' as $$
 #variable_conflict use_column
+declare v_now timestamptz := automation.now(); -- in the join it would be asked once a row
 begin
     return query
     select l.job_id from unnest(p_ids, p_claims) as a(id, claim)
-    join automation_priv.ledger l on l.job_id = a.id and l.claim_no = a.claim and l.owner is null and l.due_at <= automation.now();
+    join automation_priv.ledger l on l.job_id = a.id and l.claim_no = a.claim and l.owner is null and l.due_at <= v_now;
 end $$;
 
 -- A process that is frozen (SIGSTOP, a paused container) keeps its connections. Where its backend waits for it within a transaction it holds
@@ -1239,8 +1240,9 @@ $$;
 
 -- Frees the rows of workers that are dead, charging each claim once; rows beyond the crash limit end as poison; rows that were acting with a kind
 -- whose unknown outcome asks a person are parked. Returns the dead workers and what became of their rows; their rows in `workers` go when nothing is
--- left that they own, and the caller then removes their consumers.
-create function automation_priv.sweep_workers(p_term bigint, p_limit integer)
+-- left that they own, and the caller then removes their consumers. While nobody is dead the ledger is read only with p_all: an owner has a row in
+-- `workers` unless its last claim committed as the row went.
+create function automation_priv.sweep_workers(p_term bigint, p_limit integer, p_all boolean)
 returns table (worker_id uuid, name text, freed integer, poisoned integer, left_over integer)
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_column
@@ -1251,8 +1253,8 @@ begin
     perform automation_priv.lead(p_term);
     for w in
         select d.owner as id, x.name from (
-            select distinct l.owner from automation_priv.ledger l where l.owner is not null
-            union select k.worker_id from automation_priv.workers k) d
+            select k.worker_id as owner from automation_priv.workers k
+            union select l.owner from automation_priv.ledger l where p_all and l.owner is not null) d
         left join automation_priv.workers x on x.worker_id = d.owner
         where automation_priv.dead_owner(d.owner)
     loop

@@ -5,7 +5,8 @@
  * ledger decides and the row is admitted anew; in in: pending entries are the jobs themselves, so the consumer stays until other
  * workers have taken them over.
  *
- * Failures: dying between the two leaves consumers behind; they are looked through at a takeover and every half minute. */
+ * Failures: dying between the two leaves consumers behind, and a claim that commits just after its worker's row went leaves an owner
+ * whom no row names; both are looked for, through all consumers and the whole ledger, at a takeover and every half minute. */
 #include "scheduler/lead.h"
 
 #include "common/base/clock.h"
@@ -17,10 +18,10 @@
 #define ALL_EVERY_MS 30000
 #define ACK_BATCH 1000
 
-static enum err sweep_ledger(struct lead *l, bool *more, bool *any, struct err_info *info)
+static enum err sweep_ledger(struct lead *l, bool all, bool *more, bool *any, struct err_info *info)
 {
     struct db_result *r = NULL;
-    enum err err = store_lead_sweep(l->db, l->term, BATCH, &r, info);
+    enum err err = store_lead_sweep(l->db, l->term, BATCH, all, &r, info);
 
     for (int i = 0; err == ERR_OK && i < db_rows(r); i++) {
         struct store_swept w;
@@ -119,8 +120,9 @@ static enum err sweep_streams(struct lead *l, struct err_info *info)
 
 enum err sweep_run(struct lead *l, bool *more, struct err_info *info)
 {
+    const bool all = clock_mono_ms() >= l->sweep_all_ms;
     bool any = false;
-    enum err err = sweep_ledger(l, more, &any, info);
+    enum err err = sweep_ledger(l, all, more, &any, info);
 
     if (any)
         l->sweep_all_ms = 0;

@@ -141,7 +141,8 @@ enum err store_lead_still_waiting(struct db_session *s, const struct id *jobs, c
                                   struct db_result **out, struct err_info *info) MUST_USE;
 
 /* ---- sweep and upkeep --------------------------------------------------------------------------------------------------------------- */
-enum err store_lead_sweep(struct db_session *s, int64_t term, int limit, struct db_result **out,
+/* `all`: the whole ledger is read for owners that have no row any more, too. */
+enum err store_lead_sweep(struct db_session *s, int64_t term, int limit, bool all, struct db_result **out,
                           struct err_info *info) MUST_USE;
 struct store_swept {
     struct id worker_id;

@@ -54,13 +54,17 @@ enum err store_lead_still_waiting(struct db_session *s, const struct id *jobs, c
 
 /* ---- sweep and upkeep --------------------------------------------------------------------------------------------------------------- */
 
-enum err store_lead_sweep(struct db_session *s, int64_t term, int limit, struct db_result **out, struct err_info *info)
+enum err store_lead_sweep(struct db_session *s, int64_t term, int limit, bool all, struct db_result **out,
+                          struct err_info *info)
 {
-    static const struct db_stmt stmt = {
+    static const struct db_stmt known = {
         "sweep_workers",
-        "select worker_id, name, freed, poisoned, left_over from automation_priv.sweep_workers($1, $2)"};
+        "select worker_id, name, freed, poisoned, left_over from automation_priv.sweep_workers($1, $2, false)"};
+    static const struct db_stmt whole = {
+        "sweep_ledger",
+        "select worker_id, name, freed, poisoned, left_over from automation_priv.sweep_workers($1, $2, true)"};
 
-    return store_lead_ask_batch(s, &stmt, term, limit, out, info);
+    return store_lead_ask_batch(s, all ? &whole : &known, term, limit, out, info);
 }
 
 void store_lead_swept(const struct db_result *r, int row, struct store_swept *out)

@@ -205,11 +205,13 @@ case_dead_list_filters_and_pages() {
 
 case_dead_letters_are_shown_retried_and_discarded() {
     local one=40000000-0000-4000-8000-0000000000d1 two=40000000-0000-4000-8000-0000000000d2 replay
-    sql "insert into automation.dead_letters (tenant_id, job_id, kind, queue, reason, error, attempt, crashes, effect_key, payload, accepted_at, died_at)
-         select '00000000-0000-0000-0000-000000000000', id, 'noop', 'default', 'permanent', 'Mailbox FULL', 3, 0, id, '{\"n\": 7}', now(), now()
+    sql "insert into automation.dead_letters (tenant_id, job_id, kind, queue, reason, error, attempt, crashes, effect_key, payload, accepted_at, died_at,
+             priority, deadline)
+         select '00000000-0000-0000-0000-000000000000', id, 'noop', 'default', 'permanent', 'Mailbox FULL', 3, 0, id, '{\"n\": 7}', now(), now(), 7, '2099-05-03 09:00Z'
          from unnest('{$one,$two}'::uuid[]) id" >/dev/null
     run 0 dead show "$one" --json
-    expect "shown" "noop permanent 3 7" "$(field '" ".join(map(str, (d["kind"], d["reason"], d["attempt"], d["payload"]["n"])))')"
+    expect "shown" "noop permanent 3 7 7 2099-05-03T09:00:00" "$(field '" ".join(map(str, (d["kind"], d["reason"], d["attempt"], d["payload"]["n"],
+        d["priority"], d["deadline"][:19])))')"
     run 3 dead show 40000000-0000-4000-8000-0000000000d9
     run 2 dead retry
     run 2 dead retry "$one" --kind noop

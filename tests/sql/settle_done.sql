@@ -1,6 +1,6 @@
 -- The short way of settling, and which rows admission is given: turns, shares, heads of weddings.
 begin;
-select plan(15);
+select plan(21);
 set local track_functions = 'all';
 
 insert into automation.tenants (tenant_id, name)
@@ -52,6 +52,24 @@ delete from automation_priv.ledger where tenant_id <> '10000000-0000-4000-8000-0
 select is((select count(*)::int from automation_priv.due_jobs('default', 100, 6)), 16, 'a tenant that waits alone gets all');
 update automation_priv.ledger set tenant_id = '10000000-0000-4000-8000-000000000003', wedding_id = '20000000-0000-4000-8000-000000000001' where owner is null;
 select is((select count(*)::int from automation_priv.due_jobs('default', 100, 6)), 1, 'of a wedding only its head');
+
+-- ---- still_waiting
+create temp table clocks as select coalesce(pg_stat_get_xact_function_calls('automation.now'::regproc), 0) as n,
+    (select count(*) from automation_priv.ledger where owner is null and due_at <= now())::int as waiting;
+select is(count(*)::int, (select waiting from clocks), 'what is due and unclaimed waits') from automation_priv.still_waiting(
+    array(select job_id from automation_priv.ledger order by job_id), array(select claim_no from automation_priv.ledger order by job_id));
+select is(pg_stat_get_xact_function_calls('automation.now'::regproc), (select n + 1 from clocks), 'and the clock is asked once for all of it');
+
+-- ---- sweep
+create temp table scans as select pg_stat_get_xact_numscans('automation_priv.ledger'::regclass) as n;
+create temp table term as select automation_priv.leader_take('test') as term;
+select is_empty($$ select automation_priv.sweep_workers((select term from term), 100, false) $$, 'nobody is dead');
+select is(pg_stat_get_xact_numscans('automation_priv.ledger'::regclass), (select n from scans), 'and the ledger is not read for it');
+update automation_priv.ledger set owner = '50000000-0000-4000-8000-000000000009', claimed_at = automation.now() where job_id = (select min(job_id::text)::uuid
+    from automation_priv.ledger);
+select is_empty($$ select automation_priv.sweep_workers((select term from term), 100, false) $$, 'an owner without a row is not seen so');
+select results_eq($$ select worker_id, freed, left_over from automation_priv.sweep_workers((select term from term), 100, true) $$,
+    $$ values ('50000000-0000-4000-8000-000000000009'::uuid, 1, 0) $$, 'but where the whole ledger is looked through');
 
 select * from finish();
 rollback;
