@@ -67,7 +67,9 @@ static double limit(enum queue_limit what, int processes, size_t batch)
         d = queue_drain_ended(pids, k, n);
     else
         d = ledger ? queue_drain_ledger(pids, k, n) : queue_drain_direct(pids, k, n);
-    for (size_t i = 0; i < k && what != QUEUE_LIMIT_COPY; i++)
+    if (d.per_s <= 0)
+        queue_env_kill(pids, k);
+    for (size_t i = 0; i < k && what != QUEUE_LIMIT_COPY && d.per_s > 0; i++)
         waitpid(pids[i], NULL, 0);
     return d.per_s;
 }
@@ -92,11 +94,11 @@ static double ours(bool ledger, int workers)
     else
         queue_samples_add(&samples[XADD], queue_drain_fill_direct(n));
     d = ledger ? queue_drain_ledger(pids, k, n) : queue_drain_direct(pids, k, n);
-    if (!ledger && workers == 1) {
+    if (!ledger && workers == 1 && d.per_s > 0) {
         queue_samples_add(&samples[CPU], d.first_cpu_us);
         queue_samples_add(&samples[RSS], queue_env_use(pids[0]).rss_mb);
     }
-    queue_env_stop(pids, k);
+    d.per_s > 0 ? queue_env_stop(pids, k) : queue_env_kill(pids, k);
     return d.per_s;
 }
 
@@ -250,10 +252,10 @@ static double growth_cost(size_t backlog, size_t n)
         }
         d = queue_drain_some(pids, 2, piece);
         sum += d.all_cpu_us * (double)piece;
-        done += piece;
+        done += d.per_s > 0 ? piece : n;
     }
-    queue_env_stop(pids, 2);
-    return sum / (double)done;
+    d.per_s > 0 ? queue_env_stop(pids, 2) : queue_env_kill(pids, 2);
+    return d.per_s > 0 ? sum / (double)done : 0;
 }
 
 static void measure_growth(void)

@@ -16,7 +16,7 @@ double queue_drain_fill_single(size_t n);
 void queue_drain_fill_backlog(size_t n);
 
 struct queue_drained {
-    double per_s;
+    double per_s;        /* 0: not done in time; all are 0 then */
     double first_cpu_us; /* per job: of the first of `pids` */
     double all_cpu_us;   /* per job: of all of `pids` and of both stores */
 };

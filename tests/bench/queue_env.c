@@ -27,6 +27,12 @@ _Noreturn void queue_env_die(const char *where, const char *why)
     exit(2);
 }
 
+void queue_env_fail(const char *where, const char *why)
+{
+    (void)snprintf(queue_env.why, sizeof(queue_env.why), "%s: %s", where, why);
+    (void)fprintf(stderr, "bench_queue: %s\n", queue_env.why);
+}
+
 size_t queue_env_n(size_t whole, size_t least)
 {
     size_t n = (size_t)((double)whole * queue_env.scale);
@@ -177,8 +183,10 @@ void queue_env_ready(int workers)
     const int64_t deadline = clock_mono_ms() + PATIENCE_MS;
 
     while (test_pg_i64(&queue_env.pg, "select count(*) from automation_priv.workers") < workers) {
-        if (clock_mono_ms() > deadline)
-            queue_env_die("workers", "not registered in time; see " QUEUE_ENV_DIR);
+        if (clock_mono_ms() > deadline) {
+            queue_env_fail("workers", "not registered in time; see " QUEUE_ENV_DIR);
+            return;
+        }
         (void)poll(NULL, 0, 20);
     }
     (void)poll(NULL, 0, 300); /* groups, kinds, the first blocking read */
@@ -195,6 +203,13 @@ void queue_env_stop(const pid_t *pids, size_t n)
 {
     queue_env_signal(pids, n, SIGTERM);
     queue_env_signal(pids, n, SIGCONT);
+    for (size_t i = 0; i < n; i++)
+        waitpid(pids[i], NULL, 0);
+}
+
+void queue_env_kill(const pid_t *pids, size_t n)
+{
+    queue_env_signal(pids, n, SIGKILL);
     for (size_t i = 0; i < n; i++)
         waitpid(pids[i], NULL, 0);
 }

@@ -1,5 +1,5 @@
 /* queue_env: what bench_queue runs on: a private PostgreSQL (fsync on) and a private Redis (AOF everysec) on unix sockets, tenants and
- * kinds, the programs as children. Nothing here is measured; a failure prints and ends the benchmark. */
+ * kinds, the programs as children. Nothing here is measured. */
 #ifndef TESTS_BENCH_QUEUE_ENV_H
 #define TESTS_BENCH_QUEUE_ENV_H
 
@@ -26,6 +26,7 @@ struct queue_env {
     struct test_pg pg;
     char worker_url[512], scheduler_url[512];
     struct rsession *session;
+    char why[256]; /* the last failure of a measurement */
 };
 extern struct queue_env queue_env;
 
@@ -45,11 +46,12 @@ void queue_env_payload(size_t i, char out[QUEUE_ENV_PAYLOAD_BYTES + 1]);
 /* A child from build/release, logging into QUEUE_ENV_DIR; `args` ended by NULL. Ends with us. */
 pid_t queue_env_worker(const char *const *args);
 pid_t queue_env_scheduler(const char *const *args);
-/* Until so many workers are registered. */
+/* Until so many workers are registered; when they are not in time that is noted, and the measurement will fail. */
 void queue_env_ready(int workers);
 void queue_env_signal(const pid_t *pids, size_t n, int signo);
 /* SIGTERM, SIGCONT, and waits. */
 void queue_env_stop(const pid_t *pids, size_t n);
+void queue_env_kill(const pid_t *pids, size_t n);
 
 struct queue_use {
     double cpu_us; /* user and system time so far */
@@ -59,6 +61,9 @@ struct queue_use queue_env_use(pid_t pid);
 /* The same of PostgreSQL's processes: those that live and those that have ended. */
 double queue_env_postgres_cpu_us(void);
 
+/* A measurement failed: its value is 0, the reason is kept for its line, and the benchmark goes on. */
+void queue_env_fail(const char *where, const char *why);
+/* Nothing can be measured any more. */
 _Noreturn void queue_env_die(const char *where, const char *why);
 
 #endif

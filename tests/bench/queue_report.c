@@ -2,9 +2,12 @@
 #include "tests/bench/queue_report.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/bench/queue_env.h"
 
 static bool failed;
 
@@ -25,8 +28,12 @@ double queue_samples_median(const struct queue_samples *s)
 {
     struct queue_samples sorted = *s;
 
+    sorted.n = 0;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->v[i] > 0)
+            queue_samples_add(&sorted, s->v[i]);
     qsort(sorted.v, sorted.n, sizeof(sorted.v[0]), by_value);
-    return s->n ? sorted.v[s->n / 2] : 0;
+    return sorted.n ? sorted.v[sorted.n / 2] : 0;
 }
 
 double queue_samples_ratio(const struct queue_samples *a, const struct queue_samples *b)
@@ -34,7 +41,7 @@ double queue_samples_ratio(const struct queue_samples *a, const struct queue_sam
     struct queue_samples ratios = {.n = 0};
 
     for (size_t i = 0; i < a->n && i < b->n; i++)
-        if (b->v[i] > 0)
+        if (a->v[i] > 0 && b->v[i] > 0)
             queue_samples_add(&ratios, a->v[i] / b->v[i]);
     return queue_samples_median(&ratios);
 }
@@ -61,9 +68,19 @@ static json_t *begin(const char *metric, double value, const char *unit)
     return json_pack("{s:s, s:s, s:o, s:s}", "bench", "queue", "metric", metric, "value", number(value), "unit", unit);
 }
 
+/* A value that a failed measurement left at 0. */
+static bool missing(const char *metric, double value)
+{
+    if ((value > 0 && isfinite(value)) || queue_env.why[0] == '\0')
+        return false;
+    queue_report_missing(metric, queue_env.why);
+    return true;
+}
+
 void queue_report_value(const char *metric, double value, const char *unit)
 {
-    print(begin(metric, value, unit), true);
+    if (!missing(metric, value))
+        print(begin(metric, value, unit), true);
 }
 
 static bool within(json_t *line, double v, double least, double most)
@@ -77,17 +94,23 @@ static bool within(json_t *line, double v, double least, double most)
 
 void queue_report_at_most(const char *metric, double value, const char *unit, double most)
 {
-    json_t *line = begin(metric, value, unit);
-    bool ok = within(line, value, 0, most);
+    json_t *line;
 
+    if (missing(metric, value))
+        return;
+    line = begin(metric, value, unit);
+    bool ok = within(line, value, 0, most);
     print(line, ok);
 }
 
 void queue_report_ratio(const char *metric, double value, const char *unit, double ratio, const char *of, double least,
                         double most)
 {
-    json_t *line = begin(metric, value, unit);
+    json_t *line;
 
+    if (missing(metric, value) || missing(metric, ratio))
+        return;
+    line = begin(metric, value, unit);
     json_object_set_new(line, "ratio", number(ratio));
     json_object_set_new(line, "of", json_string(of));
     bool ok = within(line, ratio, least, most);

@@ -1,4 +1,5 @@
-/* queue_report: the lines that bench_queue prints: {"bench":"queue","metric":…,"value":…,"unit":…,"ratio":…,"of":…,"target":…,"ok":…}. */
+/* queue_report: the lines that bench_queue prints: {"bench":"queue","metric":…,"value":…,"unit":…,"ratio":…,"of":…,"target":…,"ok":…}. A
+ * value of 0 is missing where a measurement failed (queue_env_fail): "value":null, the reason, "ok":false. */
 #ifndef TESTS_BENCH_QUEUE_REPORT_H
 #define TESTS_BENCH_QUEUE_REPORT_H
 
@@ -10,7 +11,7 @@ struct queue_samples {
     size_t n;
 };
 void queue_samples_add(struct queue_samples *s, double v);
-double queue_samples_median(const struct queue_samples *s);                               /* 0: none */
+double queue_samples_median(const struct queue_samples *s); /* of those above 0; 0: none */
 double queue_samples_ratio(const struct queue_samples *a, const struct queue_samples *b); /* median of a[i] / b[i] */
 
 void queue_report_value(const char *metric, double value, const char *unit);
