@@ -118,6 +118,25 @@ FAULT(worker_kill_between_park_and_ack)
     cell_recovers();
 }
 
+/* Killed while acting, of a kind that asks: the sweep parks the job, nobody acts again before the answer. */
+FAULT(worker_kill_while_acting_asks)
+{
+    const char *const env[] = {"USHER_TEST_DIE=before_settle_commit", NULL};
+
+    system_sql("update automation.kinds set on_unknown = 'ask' where kind = 'hook'");
+    cell_scheduler();
+    cr_assert(cell_offer_ledger(true));
+    cr_assert_eq(system_wait(system_worker(env)), DIE_STATUS);
+    system_lease_passes();
+    cell_mended();
+    cell_worker();
+    system_until("select count(*) = 1 from automation_priv.ledger where parked_reason = 'unknown_outcome'");
+    cell_demand(sink_lines(&cell.web, "received.jsonl", "webhook_id") == 1, "one request while it is parked");
+    system_sql("update automation_priv.ledger set due_at = automation.now(), parked_reason = null");
+    cell.may_repeat = 1; /* the person's word */
+    cell_recovers();
+}
+
 /* An entry whose execution aborts the process: adopted when it comes back, dead after four deaths; the others are spared. */
 FAULT(poison_entries)
 {

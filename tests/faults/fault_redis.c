@@ -179,6 +179,8 @@ FAULT(redis_maxmemory)
 {
     start();
     config("CONFIG SET maxmemory 1");
+    system_until("select count(*) = %zu from automation.execution_logs where job_id = execution_id",
+                 cell.direct.n); /* reading and XACK go on */
     accept_meanwhile();
     cell_demand(!cell_offer_direct(false), "XADD is refused when memory is full");
     system_until_logged(0, "admit.refused");
