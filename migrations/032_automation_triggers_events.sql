@@ -1130,13 +1130,16 @@ begin
     return n;
 end $$;
 
+-- A tenant's live rules as the engine took them, one row without a rule if there are none. Most stand at the revision that runs: their body is the
+-- rule's own, without a second look-up.
 create function automation_priv.load_ruleset(p_tenant uuid)
 returns table (version bigint, rule_id uuid, revision bigint, definition jsonb)
 language sql stable security definer set search_path = '' as $$
-    select s.version, r.rule_id, v.revision, v.definition
+    select s.version, r.rule_id, r.validated_revision, case when r.revision = r.validated_revision then r.definition
+        else (select v.definition from automation.rule_versions v
+              where v.tenant_id = r.tenant_id and v.rule_id = r.rule_id and v.revision = r.validated_revision) end
     from automation.ruleset_state s
     left join automation.rules r on r.tenant_id = s.tenant_id and r.status = 'active' and r.live and r.validated_revision is not null
-    left join automation.rule_versions v on v.tenant_id = r.tenant_id and v.rule_id = r.rule_id and v.revision = r.validated_revision
     where s.tenant_id = p_tenant order by r.rule_id
 $$;
 

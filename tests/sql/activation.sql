@@ -1,6 +1,6 @@
 -- When active rules are live: windows, seasons, bookings; the reason noted; the stepped clock stops where one changes.
 begin;
-select plan(37);
+select plan(39);
 
 insert into automation.tenants (tenant_id, name, time_zone, settings) values ('10000000-0000-4000-8000-000000000001', 'Studio', 'Pacific/Auckland', '{"season_months": [12, 1, 2]}');
 select automation_priv.clock_set('2031-05-10 12:00+00');
@@ -46,6 +46,12 @@ select throws_ok($$ select pg_temp.rule('05', ', season_months', ', ''{13}''') $
 update automation.rules set validated_revision = 1;
 select set_eq($$ select rule_id::text from automation_priv.load_ruleset('10000000-0000-4000-8000-000000000001') $$, array['30000000-0000-4000-8000-000000000001'],
     'only what is live is matched');
+update automation.rules set definition = definition || '{"name": "edited"}' where name = '01';
+select results_eq($$ select revision, definition ->> 'name' from automation_priv.load_ruleset('10000000-0000-4000-8000-000000000001') $$, $$ values (1::bigint, 'r') $$,
+    'an edit that was not checked yet leaves the one before it in force');
+update automation.rules set validated_revision = revision where name = '01';
+select results_eq($$ select revision, definition ->> 'name' from automation_priv.load_ruleset('10000000-0000-4000-8000-000000000001') $$, $$ values (2::bigint, 'edited') $$,
+    'until it was');
 
 -- ---- the clock stops there, and the leader's duty does it
 delete from automation_priv.outbox;
