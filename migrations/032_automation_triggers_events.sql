@@ -797,8 +797,9 @@ begin
 end $$;
 
 -- Steps that wait for an earlier run of their rule and wedding (mode `queued`), whose turn has come. One at a time for each.
+-- Asked in every round, mostly for nothing: from the steps that wait to their runs by index, whatever the sizes of the tables when it was planned.
 create function automation_priv.queued_ready(p_limit integer) returns setof uuid
-language plpgsql stable security definer set search_path = '' as $$
+language plpgsql stable security definer set search_path = '' set enable_hashjoin = off set enable_mergejoin = off set max_parallel_workers_per_gather = 0 as $$
 begin
     return query
     select distinct on (r.tenant_id, r.rule_id, r.wedding_id) l.job_id

@@ -130,24 +130,23 @@ enum err store_lead_beat(struct db_session *s, int64_t term, bool *valid, struct
 
 enum err store_lead_work(struct db_session *s, struct store_work *out, struct err_info *info)
 {
+    /* An index's first against the time: a third of a table counts as before an unknown time, and is read whole. */
     static const struct db_stmt stmt = {
-        "lead_work",
-        "with n as materialized (select automation.now() as t)"
-        " select exists (select from automation_priv.rules_to_check(1))"
-        " or exists (select from automation.rules r where r.live_due <= n.t)"
-        " or exists (select from automation.timing_keys k where k.made_in < "
-        "pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())),"
-        " exists (select from automation_priv.outbox o where o.available_at <= n.t),"
-        " exists (select from automation_priv.wait_checks),"
-        " exists (select from automation_priv.wedding_changes) or exists (select from "
-        "automation_priv.queued_ready(1)),"
-        /* min, as exists over a third of the table (so it is guessed) would not take the index */
-        " coalesce((select min(t.due_at) from automation.timings t where t.state = 'pending') <= n.t, false),"
-        " least((select min(o.available_at) from automation_priv.outbox o where o.available_at > n.t),"
-        " (select min(t.due_at) from automation.timings t where t.state = 'pending' and t.due_at > n.t),"
-        " (select min(r.live_due) from automation.rules r where r.live_due > n.t),"
-        " (select min(l.due_at) from automation_priv.ledger l where l.due_at > n.t)), n.t,"
-        " (select e.epoch from automation_priv.epoch e) from n"};
+        "lead_work", "with n as materialized (select automation.now() as t)"
+                     " select exists (select from automation_priv.rules_to_check(1))"
+                     " or exists (select from automation.rules r where r.live_due <= n.t)"
+                     " or exists (select from automation.timing_keys k where k.made_in < "
+                     "pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())),"
+                     " (select min(o.available_at) from automation_priv.outbox o) <= n.t is true,"
+                     " exists (select from automation_priv.wait_checks),"
+                     " exists (select from automation_priv.wedding_changes) or exists (select from "
+                     "automation_priv.queued_ready(1)),"
+                     " (select min(t.due_at) from automation.timings t where t.state = 'pending') <= n.t is true,"
+                     " least((select min(o.available_at) from automation_priv.outbox o where o.available_at > n.t),"
+                     " (select min(t.due_at) from automation.timings t where t.state = 'pending' and t.due_at > n.t),"
+                     " (select min(r.live_due) from automation.rules r where r.live_due > n.t),"
+                     " (select min(l.due_at) from automation_priv.ledger l where l.due_at > n.t)), n.t,"
+                     " (select e.epoch from automation_priv.epoch e) from n"};
     struct db_result *r = NULL;
     enum err err = db_query(s, &stmt, NULL, &r, info);
 

@@ -91,10 +91,16 @@ static int64_t runs(struct timeline *t)
     return timeline_i64(t, "select count(*) from automation.runs");
 }
 
+/* Those that began: a skipped run costs less, and is not what is measured. */
+static int64_t begun(struct timeline *t)
+{
+    return timeline_i64(t, "select count(*) from automation.runs where state = 'running'");
+}
+
 /* Microseconds a timing until `most` due timings, or half of all where there are not so many, are planned and committed. */
 static double plan(struct timeline *t, int most)
 {
-    const int64_t before = runs(t);
+    const int64_t before = begun(t);
     const int64_t half =
         timeline_i64(t, "select count(*) / 2 from automation.timings where state = 'pending' and tenant_id "
                         "<> '" TIMELINE_BIG "'");
@@ -110,8 +116,8 @@ static double plan(struct timeline *t, int most)
             fail("tick", &info);
     }
     ms = report_now_ms() - from_ms;
-    if (runs(t) - before < n)
-        fail("tick", &(struct err_info){.text = "fewer runs than due timings"});
+    if (begun(t) - before < n)
+        fail("tick", &(struct err_info){.text = "fewer runs began than timings were due"});
     return ms * 1e3 / n;
 }
 
@@ -159,11 +165,12 @@ static double import_weddings(struct timeline *t)
 {
     const double from_ms = report_now_ms();
 
-    timeline_sql(t,
-                 "insert into automation.weddings (tenant_id, wedding_id, title, status, ceremony_date, ceremony_time, "
-                 "time_zone) select automation_priv.derive('bench_tenant', '1'), gen_random_uuid(), 'Import ' || i, "
-                 "'booked', date '2027-01-01' + i %% 700, '14:00', 'Europe/Paris' from generate_series(1, %d) i",
-                 IMPORT);
+    timeline_sql(
+        t,
+        "insert into automation.weddings (tenant_id, wedding_id, title, status, ceremony_date, ceremony_time, "
+        "time_zone, guest_count) select automation_priv.derive('bench_tenant', '1'), gen_random_uuid(), 'Import ' || "
+        "i, 'booked', date '2027-01-01' + i %% 700, '14:00', 'Europe/Paris', 80 from generate_series(1, %d) i",
+        IMPORT);
     return report_now_ms() - from_ms;
 }
 
