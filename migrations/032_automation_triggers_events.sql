@@ -721,7 +721,9 @@ begin
     cross join lateral (
         select jsonb_agg(jsonb_build_object('id', x.event_id, 'type', x.event_type, 'payload', x.payload) order by x.seq) as events from (
             select * from automation.trigger_events te where te.tenant_id = l.tenant_id and te.wedding_id is not distinct from l.wedding_id
-                and te.event_type = l.wait_event and te.seq > r.trigger_seq and te.dispatched_at > i.since order by te.seq limit 100) x) e
+                and te.event_type = l.wait_event and te.seq > r.trigger_seq and te.dispatched_at > i.since
+                and not exists (select from jsonb_each(r.context -> 'steps') s where s.value #>> '{event,id}' = te.event_id::text) -- it has ended a wait of this run
+                order by te.seq limit 100) x) e
     where e.events is not null and l.wake is null
     order by l.job_id;
 end $$;

@@ -3,6 +3,7 @@
  * Rules and events are generated once, written to build/bench and read by every side. All sides evaluate the rules of the event's
  * type and nothing else; rounds of the sides alternate, CPU time is taken, medians are reported, matches must be the same. One JSON
  * line per metric; ratio = the peer's time over ours. The tables `metrics` and `peers` are where further figures go.
+ * The cache runs on real servers (rules_cache.h).
  * Failure: a metric that can not be had is printed with "ok":false and a reason; exit status 1 when any is not ok. */
 #include <errno.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include "common/base/mem.h"
 #include "common/core/match.h"
 #include "tests/bench/peer.h"
+#include "tests/bench/rules_cache.h"
 #include "tests/bench/rules_gen.h"
 
 #define DIR "build/bench"
@@ -26,7 +28,8 @@ enum {
     ROUNDS = 5,
     ROUND_MIN_US = 20000, /* a round repeats its events until so much CPU time has gone */
     UPDATES = 2000,
-    UPDATE_MOST_US = 1000
+    UPDATE_MOST_US = 1000,
+    LOAD_MOST_MS = 1000 /* what an event may wait for its poll anyway */
 };
 
 struct bench {
@@ -81,6 +84,14 @@ static void at_most(struct bench *b, const char *metric, double value, const cha
 
     (void)snprintf(target, sizeof(target), "<= %g", most);
     report(b, metric, value, unit, target, value <= most);
+}
+
+static void above(struct bench *b, const char *metric, double value, const char *unit, double least)
+{
+    char target[32];
+
+    (void)snprintf(target, sizeof(target), "> %g", least);
+    report(b, metric, value, unit, target, value > least);
 }
 
 static void not_measured(struct bench *b, const char *metric, const char *reason)
@@ -321,6 +332,18 @@ static void measure_update(struct bench *b)
     match_free(one);
 }
 
+static void measure_cache(struct bench *b)
+{
+    struct rules_cache_figures f = {0};
+
+    rules_cache_measure(b->rules, &f);
+    at_most(b, "load_cold_ms", f.cold_ms, "ms", LOAD_MOST_MS);
+    at_most(b, "load_warm_ms", f.warm_ms, "ms", LOAD_MOST_MS);
+    at_most(b, "cache_memory_p99_us", f.held_p99_us, "us", 100);
+    above(b, "cache_served_without_pg", f.without_pg, "%", 99.5);
+    above(b, "cache_redis_only_hit", f.redis_only, "%", 99);
+}
+
 /* ---- peers ---- */
 
 static const struct peer_row {
@@ -413,7 +436,8 @@ static void finish(struct bench *b)
 int main(void)
 {
     static void (*const metrics[])(struct bench *) = {measure_match,  measure_predicates, measure_compile,
-                                                      measure_update, measure_bytes,      measure_peers};
+                                                      measure_update, measure_bytes,      measure_cache,
+                                                      measure_peers};
     struct bench b = {0};
 
     (void)signal(SIGPIPE, SIG_IGN);
