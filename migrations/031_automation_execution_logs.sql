@@ -451,7 +451,7 @@ create table automation.dead_letters (
     job_id uuid not null,
     kind text not null,
     queue text not null,
-    reason text not null, -- exhausted permanent poison forged malformed unknown_kind unknown_outcome
+    reason text not null, -- exhausted permanent poison forged malformed unknown_kind unknown_tenant unknown_outcome
     error text,
     attempt smallint not null,
     crashes smallint not null,
@@ -781,6 +781,17 @@ language sql security definer set search_path = '' as $$
         and not exists (select from automation_priv.ledger l where l.owner = p_worker)
 $$;
 
+-- Every tenant, for the workers' bare path: 16 bytes each, ascending. No row where the caller has that set already.
+create function automation_priv.tenant_ids(p_digest uuid) returns table (digest uuid, ids bytea)
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    ids := (select coalesce(string_agg(uuid_send(t.tenant_id), ''), '') from (select tenant_id from automation.tenants order by tenant_id) t);
+    digest := encode(substr(sha256(ids), 1, 16), 'hex')::uuid;
+    if digest <> p_digest then
+        return next;
+    end if;
+end $$;
+
 -- A beat older than this, or no row at all, means that the owner is dead.
 create function automation_priv.lease() returns interval language sql immutable parallel safe set search_path = '' as $$ select interval '20 seconds' $$;
 -- More crashes than this end as a dead letter `poison`.
@@ -1082,19 +1093,20 @@ end $$;
 -- Each element: at, id (the entry's log key), entry (stream and id), tenant, kind, queue, payload (hex), wedding, deadline, due, max, timeout,
 -- key, traceparent, attempt (2: the first attempt failed and is logged by this transaction), owner (its executor, for slow ones), in_ms,
 -- dead (reason: straight to the dead letters), error, raw (hex). Returns whether each became a row: an entry whose log key stands, which was
--- adopted before, or whose unique key is held is skipped.
-create function automation_priv.adopt_entries(p_entries jsonb) returns table (id uuid, adopted boolean, claimed_at timestamptz)
+-- adopted before, or whose unique key is held is skipped; `refused` says why an entry that the caller held for a job is a dead letter.
+create function automation_priv.adopt_entries(p_entries jsonb) returns table (id uuid, adopted boolean, claimed_at timestamptz, refused text)
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_column
 declare
     v_now timestamptz := automation.now();
     v_day date := (v_now at time zone 'UTC')::date;
 begin
-    -- Nobody would ever see the jobs of a tenant that does not exist: their entries are dead letters, for the operator.
+    -- Nobody would ever see the jobs of a tenant that does not exist: their entries are dead letters, for the operator. What runs already comes
+    -- to its end.
     if exists (select from jsonb_array_elements(p_entries) e
             where not exists (select from automation.tenants t where t.tenant_id = (e ->> 'tenant')::uuid)) then
-        p_entries := (select jsonb_agg(case when t.tenant_id is not null or e ->> 'dead' is not null then e
-                else e || jsonb_build_object('dead', 'malformed', 'error', 'unknown tenant ' || coalesce(e ->> 'tenant', 'null')) end order by i)
+        p_entries := (select jsonb_agg(case when t.tenant_id is not null or e ->> 'dead' is not null or e ->> 'owner' is not null then e
+                else e || jsonb_build_object('dead', 'unknown_tenant', 'error', 'unknown tenant ' || coalesce(e ->> 'tenant', 'null')) end order by i)
             from jsonb_array_elements(p_entries) with ordinality x(e, i) left join automation.tenants t on t.tenant_id = (e ->> 'tenant')::uuid);
     end if;
     return query
@@ -1139,7 +1151,7 @@ begin
         select t.tenant, v_day, o.outcome, count(*) from taken t cross join lateral (values ('accepted'), ('dead')) o(outcome)
         where (o.outcome = 'accepted' and (t.id in (select job_id from rows) or t.id in (select job_id from buried)))
            or (o.outcome = 'dead' and t.id in (select job_id from buried)) group by 1, 3)
-    select a.id, r.job_id is not null or d.job_id is not null, r.claimed_at
+    select a.id, r.job_id is not null or d.job_id is not null, r.claimed_at, case when a.dead = 'unknown_tenant' then a.error end
     from asked a left join rows r on r.job_id = a.id left join buried d on d.job_id = a.id where a.copy = 1;
 end $$;
 
@@ -1327,7 +1339,7 @@ begin
 end $$;
 
 -- Makes a new job of each dead letter that is open, with the original's effect key and a full budget, due one after another within p_spread.
--- result: replayed, or why not: those of dead_verdicts, unknown_kind, malformed (nothing that a job could be made of), forged, run_gone, expired
+-- result: replayed, or why not: those of dead_verdicts, unknown_kind, unknown_tenant, malformed (nothing that a job could be made of), forged, run_gone, expired
 -- (its deadline has passed).
 -- Where the run stopped at that step and nothing has happened since, it runs again and goes on when the replay succeeds; else the replay stands
 -- aside: it repeats the step's effect, and the run is left as it is. The fence holds for both, but for an instant that derived from the wedding's
@@ -1349,6 +1361,7 @@ begin
             when d.reason = 'malformed' then 'malformed'
             when d.reason = 'forged' or (k.class = 'rule' and d.run_id is null) then 'forged'
             when k.kind is null then 'unknown_kind'
+            when not exists (select from automation.tenants t where t.tenant_id = d.tenant_id) then 'unknown_tenant'
             when d.run_id is not null and r.run_id is null then 'run_gone'
             when d.deadline <= v_now then 'expired'
             else 'replayed' end as verdict

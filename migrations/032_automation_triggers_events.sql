@@ -1382,7 +1382,7 @@ begin
 end $$;
 
 -- ---- grants: workers touch the ledger through functions and append to the log and its staging table; the scheduler runs the duties ------------------
-grant execute on function automation_priv.worker_register, automation_priv.worker_beat, automation_priv.worker_leave, automation_priv.claim_jobs,
+grant execute on function automation_priv.worker_register, automation_priv.worker_beat, automation_priv.worker_leave, automation_priv.tenant_ids, automation_priv.claim_jobs,
     automation_priv.recheck_jobs, automation_priv.settle_jobs, automation_priv.settle_done, automation_priv.adopt_entries, automation_priv.merge_logs, automation_priv.facts
     to automation_worker;
 grant insert on automation.execution_logs, automation_priv.log_stage, automation_priv.log_quarantine,

@@ -58,11 +58,22 @@ static void adopt_first(struct job *job)
     executed(job, (struct job_result){.settle = SETTLE_RELEASE, .outcome = OUTCOME_SNOOZED});
 }
 
-static void bury(struct job *job, const char *reason, const char *error)
+static struct job_result dead(const char *reason, const char *error)
+{
+    return (struct job_result){
+        .settle = SETTLE_FINAL, .outcome = OUTCOME_DEAD, .reason = reason, .error = error, .next = PROGRAM_END};
+}
+
+static void warn_dead(const struct job *job)
 {
     log_warn("bare.dead", L_STR("stream", job->worker->key_list[job->stream]), L_STR("entry", job->entry_id),
-             L_STR("reason", reason), L_STR("error", error));
-    executed(job, (struct job_result){.settle = SETTLE_FINAL, .outcome = OUTCOME_DEAD, .reason = reason, .error = error});
+             L_STR("reason", job->result.reason), L_STR("error", job->result.error));
+}
+
+static void bury(struct job *job, const char *reason, const char *error)
+{
+    executed(job, dead(reason, error));
+    warn_dead(job);
 }
 
 bool bare_ahead(const struct queue_id *id, int64_t now_us)
@@ -81,7 +92,7 @@ static void sort_out(struct job *job, const struct queue_entry *e, bool idle)
     bool ties = !id_is_zero(&env->wedding) || env->key.n || env->deadline_us || env->at_us > job->now_us;
     if (job->kind && job->kind->rule)
         bury(job, "forged", "this kind is a step of rules and may not stand in a bare entry");
-    else if (idle || ties || !job->kind || odd_id(e, job->now_us))
+    else if (idle || ties || !job->kind || !tenants_has(&job->worker->tenants, &job->tenant) || odd_id(e, job->now_us))
         adopt_first(job);
 }
 
@@ -169,21 +180,30 @@ void bare_json(struct job *const *jobs, size_t n, struct buf *out)
     buf_put_char(out, ']');
 }
 
+/* The database knows no such tenant: what it made of the entry is a dead letter, and that is what the log says. */
+static void refused(struct job *job, struct str why)
+{
+    job->result = dead("unknown_tenant", arena_strndup(&job->arena, why.p, why.n));
+    warn_dead(job);
+}
+
 void bare_adopted(struct job *const *jobs, size_t n, const struct db_result *rows)
 {
-    struct map adopted = {0};
-    static char yes;
+    struct map first = {0}; /* of two deliveries in one batch one counts */
+    for (size_t i = n; i-- > 0;) {
+        jobs[i]->settled = SETTLED_WITHDRAWN;
+        map_put(&first, &jobs[i]->bare_id, sizeof(jobs[i]->bare_id), jobs[i]);
+    }
     for (int row = 0; row < db_rows(rows); row++) {
         struct id id = db_id(rows, row, 0);
-        if (db_bool(rows, row, 1))
-            map_put(&adopted, &id, sizeof(id), &yes);
+        struct job *job = db_bool(rows, row, 1) ? map_get(&first, &id, sizeof(id)) : NULL;
+        if (!job)
+            continue;
+        job->settled = SETTLED_HIT;
+        if (!db_null(rows, row, 3))
+            refused(job, db_text(rows, row, 3));
     }
-    for (size_t i = 0; i < n; i++) {
-        bool hit = map_remove(&adopted, &jobs[i]->bare_id, sizeof(struct id)) !=
-                   NULL; /* of two deliveries in one batch one counts */
-        jobs[i]->settled = hit ? SETTLED_HIT : SETTLED_WITHDRAWN;
-    }
-    map_free(&adopted);
+    map_free(&first);
 }
 
 static void on_acked(void *arg, enum err err, int64_t count, const struct err_info *info)
@@ -216,11 +236,7 @@ void bare_strip(struct job *job)
     job->kind_name = "?";
     job->tenant = ID_ZERO;
     job->envelope = arena_zalloc(&job->arena, sizeof(struct envelope));
-    job->result = (struct job_result){.settle = SETTLE_FINAL,
-                                      .outcome = OUTCOME_DEAD,
-                                      .reason = "malformed",
-                                      .error = "the database refused the entry",
-                                      .next = PROGRAM_END};
+    job->result = dead("malformed", "the database refused the entry");
 }
 
 /* ---- slow ones

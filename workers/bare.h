@@ -5,7 +5,7 @@
  * inserted (unless the entry's log key stands or it was adopted before), then the entry is acknowledged. Adopted
  * first: redelivered entries
  * (XAUTOCLAIM: their reader died or was slow), those with a wedding, a unique key, a deadline or a later `at`,
- * unknown kinds, ids ahead of
+ * unknown kinds and tenants, ids ahead of
  * the clock or older than the oldest month. Failed or snoozed at the first attempt: adopted with its outcome. Running
  * for 8 s: adopted as
  * claimed by us, so that nobody else runs it. Malformed or forged (a step of rules): straight to the dead letters,

@@ -78,6 +78,18 @@ static void on_registered(void *arg, enum err err, const struct db_result *res, 
     worker_kick(w);
 }
 
+static void on_tenants(void *arg, enum err err, const struct db_result *res, const struct err_info *info)
+{
+    struct worker *w = arg;
+    if (err != ERR_OK) {
+        if (err != ERR_CANCELED)
+            log_warn("worker.tenants", L_ERR(err), L_STR("detail", info ? info->text : NULL));
+    } else if (db_rows(res)) {
+        struct id digest = db_id(res, 0, 0);
+        tenants_load(&w->tenants, db_text(res, 0, 1), &digest);
+    }
+}
+
 static void on_kinds(void *arg, enum err err, const struct db_result *res, const struct err_info *info)
 {
     struct worker *w = arg;
@@ -134,8 +146,11 @@ static void start_beat(struct worker *w)
     } else {
         store_worker_beat(w->control, &w->id, on_beat, w);
     }
-    if (w->phase != WORKER_CLOSING)
-        store_kinds(w->control, on_kinds, w);
+    if (w->phase == WORKER_CLOSING)
+        return;
+    /* The tenants first: nothing is read before the kinds are there, so that the first entries need not be adopted. */
+    store_tenants(w->control, &w->tenants.digest, on_tenants, w);
+    store_kinds(w->control, on_kinds, w);
 }
 
 static void on_beat_timer(void *arg)
@@ -400,6 +415,7 @@ void worker_free(struct worker *w)
     timer_free(w->janitor);
     rules_free(&w->rules);
     kinds_free(&w->kinds);
+    tenants_free(&w->tenants);
     map_free(&w->held);
     map_free(&w->slow);
     mem_free(w);

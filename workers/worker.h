@@ -21,6 +21,7 @@
 #include "workers/job.h"
 #include "workers/kinds.h"
 #include "workers/rules.h"
+#include "workers/tenants.h"
 
 struct db_conn;
 struct loop;
@@ -57,6 +58,7 @@ struct worker {
 
     struct kinds kinds;
     bool kinds_ready;
+    struct tenants tenants;
     bool registered;
     bool groups_ready;
     bool no_copy; /* COPY into the log is refused for this role (no BYPASSRLS): always stage */

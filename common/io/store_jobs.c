@@ -15,12 +15,12 @@ void store_worker_register(struct db_conn *c, const struct id *worker, const cha
     arena_free(&arena);
 }
 
-static void by_worker(struct db_conn *c, const struct db_stmt *stmt, const struct id *worker, db_cb cb, void *arg)
+static void by_id(struct db_conn *c, const struct db_stmt *stmt, const struct id *id, db_cb cb, void *arg)
 {
     struct arena arena = {0};
     struct db_args a;
     db_args_init(&a, &arena);
-    db_arg_id(&a, worker);
+    db_arg_id(&a, id);
     db_conn_query(c, stmt, &a, cb, arg);
     arena_free(&arena);
 }
@@ -28,13 +28,19 @@ static void by_worker(struct db_conn *c, const struct db_stmt *stmt, const struc
 void store_worker_beat(struct db_conn *c, const struct id *worker, db_cb cb, void *arg)
 {
     static const struct db_stmt stmt = {"worker_beat", "select automation_priv.worker_beat($1)"};
-    by_worker(c, &stmt, worker, cb, arg);
+    by_id(c, &stmt, worker, cb, arg);
 }
 
 void store_worker_leave(struct db_conn *c, const struct id *worker, db_cb cb, void *arg)
 {
     static const struct db_stmt stmt = {"worker_leave", "select automation_priv.worker_leave($1)"};
-    by_worker(c, &stmt, worker, cb, arg);
+    by_id(c, &stmt, worker, cb, arg);
+}
+
+void store_tenants(struct db_conn *c, const struct id *digest, db_cb cb, void *arg)
+{
+    static const struct db_stmt stmt = {"tenant_ids", "select digest, ids from automation_priv.tenant_ids($1)"};
+    by_id(c, &stmt, digest, cb, arg);
 }
 
 void store_kinds(struct db_conn *c, db_cb cb, void *arg)
@@ -166,8 +172,8 @@ void store_settle_done(struct db_conn *c, const struct id *owner, const struct i
 
 void store_adopt(struct db_conn *c, struct str entries, db_cb cb, void *arg)
 {
-    static const struct db_stmt stmt = {"adopt_entries",
-                                        "select id, adopted, claimed_at from automation_priv.adopt_entries($1)"};
+    static const struct db_stmt stmt = {
+        "adopt_entries", "select id, adopted, claimed_at, refused from automation_priv.adopt_entries($1)"};
     struct arena arena = {0};
     struct db_args a;
     db_args_init(&a, &arena);

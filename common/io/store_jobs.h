@@ -21,7 +21,9 @@ void store_worker_beat(struct db_conn *c, const struct id *worker, db_cb cb, voi
 /* Removes the worker's row if it owns nothing. */
 void store_worker_leave(struct db_conn *c, const struct id *worker, db_cb cb, void *arg);
 
-/* The registered kinds: read with store_kind. Also returns the domain clock's mode. */
+/* One row (digest, ids), the ids of all tenants, 16 bytes each, ascending; no row where `digest` is that of these. */
+void store_tenants(struct db_conn *c, const struct id *digest, db_cb cb, void *arg);
+/* The registered kinds: read with store_kind. */
 void store_kinds(struct db_conn *c, db_cb cb, void *arg);
 struct store_kind {
     struct str kind;
@@ -64,7 +66,8 @@ void store_settle(struct db_conn *c, const struct id *owner, struct str batch, d
 /* The same for jobs that are done and have neither run nor effect; rows of (job id, result) of those that were not hit. */
 void store_settle_done(struct db_conn *c, const struct id *owner, const struct id *ids, const int32_t *claims, size_t n,
                        db_cb cb, void *arg);
-void store_adopt(struct db_conn *c, struct str entries, db_cb cb, void *arg); /* rows of (id, adopted, claimed_at) */
+void store_adopt(struct db_conn *c, struct str entries, db_cb cb,
+                 void *arg); /* rows of (id, adopted, claimed_at, refused) */
 
 /* ---- the execution log ---- */
 struct store_log {

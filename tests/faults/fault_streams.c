@@ -103,3 +103,38 @@ FAULT(streams_malformed_entries)
     system_until("select count(*) = 5 from automation.dead_letters");
     cell_demand(system_dead("malformed") == 4 && system_dead("forged") == 1, "five dead letters");
 }
+
+/* To the sink, in the name of a tenant. */
+static void offer_of(const char *tenant, bool outward)
+{
+    const char *const fields[] = {"kind", "hook", "payload", "{}", "tenant", tenant, NULL};
+
+    cr_assert(cell_offer_entry("*", fields, outward));
+}
+
+/* Entries of a tenant that does not exist never act; those of one that is made under load do. */
+FAULT(streams_unknown_tenants)
+{
+    enum { FORGED = 5 };
+    static const char nobody[] = "30000000-0000-4000-8000-000000000003";
+    static const char fresh[] = "00000000-0000-0000-0000-0000000000a9";
+    char id[ID_TEXT_SIZE];
+
+    start();
+    for (int i = 0; i < FORGED; i++) {
+        offer_of(nobody, false);
+        cell_direct(2);
+    }
+    system_sql("insert into automation.tenants (tenant_id, name) values ('%s', 'new')", fresh);
+    offer_of(fresh, true);
+    cell_load(20);
+    offer_of(fresh, true);
+    cell_mended();
+    cell_recovers();
+    system_until("select count(*) = %d from automation.dead_letters where reason = 'unknown_tenant'", FORGED);
+    for (size_t i = 0; i < cell.direct.n; i++) {
+        const bool forged = system_i64("select count(*) from automation.dead_letters where job_id = '%s'",
+                                       id_format(&cell.direct.v[i], id)) > 0;
+        cell_demand(!forged || sink_lines(&cell.web, "received.jsonl", id) == 0, "nothing of nobody's is sent");
+    }
+}

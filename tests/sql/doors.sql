@@ -1,6 +1,6 @@
 -- The SQL doors: what they accept, what they refuse and with which words; accounting; the stepped clock.
 begin;
-select plan(41);
+select plan(46);
 
 insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000001', 'Studio');
 insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, ceremony_date)
@@ -85,10 +85,25 @@ create temporary table adopted as select * from automation_priv.adopt_entries(js
     '{"at": "2030-01-01T00:00:00Z", "id": "70000000-0000-4000-8000-000000000002", "entry": "s 1-1", "kind": "noop", "queue": "default", "payload": "", "max": 3,
         "timeout": 1000, "attempt": 1, "in_ms": 0, "tenant": "10000000-0000-4000-8000-000000000001"}'::jsonb));
 select results_eq($$ select reason, error from automation.dead_letters where kind = 'noop' $$,
-    $$ values ('malformed', 'unknown tenant 30000000-0000-4000-8000-000000000003') $$, 'adopting one makes it a dead letter that says why');
+    $$ values ('unknown_tenant', 'unknown tenant 30000000-0000-4000-8000-000000000003') $$, 'adopting one makes it a dead letter that says why');
 select is((select count(*)::int from automation_priv.ledger where tenant_id = '30000000-0000-4000-8000-000000000003'), 0, 'and no job');
 select is((select count(*)::int from automation_priv.ledger where kind = 'noop' and job_id in (select id from adopted) and tenant_id = '10000000-0000-4000-8000-000000000001'), 1,
     'its neighbour is a job');
+
+select results_eq($$ select id, adopted, refused from adopted order by id $$,
+    $$ values ('70000000-0000-4000-8000-000000000001'::uuid, true, 'unknown tenant 30000000-0000-4000-8000-000000000003'),
+              ('70000000-0000-4000-8000-000000000002', true, null) $$, 'the caller is told why');
+select results_eq($$ select adopted, refused, claimed_at is not null from automation_priv.adopt_entries(
+    '[{"at": "2030-01-01T00:00:00Z", "id": "70000000-0000-4000-8000-000000000003", "entry": "s 1-2", "kind": "noop", "queue": "default", "payload": "",
+        "attempt": 1, "in_ms": 0, "tenant": "30000000-0000-4000-8000-000000000003", "owner": "50000000-0000-4000-8000-000000000001"}]') $$,
+    $$ values (true, null::text, true) $$, 'what runs already, of a tenant that was deleted meanwhile, comes to its end');
+select results_eq($$ select encode(ids, 'hex') from automation_priv.tenant_ids('00000000-0000-0000-0000-000000000000') $$,
+    $$ select string_agg(replace(tenant_id::text, '-', ''), '' order by tenant_id) from automation.tenants having count(*) > 1 $$, 'workers learn all tenants');
+select is_empty($$ select n.ids from automation_priv.tenant_ids('00000000-0000-0000-0000-000000000000') t
+    cross join lateral automation_priv.tenant_ids(t.digest) n $$, 'once');
+insert into automation.tenants (tenant_id, name) values ('20000000-0000-4000-8000-000000000007', 'New');
+select results_eq($$ select position('\x20000000000040008000000000000007'::bytea in ids) % 16 from automation_priv.tenant_ids('00000000-0000-0000-0000-000000000000') $$,
+    array[1], 'and a new one');
 
 -- ---- the stepped clock
 select throws_ok($$ select automation_priv.clock_step('2031-01-01') $$, '55000', 'the clock is not stepped: this database runs on real time');

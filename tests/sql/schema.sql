@@ -47,7 +47,7 @@ $$, 'PUBLIC has no right on any table');
 select set_eq($$
     select p.proname::text from pg_proc p, aclexplode(p.proacl) a
     where p.pronamespace = 'automation_priv'::regnamespace and a.grantee = 'automation_worker'::regrole
-$$, array['worker_register', 'worker_beat', 'worker_leave', 'claim_jobs', 'recheck_jobs', 'settle_jobs', 'settle_done', 'adopt_entries', 'merge_logs', 'facts'],
+$$, array['worker_register', 'worker_beat', 'worker_leave', 'tenant_ids', 'claim_jobs', 'recheck_jobs', 'settle_jobs', 'settle_done', 'adopt_entries', 'merge_logs', 'facts'],
     'the worker calls its part of the protocol, nothing else');
 
 select is_empty($$
