@@ -124,12 +124,11 @@ static bool open_producer(void)
     return cell.db != NULL || db_open(&config, &cell.db, NULL) == ERR_OK;
 }
 
-bool cell_offer_ledger(bool outward)
+bool cell_offer_job(const char *kind, const char *payload, bool outward)
 {
     static const struct db_stmt stmt = {
         "offer",
         "select created from automation.enqueue_job(p_kind => $1, p_payload => $2, p_tenant => $3, p_job_id => $4)"};
-    char payload[64];
     struct arena arena = {0};
     struct db_args args;
     struct id id, tenant;
@@ -138,9 +137,8 @@ bool cell_offer_ledger(bool outward)
         return false;
     id_new(&id);
     cr_assert_eq(id_parse(STR(SYSTEM_TENANT), &tenant), ERR_OK);
-    snprintf(payload, sizeof(payload), "{\"take_ms\":%d}", cell_random(0, 20));
     db_args_init(&args, &arena);
-    db_arg_cstr(&args, outward ? OUTWARD : INWARD);
+    db_arg_cstr(&args, kind);
     db_arg_json(&args, str_of(payload));
     db_arg_id(&args, &tenant);
     db_arg_id(&args, &id);
@@ -151,6 +149,14 @@ bool cell_offer_ledger(bool outward)
     if (accepted && outward)
         put(&cell.ledger_out, &id);
     return accepted;
+}
+
+bool cell_offer_ledger(bool outward)
+{
+    char payload[64];
+
+    snprintf(payload, sizeof(payload), "{\"take_ms\":%d}", cell_random(0, 20));
+    return cell_offer_job(outward ? OUTWARD : INWARD, payload, outward);
 }
 
 static bool open_redis(void)

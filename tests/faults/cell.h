@@ -75,6 +75,8 @@ void cell_skip(const char *why); /* ends the cell, not the program */
 /* ---- work ---- */
 /* One at a time; false: not accepted. `outward`: a request to the sink, else a drill that takes some ms. */
 bool cell_offer_ledger(bool outward);
+bool cell_offer_job(const char *kind, const char *payload,
+                    bool outward); /* the same, of a kind and payload of one's own */
 bool cell_offer_direct(bool outward);
 bool cell_offer_entry(const char *id, const char *const *fields,
                       bool outward); /* NULL-terminated; with an id of one's own */

@@ -137,25 +137,62 @@ FAULT(worker_kill_while_acting_asks)
     cell_recovers();
 }
 
-/* An entry whose execution aborts the process: adopted when it comes back, dead after four deaths; the others are spared. */
-FAULT(poison_entries)
+#define POISON "{\"abort\":true}" /* aborts the process that executes it */
+
+/* One worker after the other, until one has nothing more to do; how many died. What a dead one had read of in: the next one takes
+ * over two beats after its own start: the cell waits for that once, real workers wait for the 30 s that an entry must be idle. */
+static int deaths_until_done(void)
 {
-    static const char *const poison[] = {"kind", "drill", "payload", "{\"abort\":true}", NULL};
     int deaths = 0;
 
-    cell_scheduler();
-    cell_load(20);
-    cell_offer_entry("*", poison, false);
-    cell_load(20);
-    while (deaths < 8 && system_until_done_or_ended(cell_worker())) {
+    while (deaths < 20 && system_until_done_or_ended(cell_worker())) {
         deaths++;
         cell_interrupts(1);
         system_lease_passes();
         system_idle_passes();
     }
-    cell_demand(system_dead("poison") == 1, "one dead letter");
+    return deaths;
+}
+
+/* `n` poisonous ones are dead, with a log row and their reason, each charged with one crash beyond the limit and no more; nobody else. */
+static void demand_dead_of_poison(int n)
+{
+    cell_demand(system_i64("select count(*) from automation.dead_letters where reason = 'poison' and "
+                           "position('abort'::bytea in payload) > 0"
+                           " and crashes = 1 + automation_priv.crash_limit()") == n,
+                "the guilty are dead letters");
+    cell_demand(system_i64("select count(*) from automation.dead_letters") == n, "the innocent are spared");
+    cell_demand(system_i64("select count(*) from automation.execution_logs where outcome = 2 and reason = 'poison'") == n,
+                "each is logged once with its reason");
+}
+
+/* Adopted when it comes back, dead after four more deaths; with a first one that was charged to nobody. */
+FAULT(poison_entries)
+{
+    static const char *const poison[] = {"kind", "drill", "payload", POISON, NULL};
+
+    cell_scheduler();
+    cell_load(20);
+    cell_offer_entry("*", poison, false);
+    cell_load(20);
+    const int deaths = deaths_until_done();
     cell_demand(deaths >= 4 && deaths <= 5, "four or five deaths");
-    cell_worker();
+    demand_dead_of_poison(1);
+    cell_recovers();
+}
+
+/* Through the SQL door, two in one batch with others. Both are charged with the deaths of the batch; from the second one on suspects
+ * run alone, and the second poison has two deaths of its own. */
+FAULT(poison_jobs)
+{
+    cell_scheduler();
+    cell_load(20);
+    cr_assert(cell_offer_job("drill", POISON, false));
+    cr_assert(cell_offer_job("drill", POISON, false));
+    cell_load(20);
+    const int deaths = deaths_until_done();
+    cell_demand(deaths >= 4 && deaths <= 8, "four to eight deaths");
+    demand_dead_of_poison(2);
     cell_recovers();
 }
 
