@@ -106,6 +106,13 @@ NETWORK_FAULT(postgres_replies_cut)
     cut();
 }
 
+/* Cut off from PostgreSQL, and not from the world: what it has claimed it may still do, and can not settle before others have it. */
+static int64_t held_by_the_first_worker(void)
+{
+    return system_i64("select count(*) from automation_priv.ledger where kind = 'hook' and owner ="
+                      " (select worker_id from automation_priv.workers order by started_at limit 1)");
+}
+
 /* Nothing tells either side that the other is gone. The sound worker and the sound standby take over. */
 static void half_open(void)
 {
@@ -115,6 +122,7 @@ static void half_open(void)
     cell_worker();
     cell_interrupts(1);
     proxy_set(&proxy, PROXY_HOLD);
+    cell.may_repeat += held_by_the_first_worker();
     cell_load(20);
     cell_mended();
     cell_recovers();
