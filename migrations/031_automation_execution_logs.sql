@@ -1155,6 +1155,24 @@ begin
     from asked a left join rows r on r.job_id = a.id left join buried d on d.job_id = a.id where a.copy = 1;
 end $$;
 
+-- The same for the leader, who runs nothing: what became a dead letter is logged here, as workers log theirs. Returns how many were taken.
+create function automation_priv.relieve_entries(p_entries jsonb) returns bigint
+language plpgsql security definer set search_path = '' as $$
+declare
+    v_batch uuid := gen_random_uuid();
+    v_taken uuid[] := array(select a.id from automation_priv.adopt_entries(p_entries) a where a.adopted);
+begin
+    insert into automation_priv.log_stage (batch_id, tenant_id, queued_at, execution_id, job_id, wedding_id, duration_us, attempt, outcome, kind, queue, reason, error)
+    select v_batch, d.tenant_id, e.at, d.job_id, d.job_id, d.wedding_id, 0, d.attempt, 2, d.kind, d.queue, d.reason, left(d.error, 1024)
+    from jsonb_to_recordset(p_entries) as e(at timestamptz, id uuid, tenant uuid)
+    join automation.dead_letters d on d.tenant_id = e.tenant and d.job_id = e.id
+    where d.job_id = any (v_taken);
+    if found then
+        perform automation_priv.merge_logs(v_batch);
+    end if;
+    return cardinality(v_taken);
+end $$;
+
 -- ---- the leader's duties over the ledger --------------------------------------------------------------------------------------------------------
 -- Every duty transaction begins with this: it holds the term, so a takeover waits for it, and it fails for a leader of the past.
 create function automation_priv.lead(p_term bigint) returns void

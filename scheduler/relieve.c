@@ -92,7 +92,7 @@ static enum err move_batch(struct lead *l, const struct admit_queue *q, const st
     buf_put_char(&json, ']');
     if (*taken > 0) {
         die_at("before_relieve_commit");
-        err = store_lead_adopt(l->db, (struct str){json.data, json.len}, &adopted, info);
+        err = store_lead_relieve(l->db, (struct str){json.data, json.len}, &adopted, info);
     }
     if (err == ERR_OK && *taken > 0)
         die_at("before_relieve_ack");

@@ -172,10 +172,9 @@ enum err store_lead_purge(struct db_session *s, int64_t term, char table[STORE_T
     return err;
 }
 
-enum err store_lead_adopt(struct db_session *s, struct str entries, int64_t *adopted, struct err_info *info)
+enum err store_lead_relieve(struct db_session *s, struct str entries, int64_t *adopted, struct err_info *info)
 {
-    static const struct db_stmt stmt = {
-        "lead_adopt", "select count(*) filter (where adopted) from automation_priv.adopt_entries($1)"};
+    static const struct db_stmt stmt = {"relieve_entries", "select automation_priv.relieve_entries($1)"};
     struct arena arena = {0};
     struct db_args a;
 

@@ -67,6 +67,7 @@ Test(scheduler_relieve, bad_entries_become_dead_letters)
         return;
     redis_run(t.redis, "XADD " IN " 1-1 kind odd");
     redis_run(t.redis, "XADD " IN " 2-1 kind send_email payload {}");
+    redis_run(t.redis, "XADD " IN " * kind noop payload {} tenant 30000000-0000-4000-8000-000000000003");
     for (int i = 0; i < MAX + 10; i++)
         redis_run(t.redis, "XADD " IN " * kind noop payload {}");
     leader_work(&t);
@@ -78,6 +79,14 @@ Test(scheduler_relieve, bad_entries_become_dead_letters)
     cr_expect_eq(
         leader_i64(&t, "select count(*) from automation.dead_letters where reason = 'forged' and kind = 'send_email'"),
         1);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation.dead_letters where reason = 'unknown_tenant'"), 1);
+    cr_expect_eq(leader_i64(&t,
+                            "select count(*) from automation.dead_letters d where exists (select from ("
+                            "select execution_id, outcome, reason from automation.execution_logs union all select"
+                            " (row_data ->> 'execution_id')::uuid, (row_data ->> 'outcome')::int, row_data ->> 'reason'"
+                            " from automation_priv.log_quarantine) l where l.execution_id = d.job_id and"
+                            " l.outcome = 2 and l.reason = d.reason)"),
+                 3, "each has its row of the log, under the entry's key; absurd ids in quarantine");
     cr_expect_eq(leader_i64(&t, "select sum(abs(unaccounted))::int8 from automation_priv.audit()"), 0);
     leader_close(&t);
 }
