@@ -43,10 +43,12 @@
 enum err { ERR_MAP(ERR_ENUM) ERR_COUNT };
 #undef ERR_ENUM
 
+#define ERR_TEXT_SIZE 320
+
 /* Detail of an error for people: place, what was found, what was expected. */
 struct err_info {
     enum err code;
-    char text[320];
+    char text[ERR_TEXT_SIZE];
 };
 
 /* The table's text of `code`: static, never NULL. */

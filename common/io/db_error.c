@@ -81,7 +81,7 @@ enum err db_error_result(const struct pg_result *res, struct err_info *info)
     const char *message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
     const char *detail = PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL);
     const char *hint = PQresultErrorField(res, PG_DIAG_MESSAGE_HINT);
-    char text[sizeof(info->text)];
+    char text[ERR_TEXT_SIZE];
     one_line(text, sizeof(text), message ? message : PQresultErrorMessage(res));
     enum err code = db_error_code(state);
     if (is_fatal(res))
@@ -112,14 +112,14 @@ enum err db_error_connection(const struct pg_conn *pg, struct err_info *info)
 {
     const char *whole = PQerrorMessage(pg);
     char state[6] = "";
-    char text[sizeof(info->text)];
+    char text[ERR_TEXT_SIZE];
     const char *message = find_sqlstate(whole, state);
     if (!message) {
         one_line(text, sizeof(text), whole[0] ? whole : "connection lost");
         return err_set(info, ERR_CONN_LOST, "%s", text);
     }
     const char *end = strchr(message, '\n');
-    char line[sizeof(info->text)];
+    char line[ERR_TEXT_SIZE];
     str_copy_n(line, sizeof(line), message, end ? (size_t)(end - message) : strlen(message));
     return err_set(info, db_error_code(state), "%s (%s)", line, state);
 }
