@@ -470,6 +470,7 @@ create table automation.approvals (
     reminded_at timestamptz,
     decided_at timestamptz,
     decided_by text,
+    edited_by text, -- who changed the content last
     note text,
     primary key (tenant_id, approval_id)
 );
@@ -548,7 +549,7 @@ begin
     from automation.approvals a where a.tenant_id = p_tenant and a.approval_id = p_job);
 end $$;
 
--- approved, rejected, or edited and still to be decided; p_content: keys of the content that change. False: it is decided already, or its run has ended.
+-- approved, rejected, or edited and still to be decided; p_content: texts of the content that change. False: it is decided already, or its run has ended.
 create function automation.decide_approval(p_tenant uuid, p_approval uuid, p_decision text, p_by text, p_content jsonb default null, p_note text default null)
 returns boolean
 language plpgsql security definer set search_path = '' as $$
@@ -557,8 +558,11 @@ declare
     a automation.approvals;
     k text;
 begin
-    if p_decision not in ('approved', 'rejected', 'edited') then
+    if p_decision is null or p_decision not in ('approved', 'rejected', 'edited') then
         raise exception 'decision %: expected approved, rejected or edited', quote_nullable(p_decision) using errcode = '22023';
+    end if;
+    if pg_column_size(p_content) > 65536 then
+        raise exception 'content has % bytes; allowed are 65536', pg_column_size(p_content) using errcode = '22023';
     end if;
     -- The row first, then the item: the order in which settling locks them.
     perform from automation_priv.ledger l where l.job_id = p_approval and l.tenant_id = p_tenant and l.owner is null and l.parked_reason = 'approval' for update;
@@ -569,12 +573,17 @@ begin
     if k is not null then
         raise exception 'content has no "%": it has %', k, (select string_agg(x, ', ' order by x) from jsonb_object_keys(a.content) x) using errcode = '22023';
     end if;
+    select x.key into k from jsonb_each(coalesce(p_content, '{}')) x where jsonb_typeof(x.value) <> 'string' limit 1;
+    if k is not null then
+        raise exception 'content "%" is of type %; expected a string', k, jsonb_typeof(p_content -> k) using errcode = '22023';
+    end if;
     if p_decision = 'edited' then
-        update automation.approvals x set content = a.content || coalesce(p_content, '{}'), note = coalesce(p_note, x.note)
+        update automation.approvals x set content = a.content || coalesce(p_content, '{}'), note = coalesce(p_note, x.note), edited_by = p_by
         where x.tenant_id = p_tenant and x.approval_id = p_approval;
         return true;
     end if;
-    update automation.approvals x set state = p_decision, decided_at = v_now, decided_by = p_by, note = p_note, content = a.content || coalesce(p_content, '{}')
+    update automation.approvals x set state = p_decision, decided_at = v_now, decided_by = p_by, note = p_note, content = a.content || coalesce(p_content, '{}'),
+        edited_by = case when p_content is null then x.edited_by else p_by end
     where x.tenant_id = p_tenant and x.approval_id = p_approval;
     update automation_priv.ledger l set wake = jsonb_build_object('approval', p_decision, 'content', a.content || coalesce(p_content, '{}')), parked_reason = null,
         due_at = case when p_decision = 'approved' then coalesce((select d.due_at from automation_priv.resolve_due(p_tenant, l.wedding_id, l.due_spec, v_now) d

@@ -322,7 +322,20 @@ language plpgsql security definer set search_path = '' as $$
 begin
     return automation.instantiate_template(automation_priv.own_tenant(), p_key, p_params, p_version, p_status, p_name);
 end $$;
-revoke execute on function automation_priv.own_tenant, automation.publish_own_event, automation.use_template from public;
-grant execute on function automation.publish_own_event, automation.use_template to authenticated;
+-- decide_approval() for the caller's tenant; the record names the token's user. The roles that may are listed, so that one added later may not unasked.
+create function automation.decide_own_approval(p_approval uuid, p_decision text, p_content jsonb default null, p_note text default null) returns boolean
+language plpgsql security definer set search_path = '' as $$
+declare
+    v_tenant uuid := automation_priv.own_tenant();
+    v_user uuid := (pg_catalog.current_setting('request.jwt.claims')::jsonb ->> 'sub')::uuid;
+begin
+    perform from automation.members m where m.tenant_id = v_tenant and m.user_id = v_user and m.role in ('owner', 'admin', 'member');
+    if not found then
+        raise exception 'this member''s role may not decide on approvals: expected owner, admin or member' using errcode = '42501';
+    end if;
+    return automation.decide_approval(v_tenant, p_approval, p_decision, 'member ' || v_user::text, p_content, p_note);
+end $$;
+revoke execute on function automation_priv.own_tenant, automation.publish_own_event, automation.use_template, automation.decide_own_approval from public;
+grant execute on function automation.publish_own_event, automation.use_template, automation.decide_own_approval to authenticated;
 
 reset role;
