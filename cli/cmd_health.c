@@ -32,10 +32,19 @@ static void add(struct health *h, const char *part, bool ok, int64_t started_ms,
     h->ok = h->ok && ok;
 }
 
+static struct db_session_config session_config(const struct health *h)
+{
+    const struct settings *s = h->run->settings;
+
+    return (struct db_session_config){.url = s->database_url == NULL ? "" : s->database_url,
+                                      .name = "usher",
+                                      .statement_ms = 5000,
+                                      .pooled = s->database_pooled};
+}
+
 static bool check_postgres(struct health *h)
 {
-    const char *url = h->run->settings->database_url;
-    struct db_session_config config = {.url = url == NULL ? "" : url, .name = "usher", .statement_ms = 5000};
+    const struct db_session_config config = session_config(h);
     struct db_session *db = NULL;
     struct db_result *rows = NULL;
     struct db_args args;
@@ -72,6 +81,7 @@ static void check_schema(struct health *h)
 
     config.dir = dir;
     config.url = h->run->settings->database_url == NULL ? "" : h->run->settings->database_url;
+    config.pooled = h->run->settings->database_pooled;
     if (dir == NULL)
         return; /* an installation without the files can not compare */
     enum err err = migrate_status(&config, ignore_entry, NULL, &pending, &info);
@@ -91,8 +101,7 @@ static void check_log(struct health *h)
         "select coalesce((extract(epoch from automation_priv.log_runway(clock_timestamp()) - clock_timestamp()) * "
         "1000000)::bigint, 0), (select count(*) from automation_priv.log_quarantine), "
         "(select count(*) from automation_priv.outbox_quarantine)"};
-    const char *url = h->run->settings->database_url;
-    struct db_session_config config = {.url = url == NULL ? "" : url, .name = "usher", .statement_ms = 5000};
+    const struct db_session_config config = session_config(h);
     struct db_session *db = NULL;
     struct db_result *rows = NULL;
     struct err_info info = {0};

@@ -65,6 +65,7 @@ static enum err connect_db(struct candidate *c)
     if (err != ERR_OK) {
         c->db = NULL;
         note(c, "connect", err, &info);
+        atomic_store(&c->e->refused, err == ERR_STATE); /* a transaction pooler: waiting does not help */
     }
     return err;
 }

@@ -18,7 +18,8 @@ struct elect {
     struct wake pause; /* between looks; ended early by elect_stop */
     atomic_bool stop;
     atomic_bool leading; /* for whoever wants to know */
-    atomic_bool refused; /* the database's clock is stepped and this is no development environment: the thread has ended */
+    atomic_bool refused; /* the thread has ended: the database is behind a transaction pooler, or its clock is stepped and this is no
+                          * development environment */
     void (*on_refused)(void *arg); /* called on the thread; may be NULL */
     void *arg;
     pthread_t thread;

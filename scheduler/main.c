@@ -1,8 +1,8 @@
 /* usher-scheduler: the leader's duties on threads of their own (elect.c, lead.c); this thread runs the loop: signals now, HTTP later.
  *
  * SIGTERM, SIGINT: the duties end after their transaction, the lock is released, exit 0. A second signal, or the drain time-out, ends
- * the process at once (by SIGTERM, SIGALRM): what it had begun is rolled back. Status 78: bad settings, or a stepped clock in
- * production. */
+ * the process at once (by SIGTERM, SIGALRM): what it had begun is rolled back. Status 78: bad settings, a database behind
+ * a transaction pooler, or a stepped clock in production. */
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>

@@ -2,10 +2,13 @@
 #include <signal.h>
 
 #include "common/base/log.h"
+#include "common/io/db.h"
 #include "common/io/die.h"
 #include "common/io/loop.h"
 #include "common/io/settings.h"
 #include "workers/worker.h"
+
+#define CONNECT_MS 3000
 
 struct process {
     struct worker *worker;
@@ -22,6 +25,17 @@ static void on_signal(void *arg, int signo)
         worker_immediate(p->worker);
 }
 
+/* A transaction pooler is found out at the start, once: the connections of the loop would only fail, again and again. A database that is
+ * down is no reason to end, they try until it is up. */
+static enum err refuse_pooler(const struct settings *s, struct err_info *info)
+{
+    const struct db_session_config config = {.url = s->database_url, .name = "usher-worker", .connect_ms = CONNECT_MS};
+    struct db_session *db = NULL;
+    enum err err = db_open(&config, &db, info);
+    db_close(db);
+    return err == ERR_STATE ? err : ERR_OK;
+}
+
 int main(int argc, char **argv)
 {
     struct worker_settings settings;
@@ -32,7 +46,8 @@ int main(int argc, char **argv)
         return code;
     die_init(settings.common.environment == SETTINGS_DEVELOPMENT);
     struct loop *loop = loop_new();
-    program.worker = worker_new(loop, &settings, &info);
+    if (refuse_pooler(&settings.common, &info) == ERR_OK)
+        program.worker = worker_new(loop, &settings, &info);
     if (!program.worker) {
         log_error("worker.settings", L_STR("detail", info.text));
         code = SETTINGS_EXIT_CONFIG;

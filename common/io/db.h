@@ -86,6 +86,7 @@ struct db_session_config {
     bool pooled; /* behind a transaction pooler, where a session's state may be another client's: nothing is prepared, and of our
                   * settings only TimeZone and DateStyle are made, which poolers keep for each client. No role. */
 };
+/* ERR_STATE: not `pooled`, and a transaction pooler is in between (db_pooler.c); nothing was set there. */
 enum err db_open(const struct db_session_config *config, struct db_session **out, struct err_info *info) MUST_USE;
 void db_close(struct db_session *s);       /* NULL is fine */
 bool db_alive(const struct db_session *s); /* false after ERR_CONN_LOST or a client-side time-out: close it */
@@ -113,7 +114,7 @@ void db_cancel(struct db_session *s);
 void db_result_free(struct db_result *r);
 /* Waits at most timeout_ms for a NOTIFY on the channels LISTENed to; true if one came. */
 bool db_wait_notify(struct db_session *s, int64_t timeout_ms);
-int db_backend_pid(const struct db_session *s);
+int db_backend_pid(const struct db_session *s); /* the server's process, also behind a session pooler; 0 where pooled */
 
 /* ---- connections on the loop --------------------------------------------------------------------------------------------- */
 struct db_conn;

@@ -137,4 +137,10 @@ struct db_progress {
 enum err db_session_run(struct db_session *s, const char *sql, struct db_progress *progress,
                         struct err_info *info) MUST_USE;
 
+/* ---- db_pooler.c ------------------------------------------------------------------------------------------------------ */
+/* *pid: the server process that the connection was told of; afterwards the one that serves it. ERR_STATE: a transaction pooler is in
+ * between; others as db.h. `config` is the session's own, for a second one beside it. */
+enum err db_pooler_refuse(struct db_session *s, const struct db_session_config *config, int *pid,
+                          struct err_info *info) MUST_USE;
+
 #endif

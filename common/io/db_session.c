@@ -20,6 +20,7 @@ struct db_session {
     struct db_prepared_set prepared;
     int64_t statement_ms;
     int64_t deadline_ms; /* of the call that runs, on the monotonic clock */
+    int backend_pid;     /* 0 where pooled */
     bool dead;
     bool pooled;
 };
@@ -437,8 +438,11 @@ enum err db_open(const struct db_session_config *config, struct db_session **out
     err = s->pg ? connect_wait(s, info) : err_set(info, ERR_NOMEM, "no memory for a connection");
     if (err == ERR_OK) {
         db_conninfo_started(s->pg);
-        err = setup(s, config->role, info);
+        s->backend_pid = s->pooled ? 0 : PQbackendPID(s->pg);
+        err = s->pooled ? ERR_OK : db_pooler_refuse(s, config, &s->backend_pid, info);
     }
+    if (err == ERR_OK)
+        err = setup(s, config->role, info);
     if (err == ERR_OK)
         *out = s;
     else
@@ -463,7 +467,7 @@ bool db_alive(const struct db_session *s)
 
 int db_backend_pid(const struct db_session *s)
 {
-    return PQbackendPID(s->pg);
+    return s->backend_pid;
 }
 
 static bool take_notifies(struct db_session *s)

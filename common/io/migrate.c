@@ -52,6 +52,7 @@ enum err migrate_session_open(const struct migrate_config *config, struct db_ses
         .name = "usher-migrate",
         .role = config->role,
         .statement_ms = config->statement_ms > 0 ? config->statement_ms : DEFAULT_STATEMENT_MS,
+        .pooled = config->pooled,
     };
     return db_open(&session, out, info);
 }

@@ -8,10 +8,11 @@
  * without file (a newer release was here) is reported.
  *
  * Two runners at once are safe: a session advisory lock lets the second wait and then find nothing to do. The lock needs a
- * direct connection; behind a transaction pooler it is refused. */
+ * direct connection or a session pooler; a transaction pooler is refused. */
 #ifndef COMMON_IO_MIGRATE_H
 #define COMMON_IO_MIGRATE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/buf.h"
@@ -27,6 +28,7 @@ struct migrate_config {
     int64_t runner_wait_ms;  /* for another runner to finish; 0: 10 min */
     int64_t lock_timeout_ms; /* per table lock, then the file is rolled back and tried again; 0: 5 s */
     int tries;               /* of one file; 0: 10 */
+    bool pooled;             /* as in db_session_config; migrate_status alone works so */
     /* One line of progress without a line end ("applied 030_rules.sql in 41 ms"); may be NULL. */
     void (*report)(void *arg, const char *line);
     void *arg;

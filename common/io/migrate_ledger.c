@@ -2,6 +2,7 @@
  * file; only files that run outside one are first noted as running, and a row that stays so after a crash is run again. */
 #include "common/io/migrate_private.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
@@ -145,23 +146,6 @@ enum err migrate_ledger_write(struct db_session *s, const struct migrate_file *f
     return err;
 }
 
-/* A transaction pooler gives each statement any backend: the lock would be somebody else's. */
-static enum err refuse_pooler(struct db_session *s, struct err_info *info)
-{
-    static const struct db_stmt stmt = {"migrate_pid", "SELECT pg_backend_pid()"};
-    int64_t first = 0;
-    int64_t second = 0;
-    enum err err = one_value(s, &stmt, &first, info);
-    if (err == ERR_OK)
-        err = one_value(s, &stmt, &second, info);
-    if (err == ERR_OK && first != second)
-        err = err_set(info, ERR_STATE,
-                      "the connection goes through a transaction pooler (two statements ran in backends %" PRId64
-                      " and %" PRId64 "): migrations need a direct connection or a session pooler",
-                      first, second);
-    return err;
-}
-
 enum err migrate_ledger_lock(struct db_session *s, const struct migrate_config *config, struct err_info *info)
 {
     static const struct db_stmt stmt = {"migrate_lock", "SELECT pg_try_advisory_lock(" LOCK_KEY ")::int"};
@@ -170,7 +154,8 @@ enum err migrate_ledger_lock(struct db_session *s, const struct migrate_config *
     int64_t deadline_ms = clock_mono_ms() + wait_ms;
     int64_t got = 0;
     bool told = false;
-    enum err err = refuse_pooler(s, info);
+    enum err err = ERR_OK;
+    assert(!config->pooled);
     while (err == ERR_OK) {
         err = one_value(s, &stmt, &got, info);
         if (err != ERR_OK || got)

@@ -33,6 +33,8 @@ const char *const settings_smtp_tls[] = {"none", "try", "require", NULL};
 #define COMMON_ROWS \
     SETTING_STR("database-url", COMMON(database_url), "DATABASE_URL", NULL, CONF_URL, \
                 "PostgreSQL: postgresql://user@host/db; unset: libpq's PG* variables"), \
+    SETTING_BOOL("database-pooled", COMMON(database_pooled), "DATABASE_POOLED", \
+                 "database-url leads through a transaction pooler: for commands that read or enqueue"), \
     SETTING_STR("maint-database-url", COMMON(maint_database_url), "USHER_MAINT_DATABASE_URL", NULL, CONF_URL, \
                 "direct connection of the maintenance login; unset: database-url"), \
     SETTING_STR("redis-url", COMMON(redis_url), "REDIS_URL", "redis://127.0.0.1:6379/0", CONF_URL, \

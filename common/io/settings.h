@@ -51,6 +51,7 @@ enum settings_environment { SETTINGS_PRODUCTION, SETTINGS_DEVELOPMENT };
 /* Common to every program. Strings are NULL when unset. */
 struct settings {
     char *database_url;       /* NULL or "": libpq's PG* variables */
+    bool database_pooled;     /* database_url leads through a transaction pooler: for commands that read or enqueue */
     char *maint_database_url; /* direct connection of the maintenance login; NULL: database_url */
     char *redis_url;
     int64_t log_level;   /* enum log_level */

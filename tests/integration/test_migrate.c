@@ -280,22 +280,6 @@ SERVER_TEST(a_runner_that_does_not_finish_is_not_waited_for_for_ever)
     db_close(other);
 }
 
-SERVER_TEST(a_transaction_pooler_is_refused)
-{
-    NEED_SERVER();
-    struct buf sql = {0};
-    /* What the runner would see behind one: each statement in another backend. */
-    buf_printf(
-        &sql,
-        "CREATE SCHEMA fake; CREATE SEQUENCE fake.s; CREATE FUNCTION fake.pg_backend_pid() RETURNS int LANGUAGE sql "
-        "AS 'SELECT nextval(''fake.s'')::int'; ALTER DATABASE %s SET search_path = fake, pg_catalog",
-        pg.name);
-    test_pg_run(&pg, buf_text(&sql));
-    put_file("030_a.sql", "SELECT 1");
-    up_fails(ERR_STATE, "transaction pooler");
-    buf_free(&sql);
-}
-
 /* ---- several processes ----------------------------------------------------------------------------------------------------- */
 static void on_report_pipe(void *arg, const char *line)
 {

@@ -36,25 +36,38 @@ static void drop_privileges(void)
         _exit(1);
 }
 
-static pid_t run(const struct postgres *p, const char *program, const char *const *args)
+pid_t postgres_spawn(const char *dir, const char *path, const char *const *args)
 {
-    const char *bindir = getenv("PG_BINDIR");
     const pid_t parent = getpid();
-    char path[256];
-    pid_t pid;
+    const pid_t pid = fork();
 
-    snprintf(path, sizeof(path), "%s/%s", bindir != NULL ? bindir : "/usr/lib/postgresql/15/bin", program);
-    pid = fork();
     if (pid < 0)
         die("fork", strerror(errno));
     if (pid > 0)
         return pid;
     drop_privileges();
     prctl(PR_SET_PDEATHSIG, SIGQUIT); /* after the change of the user, which clears it */
-    if (getppid() != parent || chdir(p->dir) != 0 || freopen("log", "a", stdout) == NULL || dup2(1, 2) < 0)
+    if (getppid() != parent || chdir(dir) != 0 || freopen("log", "a", stdout) == NULL || dup2(1, 2) < 0)
         _exit(1);
     execv(path, (char **)(uintptr_t)args);
     _exit(1);
+}
+
+static pid_t run(const struct postgres *p, const char *program, const char *const *args)
+{
+    const char *bindir = getenv("PG_BINDIR");
+    char path[256];
+
+    snprintf(path, sizeof(path), "%s/%s", bindir != NULL ? bindir : "/usr/lib/postgresql/15/bin", program);
+    return postgres_spawn(p->dir, path, args);
+}
+
+void postgres_folder(const char *kind, char *out, size_t size)
+{
+    const struct passwd *nobody = geteuid() == 0 ? getpwnam("nobody") : NULL;
+
+    if (!folder_make(NULL, kind, out, size) || (nobody != NULL && chown(out, nobody->pw_uid, nobody->pw_gid) != 0))
+        die(out, strerror(errno));
 }
 
 static void init(const struct postgres *p)
@@ -118,12 +131,8 @@ void postgres_start(struct postgres *p)
 
 void postgres_start_with(struct postgres *p, const char *const *options)
 {
-    const struct passwd *nobody = geteuid() == 0 ? getpwnam("nobody") : NULL;
-
     *p = (struct postgres){.options = options};
-    if (!folder_make(NULL, "usher-postgres", p->dir, sizeof(p->dir)) ||
-        (nobody != NULL && chown(p->dir, nobody->pw_uid, nobody->pw_gid) != 0))
-        die(p->dir, strerror(errno));
+    postgres_folder("usher-postgres", p->dir, sizeof(p->dir));
     snprintf(p->url, sizeof(p->url), "postgresql:///postgres?host=%s&user=postgres", p->dir);
     init(p);
     launch(p);

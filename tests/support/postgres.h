@@ -3,6 +3,7 @@
 #ifndef TESTS_SUPPORT_POSTGRES_H
 #define TESTS_SUPPORT_POSTGRES_H
 
+#include <stddef.h>
 #include <sys/types.h>
 
 struct postgres {
@@ -20,5 +21,10 @@ void postgres_start_with(struct postgres *p, const char *const *options);
 void postgres_halt(struct postgres *p); /* immediate shutdown, as a crash of the server: sessions end, the next start recovers */
 void postgres_restart(struct postgres *p); /* halts it if need be; returns when it answers */
 void postgres_stop(struct postgres *p);    /* and removes the folder; {0} is fine */
+
+/* For servers beside it: a folder (tests/support/folder.h) and a program in it, with the same user and end as the server's. What the
+ * program prints goes to `log` there. */
+void postgres_folder(const char *kind, char *out, size_t size);
+pid_t postgres_spawn(const char *dir, const char *path, const char *const *args);
 
 #endif
