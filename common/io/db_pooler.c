@@ -26,24 +26,28 @@ static enum err ask(struct db_session *s, int *pid, struct err_info *info)
     "locks, LISTEN, settings and prepared statements would be lost or another client's: name the direct connection "   \
     "or the pooler's session mode (Supabase: port 5432, not 6543)"
 
+/* The other twice: a pooler that hands out two connections in turn would give each of us the same one again and again. */
 static enum err compare(struct db_session *s, struct db_session *other, int own, struct err_info *info)
 {
-    int theirs = 0;
-    int again = own;
+    int theirs = 0, later = 0, again = own;
     enum err err = ask(other, &theirs, info);
 
-    if (err == ERR_OK && theirs == own)
+    if (err == ERR_OK)
+        err = ask(other, &later, info);
+    if (err == ERR_OK)
+        err = ask(s, &again, info);
+    if (err != ERR_OK)
+        return err;
+    if (theirs == own || later == own)
         return err_set(info, ERR_STATE,
                        "a transaction pooler is in between (server process %d served two of our sessions); " WHAT_TO_DO,
                        own);
-    if (err == ERR_OK)
-        err = ask(s, &again, info);
-    if (err == ERR_OK && again != own)
+    if (later != theirs || again != own)
         return err_set(
             info, ERR_STATE,
-            "a transaction pooler is in between (server processes %d and %d served one session); " WHAT_TO_DO, own,
-            again);
-    return err;
+            "a transaction pooler is in between (server processes %d and %d served one session); " WHAT_TO_DO,
+            again != own ? own : theirs, again != own ? again : later);
+    return ERR_OK;
 }
 
 enum err db_pooler_refuse(struct db_session *s, const struct db_session_config *config, int *pid, struct err_info *info)

@@ -72,7 +72,7 @@ POOLER_TEST(migrations_are_refused_through_an_idle_transaction_pooler)
         return;
     test_pg_create(&pg, NULL);
     for (int size = 1; size <= 2; size++) {
-        pgbouncer_start(&pooler, pg.url, "transaction", size);
+        pgbouncer_start(&pooler, pg.url, "transaction", size, NULL);
         config.url = pooler.url;
         cr_expect_eq(migrate_up(&config, &info), ERR_STATE, "%s", info.text);
         cr_expect_not_null(strstr(info.text, "transaction pooler"), "%s", info.text);
@@ -95,13 +95,39 @@ POOLER_TEST(a_refused_session_leaves_the_server_connection_as_it_was)
     if (!test_pg_available())
         return;
     test_pg_create(&pg, NULL);
-    pgbouncer_start(&pooler, pg.url, "transaction", 1);
+    pgbouncer_start(&pooler, pg.url, "transaction", 1, NULL);
     config.url = pooler.url;
     other = open_session(true);
     cr_expect_eq(db_open(&config, &s, &info), ERR_STATE, "%s", info.text);
     cr_expect_null(s);
     cr_expect_eq(ask(other, &touched), 0, "another client's statements would be ended by our time limits");
     db_close(other);
+}
+
+/* Two connections that are handed out in turn: nobody is given another's at once. */
+POOLER_TEST(a_transaction_pooler_that_takes_turns_is_found_out)
+{
+    struct db_session_config config = {.name = "test"};
+    struct db_session *s = NULL;
+    struct err_info info = {0};
+
+    if (!test_pg_available())
+        return;
+    test_pg_create(&pg, NULL);
+    pgbouncer_start(&pooler, pg.url, "transaction", 2, "server_round_robin = 1");
+    config.url = pooler.url;
+    struct db_session *x = open_session(true), *y = open_session(true);
+    run_sql(x, "begin");
+    run_sql(y, "begin");
+    run_sql(x, "commit");
+    run_sql(y, "commit");
+    for (int i = 0; i < 4; i++) {
+        run_sql(x, "select 1"); /* who is next */
+        cr_expect_eq(db_open(&config, &s, &info), ERR_STATE, "%s", info.text);
+        cr_expect_null(s);
+    }
+    db_close(x);
+    db_close(y);
 }
 
 POOLER_TEST(a_session_pooler_is_as_good_as_a_direct_connection)
@@ -113,7 +139,7 @@ POOLER_TEST(a_session_pooler_is_as_good_as_a_direct_connection)
     if (!test_pg_available())
         return;
     test_pg_create(&pg, NULL);
-    pgbouncer_start(&pooler, pg.url, "session", 4);
+    pgbouncer_start(&pooler, pg.url, "session", 4, NULL);
     config.url = pooler.url;
     cr_assert_eq(migrate_up(&config, &info), ERR_OK, "%s", info.text);
     struct db_session *s = open_session(false);
@@ -131,7 +157,7 @@ POOLER_TEST(a_pooler_without_a_second_connection_is_not_taken_for_a_session_pool
     if (!test_pg_available())
         return;
     test_pg_create(&pg, NULL);
-    pgbouncer_start(&pooler, pg.url, "session", 1);
+    pgbouncer_start(&pooler, pg.url, "session", 1, NULL);
     config.url = pooler.url;
     cr_expect_eq(db_open(&config, &s, &info), ERR_TIMEOUT, "%s", info.text);
     cr_expect_not_null(strstr(info.text, "could not be found out"), "%s", info.text);
@@ -144,7 +170,7 @@ POOLER_TEST(programs_end_with_status_78)
 
     if (!system_open(false))
         return;
-    pgbouncer_start(&pooler, sys.pg.url, "transaction", 2);
+    pgbouncer_start(&pooler, sys.pg.url, "transaction", 2, NULL);
     for (int login = 0; login < 2; login++) {
         pgbouncer_url(&pooler, sys.urls[login], url, sizeof(url));
         snprintf(setting, sizeof(setting), "DATABASE_URL=%s", url);
@@ -221,7 +247,7 @@ POOLER_TEST(commands_that_read_or_enqueue_work)
     if (!system_open(false))
         return;
     for (int size = 1; size <= 2; size++) {
-        pgbouncer_start(&pooler, sys.pg.url, "transaction", size);
+        pgbouncer_start(&pooler, sys.pg.url, "transaction", size, NULL);
         struct db_session *beside = open_session(true);
         for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
             cr_expect_eq(usher(commands[i], "true", &out), 0, "%s: %s", commands[i], buf_text(&out));
@@ -246,7 +272,7 @@ POOLER_TEST(commands_that_need_a_session_say_so)
 
     if (!system_open(false))
         return;
-    pgbouncer_start(&pooler, sys.pg.url, "transaction", 2);
+    pgbouncer_start(&pooler, sys.pg.url, "transaction", 2, NULL);
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         cr_expect_eq(usher(commands[i], "true", &out), 4, "%s: %s", commands[i], buf_text(&out));
         cr_expect_not_null(strstr(buf_text(&out), "transaction pooler"), "%s: %s", commands[i], buf_text(&out));
@@ -267,7 +293,7 @@ POOLER_TEST(jobs_are_enqueued_in_the_callers_transaction)
 
     if (!system_open(false))
         return;
-    pgbouncer_start(&pooler, sys.pg.url, "transaction", 2);
+    pgbouncer_start(&pooler, sys.pg.url, "transaction", 2, NULL);
     struct db_session *x = open_session(true), *y = open_session(true);
     run_sql(x, "begin");
     run_sql(y, "begin");
@@ -329,7 +355,7 @@ POOLER_TEST(tenants_that_take_turns_on_one_server_connection_never_see_each_othe
     if (!test_pg_available())
         return;
     add_tenants();
-    pgbouncer_start(&pooler, pg.url, "transaction", 1);
+    pgbouncer_start(&pooler, pg.url, "transaction", 1, NULL);
     struct db_session *a = open_session(true), *b = open_session(true), *nobody = open_session(true);
     cr_assert_eq(ask(a, &own), ask(b, &own), "they share one server connection");
     for (size_t i = 0; i < 8; i++) {
@@ -354,7 +380,7 @@ POOLER_TEST(tenants_side_by_side_never_see_each_other)
     if (!test_pg_available())
         return;
     add_tenants();
-    pgbouncer_start(&pooler, pg.url, "transaction", 2);
+    pgbouncer_start(&pooler, pg.url, "transaction", 2, NULL);
     struct db_session *s[3] = {open_session(true), open_session(true), open_session(true)};
     /* Three clients, two server connections: who is A and who is B changes, as does the connection that each is given. */
     for (int i = 0; i < 12; i++) {

@@ -56,7 +56,7 @@ static void write_file(const struct pgbouncer *b, const char *name, const char *
 }
 
 /* No address is listened on: the port is only the socket's name. */
-static void configure(const struct pgbouncer *b, const char *url, const char *mode, int size)
+static void configure(const struct pgbouncer *b, const char *url, const char *mode, int size, const char *more)
 {
     char text[1024];
     size_t n;
@@ -64,8 +64,8 @@ static void configure(const struct pgbouncer *b, const char *url, const char *mo
 
     snprintf(text, sizeof(text),
              "[databases]\n* = host=%.*s\n[pgbouncer]\nlisten_port = 5432\nunix_socket_dir = %s\nauth_type = trust\n"
-             "auth_file = users\npool_mode = %s\ndefault_pool_size = %d\n",
-             (int)n, host, b->dir, mode, size);
+             "auth_file = users\npool_mode = %s\ndefault_pool_size = %d\n%s\n",
+             (int)n, host, b->dir, mode, size, more == NULL ? "" : more);
     write_file(b, "ini", text);
     write_file(b, "users", "\"postgres\" \"\"\n\"usher_worker\" \"\"\n\"usher_scheduler\" \"\"\n");
 }
@@ -80,7 +80,7 @@ static bool answers(const struct pgbouncer *b)
     return up;
 }
 
-void pgbouncer_start(struct pgbouncer *b, const char *url, const char *mode, int size)
+void pgbouncer_start(struct pgbouncer *b, const char *url, const char *mode, int size, const char *more)
 {
     const char *const args[] = {"pgbouncer", "ini", NULL};
     const int64_t deadline = clock_mono_ms() + START_MS;
@@ -88,7 +88,7 @@ void pgbouncer_start(struct pgbouncer *b, const char *url, const char *mode, int
     *b = (struct pgbouncer){0};
     postgres_folder("usher-pgbouncer", b->dir, sizeof(b->dir));
     pgbouncer_url(b, url, b->url, sizeof(b->url));
-    configure(b, url, mode, size);
+    configure(b, url, mode, size, more);
     b->pid = postgres_spawn(b->dir, PROGRAM, args);
     while (!answers(b)) {
         if (waitpid(b->pid, NULL, WNOHANG) != 0 || clock_mono_ms() > deadline)

@@ -12,9 +12,10 @@ struct pgbouncer {
     char url[512]; /* the same database and user, through the pooler */
 };
 
-/* `url` is the database's as in tests/support/pg.h; `mode` "transaction" or "session"; `size` the most server connections of a user.
+/* `url` is the database's as in tests/support/pg.h; `mode` "transaction" or "session"; `size` the most server connections of a user;
+ * `more` further lines of the configuration, or NULL.
  * Returns when it answers. */
-void pgbouncer_start(struct pgbouncer *b, const char *url, const char *mode, int size);
+void pgbouncer_start(struct pgbouncer *b, const char *url, const char *mode, int size, const char *more);
 /* The pooler's address for another URL of the same server. */
 void pgbouncer_url(const struct pgbouncer *b, const char *url, char *out, size_t size);
 void pgbouncer_stop(struct pgbouncer *b); /* and removes the folder; {0} is fine */
