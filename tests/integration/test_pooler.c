@@ -104,30 +104,30 @@ POOLER_TEST(a_refused_session_leaves_the_server_connection_as_it_was)
     db_close(other);
 }
 
-/* Two connections that are handed out in turn: nobody is given another's at once. */
+/* Connections that are handed out in turn: with four of them nobody is given another's, and each fourth time its own. */
 POOLER_TEST(a_transaction_pooler_that_takes_turns_is_found_out)
 {
     struct db_session_config config = {.name = "test"};
-    struct db_session *s = NULL;
+    struct db_session *beside[4], *s = NULL;
     struct err_info info = {0};
 
     if (!test_pg_available())
         return;
     test_pg_create(&pg, NULL);
-    pgbouncer_start(&pooler, pg.url, "transaction", 2, "server_round_robin = 1");
-    config.url = pooler.url;
-    struct db_session *x = open_session(true), *y = open_session(true);
-    run_sql(x, "begin");
-    run_sql(y, "begin");
-    run_sql(x, "commit");
-    run_sql(y, "commit");
-    for (int i = 0; i < 4; i++) {
-        run_sql(x, "select 1"); /* who is next */
-        cr_expect_eq(db_open(&config, &s, &info), ERR_STATE, "%s", info.text);
-        cr_expect_null(s);
+    for (int size = 2; size <= 4; size++) {
+        pgbouncer_start(&pooler, pg.url, "transaction", size, "server_round_robin = 1");
+        config.url = pooler.url;
+        for (int i = 0; i < size; i++) {
+            beside[i] = open_session(true);
+            run_sql(beside[i], "begin");
+        }
+        for (int i = 0; i < size; i++)
+            run_sql(beside[i], "commit");
+        cr_expect_eq(db_open(&config, &s, &info), ERR_STATE, "%d: %s", size, info.text);
+        for (int i = 0; i < size; i++)
+            db_close(beside[i]);
+        pgbouncer_stop(&pooler);
     }
-    db_close(x);
-    db_close(y);
 }
 
 POOLER_TEST(a_session_pooler_is_as_good_as_a_direct_connection)
