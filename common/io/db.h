@@ -25,7 +25,9 @@
 
 struct loop;
 
-/* A statement: static storage; the address identifies it. `name` is unique in the program ("claim_jobs"). */
+/* A statement: static storage; the address identifies it in each connection's set of prepared statements. `name` is unique in the program
+ * ("claim_jobs"). One that is made at run time (on the stack) may only go through db_query_once: the next one at its address would be taken
+ * for it. */
 struct db_stmt {
     const char *name;
     const char *sql;
