@@ -1199,8 +1199,9 @@ end $$;
 
 -- Due rows of a queue that could run now, tenant by tenant in turn: a tenant's n-th row, those that run already included, goes before any other's
 -- n+1st. While several tenants wait none gets beyond p_share rows and half of what runs. The head of a wedding goes first: a row waits behind the
--- wedding's earlier due rows that are on their first attempt, claimed ones included. Of each tenant no more rows are read than its share of the
--- answer, then four times as many where that was not enough: the cost is that of the answer, not of the backlog.
+-- wedding's earlier due rows that are on their first attempt, claimed ones included. Of each tenant little more is read than its share of the
+-- answer (a quarter more, for those that run); where that was not enough, what is missing is shared among the tenants that have more. The cost is
+-- that of the answer, not of the backlog.
 create function automation_priv.due_jobs(p_queue text, p_limit integer, p_share integer)
 returns table (job_id uuid, tenant_id uuid, claim_no integer)
 language plpgsql stable security definer set search_path = '' as $$
@@ -1214,20 +1215,24 @@ declare
     v_tenants uuid[];
     v_claims integer[];
     v_running integer;
-    v_full boolean;
+    v_full integer; -- tenants that have more than was read of them
 begin
     with recursive tenants(id) as (
         (select l.tenant_id from automation_priv.ledger l where l.queue = p_queue and l.due_at is not null order by l.tenant_id limit 1)
         union all
         select (select l.tenant_id from automation_priv.ledger l where l.queue = p_queue and l.due_at is not null and l.tenant_id > t.id order by l.tenant_id limit 1)
         from tenants t where t.id is not null)
-    select array_agg(t.id) into v_waiting from tenants t where t.id is not null and exists (
-        select from automation_priv.ledger l where l.queue = p_queue and l.tenant_id = t.id and l.due_at <= v_now);
+    -- EXISTS could become a join that reads every due row; a subquery with a limit can not.
+    select array_agg(t.id) into v_waiting from tenants t where t.id is not null and (
+        select true from automation_priv.ledger l where l.queue = p_queue and l.tenant_id = t.id and l.due_at <= v_now limit 1);
     if v_waiting is null then return; end if;
-    v_quota := case when cardinality(v_waiting) > 1 then least(1 + p_limit / cardinality(v_waiting), p_share) else p_limit end;
+    v_quota := p_limit + p_limit / 4;
+    if cardinality(v_waiting) > 1 then
+        v_quota := least(1 + v_quota / cardinality(v_waiting), p_share);
+    end if;
     loop
         select array_agg(x.job_id) filter (where not x.running), array_agg(x.tenant) filter (where not x.running),
-               array_agg(x.claim_no) filter (where not x.running), count(*) filter (where x.running), coalesce(bool_or(x.turn = v_quota), false)
+               array_agg(x.claim_no) filter (where not x.running), count(*) filter (where x.running), count(*) filter (where x.turn = v_quota)
         into v_jobs, v_tenants, v_claims, v_running, v_full
         from (
             select j.job_id, w.id as tenant, j.claim_no, j.running, j.turn
@@ -1243,8 +1248,8 @@ begin
                 order by l.due_at, l.priority, l.job_id limit v_quota) j
             order by j.turn, w.id) x;
         v_share := case when cardinality(v_waiting) > 1 then p_share + v_running / 2 else 2147483647 end;
-        exit when not v_full or v_quota >= v_share or cardinality(v_jobs) >= p_limit;
-        v_quota := least(v_quota::bigint * 4, v_share)::integer;
+        exit when v_full = 0 or v_quota >= v_share or cardinality(v_jobs) >= p_limit;
+        v_quota := least(v_quota::bigint + greatest(v_quota / 2, (p_limit - coalesce(cardinality(v_jobs), 0)) / v_full) + 8, v_share);
     end loop;
     return query select a.job, a.tenant, a.claim from unnest(v_jobs, v_tenants, v_claims) as a(job, tenant, claim) limit p_limit;
 end $$;
