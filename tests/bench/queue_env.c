@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -248,15 +249,25 @@ static double cpu_us(const char *pid, bool children, long *ppid)
     return ticks * 1e6 / (double)sysconf(_SC_CLK_TCK);
 }
 
+/* To the nanosecond: proc(5) counts in ticks of 10 ms, 1 us a job of a quick look. 0: there is no such process. */
+static double clock_us(pid_t pid)
+{
+    struct timespec t;
+    clockid_t clock;
+
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) != 0)
+        return 0;
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
 struct queue_use queue_env_use(pid_t pid)
 {
-    char name[32], path[64], text[4096];
+    char path[64], text[4096];
     struct queue_use use;
     const char *line;
 
-    (void)snprintf(name, sizeof(name), "%d", (int)pid);
-    use.cpu_us = cpu_us(name, false, NULL);
-    (void)snprintf(path, sizeof(path), "/proc/%s/status", name);
+    use.cpu_us = clock_us(pid);
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
     (void)read_text(path, text, sizeof(text));
     line = strstr(text, "VmHWM:");
     use.rss_mb = line != NULL ? strtod(line + 6, NULL) / 1024 : 0;
