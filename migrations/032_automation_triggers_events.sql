@@ -247,6 +247,87 @@ begin
     cross join lateral (select coalesce(w.time_zone, n.time_zone, 'UTC') as zone) z;
 end $$;
 
+-- ---- load shape --------------------------------------------------------------------------------------------------------------------------
+-- The leader's settings (--smear-above, --smear-within), here because previews answer by them too.
+create table automation_priv.load_shape (
+    one boolean primary key default true check (one),
+    above integer not null default 0, -- runs due in one minute that are not spread; 0: none ever is
+    within_s integer not null default 1800
+);
+insert into automation_priv.load_shape default values;
+-- Minutes in which more fell due: written when the first of it is planned, since what is planned is no longer counted.
+create table automation_priv.herds (
+    minute timestamptz primary key,
+    seconds integer not null check (seconds > 0)
+);
+
+create function automation_priv.shape_load(p_term bigint, p_above integer, p_within_s integer) returns boolean
+language plpgsql security definer set search_path = '' as $$
+begin
+    perform automation_priv.lead(p_term);
+    update automation_priv.load_shape x set above = p_above, within_s = p_within_s where (x.above, x.within_s) is distinct from (p_above, p_within_s);
+    return found;
+end $$;
+
+-- Over how many seconds what is due in a minute is spread; 0: it is not. Counts runs as if all conditions held.
+create function automation_priv.herd_seconds(p_at timestamptz) returns integer
+language plpgsql stable security definer set search_path = '' set enable_seqscan = off as $$
+declare
+    v_minute timestamptz := date_trunc('minute', p_at);
+    s automation_priv.load_shape;
+    v_seconds integer;
+    n bigint;
+begin
+    select x.seconds into v_seconds from automation_priv.herds x where x.minute = v_minute;
+    if found then return v_seconds; end if;
+    select x.* into s from automation_priv.load_shape x;
+    if s.above = 0 then return 0; end if;
+    select coalesce(sum(c.weddings * r.rules), 0) into n
+    from (select t.tenant_id, t.timing_id, count(*) as weddings from automation.timings t
+          where t.state = 'pending' and t.due_at >= v_minute and t.due_at < v_minute + interval '1 minute' group by 1, 2) c
+    cross join lateral (select count(*) as rules from automation.rules u where u.tenant_id = c.tenant_id and u.timing_id = c.timing_id and u.status = 'active') r;
+    return case when n > s.above then least(s.within_s, ceil(60.0 * n / s.above)) else 0 end;
+end $$;
+
+-- Before due timings are taken: the herds among the minutes of the next p_limit.
+create function automation_priv.due_herds(p_term bigint, p_limit integer) returns table (minute timestamptz, seconds integer)
+language plpgsql security definer set search_path = '' as $$
+#variable_conflict use_column
+begin
+    perform automation_priv.lead(p_term);
+    return query
+    with due as (
+        select distinct date_trunc('minute', t.due_at) as minute
+        from (select x.due_at from automation.timings x where x.state = 'pending' and x.due_at <= automation.now() order by x.due_at limit p_limit) t),
+    spans as materialized (
+        select d.minute, automation_priv.herd_seconds(d.minute) as seconds from due d),
+    noted as (
+        insert into automation_priv.herds select s.minute, s.seconds from spans s where s.seconds > 0 on conflict do nothing)
+    select s.minute, s.seconds from spans s where s.seconds > 0;
+end $$;
+
+-- Where a run begins that may be moved on from its planned moment: by its share of a span that ends with the send window or the local day, and with the
+-- milestone that the run is to be before. What has less than half a day until then takes no part in the smear of a herd.
+create function automation_priv.spread_due(p_tenant uuid, p_wedding uuid, p_spread jsonb, p_at timestamptz) returns timestamptz
+language plpgsql stable security definer set search_path = '' as $$
+declare
+    v_seconds double precision := (p_spread ->> 'seconds')::double precision;
+    v_limit timestamptz;
+    v_zone text;
+begin
+    select case p_spread ->> 'zone' when 'wedding' then w.time_zone when 'tenant' then n.time_zone else p_spread ->> 'zone' end,
+        automation_priv.anchor_limit(m.local_date, m.local_time, w.time_zone) into v_zone, v_limit
+    from automation.weddings w join automation.tenants n using (tenant_id)
+    left join automation.milestones m on m.tenant_id = w.tenant_id and m.wedding_id = w.wedding_id and m.name = p_spread ->> 'limit'
+    where w.tenant_id = p_tenant and w.wedding_id = p_wedding;
+    if v_limit is null or v_limit >= p_at + interval '12 hours' then
+        v_seconds := greatest(v_seconds, (p_spread ->> 'herd')::double precision);
+    end if;
+    v_limit := least(v_limit, ((p_at at time zone v_zone)::date + make_interval(mins => (p_spread ->> 'until')::integer)) at time zone v_zone);
+    v_seconds := greatest(least(v_seconds, extract(epoch from v_limit - p_at)), 0);
+    return p_at + floor(v_seconds * (p_spread ->> 'share')::integer / 1000000) * interval '1 second';
+end $$;
+
 -- ---- triggers on weddings and milestones ------------------------------------------------------------------------------------------------
 -- Weddings whose unclaimed jobs the leader must look at again.
 create table automation_priv.wedding_changes (
@@ -844,7 +925,7 @@ end $$;
 grant execute on function automation.start_rule to automation_worker, automation_scheduler;
 
 -- Starts runs: {tenant, run, job, rule, revision, wedding, type, ref, seq, due, state, reason, bound, wedding_revision, wedding_status, hops, context, mode,
--- max_runs, priority, kind, step, spec, event, templates}. A run that stands is not started again, unless it was superseded before any outward step acted.
+-- max_runs, priority, kind, step, spec, spread, event, templates}. A run that stands is not started again, unless it was superseded before any outward step acted.
 -- One statement for the whole batch, so what stands for a rule and a wedding is looked at before any run of the batch is there: the caller puts no two
 -- runs of the same rule and wedding into one batch. job: the first step's id in the run's first generation.
 -- Every look-up is a lateral one by index, and never a scan: the plan is kept from the first calls, when the tables may have been empty.
@@ -864,7 +945,7 @@ begin
     with asked as materialized (
         select * from jsonb_to_recordset(p_runs) as x(tenant uuid, run uuid, job uuid, rule uuid, revision bigint, wedding uuid, type text, ref uuid, seq bigint,
             due timestamptz, state text, reason text, bound boolean, wedding_revision bigint, wedding_status text, hops smallint, context jsonb,
-            mode text, max_runs integer, priority smallint, kind text, step smallint, spec jsonb, event text, templates jsonb)),
+            mode text, max_runs integer, priority smallint, kind text, step smallint, spec jsonb, spread jsonb, event text, templates jsonb)),
     looked as materialized (
         select a.*, o.running > 0 as running, d.due_at as spec_due, d.revision as spec_revision, case
             when a.state <> 'running' then a.reason
@@ -923,7 +1004,9 @@ begin
     jobs as (
         insert into automation_priv.ledger (job_id, tenant_id, run_id, wedding_id, due_at, accepted_at, accepted_day, timeout_ms, step, priority, max_attempts,
             kind, queue, wait_event, effect_key, revision, due_spec, parked_reason)
-        select f.job_id, f.tenant, f.run, f.wedding, case when f.queued then null when f.spec is null then f.due else f.spec_due end, v_now, v_day, f.timeout_ms,
+        select f.job_id, f.tenant, f.run, f.wedding, case when f.queued then null when f.spread is not null
+                then greatest(f.spec_due, automation_priv.spread_due(f.tenant, f.wedding, f.spread, case when f.spec_due > v_now then f.spec_due else f.due end))
+                when f.spec is null then f.due else f.spec_due end, v_now, v_day, f.timeout_ms,
             f.step, f.priority, f.max_attempts, f.kind, f.queue, f.event, f.job_id, case when f.bound then f.wedding_revision else f.spec_revision end, f.spec,
             case when f.queued then 'queued' when f.spec is not null and f.spec_due is null then 'anchor_missing' end
         from first_steps f where f.known is not null),
@@ -1371,13 +1454,15 @@ insert into automation_priv.retention (table_name, reason) values
     ('automation.preapprovals', 'kept: they belong to rules'),
     ('automation_priv.outbox', 'bounded: an event that was dispatched leaves'),
     ('automation_priv.wedding_changes', 'bounded: one row a changed wedding until the leader has looked'),
-    ('automation_priv.zones', 'bounded: names of time zones');
+    ('automation_priv.zones', 'bounded: names of time zones'),
+    ('automation_priv.load_shape', 'bounded: one row');
 insert into automation_priv.retention (table_name, stamp, keep, only_if, reason) values
     ('automation.trigger_events', 't.dispatched_at', '13 months', $x$
         not exists (select from automation.runs r where r.tenant_id = t.tenant_id and r.wedding_id = t.wedding_id and r.state = 'running')
         and (t.wedding_id is not null
             or not exists (select from automation.runs r where r.tenant_id = t.tenant_id and r.wedding_id is null and r.state = 'running')) $x$,
         'history; what a running run of the wedding may still look back at stays'),
+    ('automation_priv.herds', 't.minute', '30 days', 'true', 'minutes whose runs were spread, as long as something of them may be late'),
     ('automation.rule_activations', 't.at', '2 years', 'true', 'history: when rules were live, and why'),
     ('automation.approvals', 't.requested_at', '13 months', 't.state <> ''pending''', 'who approved what'),
     ('automation_priv.outbox_quarantine', 't.quarantined_at', '1 year', 'true', 'events that could not be dispatched; somebody has to look');

@@ -67,6 +67,7 @@ struct lead {
     int64_t beacon_written; /* what this leader wrote to Redis last; 0: nothing yet */
     int64_t sweep_all_ms;   /* when consumers are looked through next */
     int64_t partitions_ms, clocks_ms, zones_ms;
+    bool shaped;                        /* load_shape has this leader's settings */
     bool runway_short;                  /* warned that the log has too few partitions ahead */
     char purge_after[STORE_TABLE_SIZE]; /* the table that was purged last in this round; "": a round begins */
     int64_t purge_ms;                   /* when the next round begins */

@@ -16,6 +16,7 @@
 #define PARTITIONS_EVERY_MS 60000
 #define CLOCKS_EVERY_MS 10000
 #define ZONES_EVERY_MS 3600000
+#define MS_PER_S 1000
 #define RUNWAY_LEAST_US (INT64_C(45) * 86400 * 1000000)
 /* Clocks that are further apart: a warning; ticking stops, since nobody knows which of them is right. */
 #define CLOCKS_WARN_US INT64_C(5000000)
@@ -123,6 +124,16 @@ static enum err watch_zones(struct lead *l, struct err_info *info)
     return err;
 }
 
+/* Previews, in other processes, answer by the leader's settings. */
+static enum err tell_shape(struct lead *l, struct err_info *info)
+{
+    enum err err = store_lead_shape(l->db, l->term, (int)l->settings->smear_above,
+                                    (int)(l->settings->smear_within_ms / MS_PER_S), info);
+
+    l->shaped = err == ERR_OK;
+    return err;
+}
+
 enum err maintain_run(struct lead *l, bool *more, struct err_info *info)
 {
     struct store_clock clock;
@@ -138,6 +149,10 @@ enum err maintain_run(struct lead *l, bool *more, struct err_info *info)
     if (err != ERR_OK)
         return err;
     l->clock_stepped = clock.stepped;
+    if (!l->shaped)
+        err = tell_shape(l, info);
+    if (err != ERR_OK)
+        return err;
     if (now_ms >= l->partitions_ms)
         err = make_partitions(l, &clock, info);
     if (err == ERR_OK && now_ms >= l->zones_ms)

@@ -8,6 +8,7 @@
 #include "common/core/advance.h"
 #include "common/core/fire.h"
 #include "common/core/message.h"
+#include "common/core/spread.h"
 #include "common/core/vocab.h"
 #include "common/io/store_lead.h"
 
@@ -54,27 +55,33 @@ static void put_str(struct buf *b, const char *key, struct str s)
     buf_put_json(b, s.p, s.n);
 }
 
-static void put_first_step(struct buf *b, const struct rule *rule, const struct id *run)
+static enum trigger_type trigger_of(const struct plan_run *run)
 {
+    return run->by_hand ? TRIGGER_MANUAL : run->rule->trigger.type;
+}
+
+static void put_first_step(struct buf *b, const struct plan_run *run, const struct id *id)
+{
+    const struct rule *rule = run->rule;
     const struct step *step = &rule->program.steps[0];
     struct id job;
     json_t *due = advance_due(rule, step), *templates = message_names(&rule->program);
+    json_t *spread = trigger_of(run) == TRIGGER_MILESTONE
+                         ? spread_spec(rule, &run->tenant_id, &run->wedding_id, run->due_us, run->herd_s)
+                         : NULL;
 
-    advance_job_id(run, step->index, 0, FIRST_GENERATION, &job);
+    advance_job_id(id, step->index, 0, FIRST_GENERATION, &job);
     put_json(b, "templates", templates);
     put_id(b, "job", &job);
     put_str(b, "kind", str_of(vocab_text(VOCAB_ACTION, (int)step->type)));
     buf_printf(b, ",\"step\":%d", step->index);
     put_json(b, "spec", due);
+    put_json(b, "spread", spread);
     if (step->type == ACTION_WAIT && step->wait.kind == WAIT_EVENT)
         put_str(b, "event", str_of(step->wait.event_type));
     json_decref(due);
+    json_decref(spread);
     json_decref(templates);
-}
-
-static enum trigger_type trigger_of(const struct plan_run *run)
-{
-    return run->by_hand ? TRIGGER_MANUAL : run->rule->trigger.type;
 }
 
 /* A run whose instant derives from the wedding's date is bound to the wedding's revision, unless its rule keeps planned runs. */
@@ -118,7 +125,7 @@ static void put_run(struct buf *b, const struct plan_run *run)
         buf_printf(b, ",\"max_runs\":%" PRId64, settings->max_runs_per_wedding);
     put_json(b, "context", run->context);
     if (run->skipped == NULL)
-        put_first_step(b, run->rule, &id);
+        put_first_step(b, run, &id);
     buf_put_char(b, '}');
 }
 

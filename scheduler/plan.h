@@ -34,6 +34,7 @@ struct plan_run {
     bool by_hand;   /* started whatever its trigger is */
     int64_t seq;    /* of the event; 0: none, waits then count from now */
     int64_t due_us;
+    int64_t herd_s;      /* over how many seconds what is due in its minute is spread; 0: at once (spread.h) */
     const char *skipped; /* why it does not run, or NULL: it runs */
     int64_t wedding_revision;
     struct str wedding_status;

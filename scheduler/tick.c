@@ -4,6 +4,8 @@
  * is now, plan the runs, COMMIT. A rule whose conditions do not hold, or can not be decided, leaves a run in state skipped with
  * the reason, so that a person can see why nothing happened.
  *
+ * Where more is due in a minute than the settings allow, the first steps of its runs are spread (store_lead_herds, spread.h).
+ *
  * A failure puts the timings back. If it is one that will come again, the next batch puts a savepoint before each timing, so that
  * the guilty one alone is left out, with an error in the log. */
 #include "scheduler/lead.h"
@@ -17,6 +19,7 @@
 #include "scheduler/facts.h"
 
 #define BATCH 500
+#define US_PER_MINUTE INT64_C(60000000)
 
 struct tick {
     struct lead *lead;
@@ -48,6 +51,7 @@ static bool on_hit(const struct match_hit *hit, void *ctx)
         .ref = t->timing->timing_id,
         .occurrence = t->timing->occurrence,
         .due_us = t->timing->due_us,
+        .herd_s = t->timing->herd_s,
         .wedding_revision = t->timing->wedding_revision,
         .wedding_status = t->timing->wedding_status,
         .context = t->context,
@@ -117,18 +121,31 @@ static enum err tick_carefully(struct lead *l, const struct store_timing *t, str
     return db_exec(l->db, "rollback to savepoint one_timing", NULL, info);
 }
 
+static int64_t herd_s(const struct db_result *herds, int64_t due_us)
+{
+    for (int i = 0; herds != NULL && i < db_rows(herds); i++) {
+        int64_t minute_us = db_time(herds, i, 0);
+        if (due_us >= minute_us && due_us - minute_us < US_PER_MINUTE)
+            return db_i64(herds, i, 1);
+    }
+    return 0;
+}
+
 enum err tick_run(struct lead *l, bool *more, struct err_info *info)
 {
-    struct db_result *r = NULL;
+    struct db_result *r = NULL, *herds = NULL;
     int n = 0;
     enum err err = lead_begin(l, info);
 
+    if (err == ERR_OK && l->settings->smear_above > 0)
+        err = store_lead_herds(l->db, l->term, BATCH, &herds, info);
     if (err == ERR_OK)
         err = store_lead_timings(l->db, l->term, BATCH, &r, info);
     n = r != NULL ? db_rows(r) : 0;
     for (int i = 0; i < n && err == ERR_OK; i++) {
         struct store_timing t;
         store_lead_timing(r, i, &t);
+        t.herd_s = herd_s(herds, t.due_us);
         err = l->careful ? tick_carefully(l, &t, info) : tick_timing(l, &t, info);
     }
     if (err == ERR_OK)
@@ -140,6 +157,7 @@ enum err tick_run(struct lead *l, bool *more, struct err_info *info)
     if (err == ERR_OK && n > 0)
         log_debug("timings.fired", L_INT("timings", n), L_INT("runs", l->plan.started));
     *more = err == ERR_OK && n == BATCH;
+    db_result_free(herds);
     db_result_free(r);
     return err;
 }

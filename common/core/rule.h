@@ -34,6 +34,7 @@
 #define RULE_PRIORITY_DEFAULT 100
 #define RULE_MAX_RUNS_LIMIT 1000000
 #define RULE_YEARLY_MAX 60
+#define RULE_JITTER_MAX_S 3600
 #define RULE_AT_DEFAULT_MINUTE (9 * 60) /* 09:00 */
 #define RULE_GRACE_DEFAULT ((struct offset){.days = 1})
 
@@ -82,6 +83,8 @@ struct rule_settings {
     enum on_error on_action_error; /* default retry_then_continue */
     struct logic *exit_when;       /* or NULL: checked before every step; true ends the run */
     struct rule_window window;     /* when steps that reach people may run; local to the trigger's zone */
+    int32_t jitter_s;              /* how far a run's beginning may be moved on: spread.h; 0 (default): not at all */
+    bool no_smear;                 /* "smear": false: keeps its moment also when more falls due than can be sent */
 };
 
 struct rule {

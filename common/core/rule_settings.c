@@ -81,11 +81,33 @@ static void read_reenrollment(struct rule_check *c, const json_t *settings, cons
     out->max_runs_per_wedding = 1;
 }
 
+/* Below a day, so that it stays within a milestone's day and far from the next occurrence. */
+static void read_jitter(struct rule_check *c, const json_t *settings, const char *at, struct rule_settings *out)
+{
+    const json_t *smear = json_object_get(settings, "smear");
+    struct offset jitter = {0};
+    char shown[RULE_CHECK_SHOW_SIZE];
+
+    if (smear != NULL && !json_is_boolean(smear))
+        rule_check_error(c, at, "smear", "found %s; it must be true or false", rule_check_show(smear, shown));
+    out->no_smear = json_is_false(smear);
+    if (!rule_check_offset(c, settings, at, "jitter", false, SIGN_POSITIVE, &jitter))
+        return;
+    if (!jitter.exact || jitter.months != 0 || jitter.days != 0 || jitter.seconds > RULE_JITTER_MAX_S)
+        rule_check_error(c, at, "jitter", "found %s; it must be at most an hour, such as \"PT10M\"",
+                         rule_check_show(json_object_get(settings, "jitter"), shown));
+    else if (c->trigger->type != TRIGGER_MILESTONE)
+        rule_check_error(c, at, "jitter", "only with a milestone trigger: everything else is answered at once");
+    else
+        out->jitter_s = (int32_t)jitter.seconds;
+}
+
 void rule_settings_read(struct rule_check *c, const json_t *obj, const char *at, struct rule_settings *out)
 {
     static const char *const keys[] = {"mode",         "late",        "on_date_change",
                                        "reenrollment", "send_window", "max_runs_per_wedding",
-                                       "exit_when",    "priority",    "on_action_error"};
+                                       "exit_when",    "priority",    "on_action_error",
+                                       "jitter",       "smear"};
 
     out->late_grace = RULE_GRACE_DEFAULT;
     rule_check_keys(c, obj, at, keys, sizeof(keys) / sizeof(keys[0]));
@@ -100,4 +122,5 @@ void rule_settings_read(struct rule_check *c, const json_t *obj, const char *at,
         (enum on_error)rule_check_word(c, obj, at, "on_action_error", VOCAB_ON_ERROR, ON_ERROR_CONTINUE);
     out->exit_when = rule_check_condition(c, obj, at, "exit_when", false);
     read_window(c, obj, at, out);
+    read_jitter(c, obj, at, out);
 }

@@ -43,7 +43,7 @@ struct preview_request {
  *               activated_at, dependencies: [{rule_id, name, met}], on_date_change, after_move}: what the verdict rests on.
  *               after_move: "moves", "moves_until_planned", "fires_again", "stays_fired"
  *   conditions  as explain_conditions, and "evaluated_at"
- *   steps       as explain_steps, each with "when": {due_utc, due_local, spec, note}; note: at_once, wait, window, approval,
+ *   steps       as explain_steps, each with "when": {due_utc, due_local, spec, note}; note: at_once, wait, window, spread, approval,
  *               at_latest, at_earliest, about (neither), parked:anchor_missing, unknown; with "window" as above or null, and
  *               "approval": null or {approved_by: who did so ahead, or null, expires_utc}
  *   conflicts   [{rule_id, name, due_utc, due_local, minutes, state}]: other active rules within 24 hours

@@ -4,6 +4,7 @@
 #include "common/core/advance.h"
 #include "common/core/explain.h"
 #include "common/core/message.h"
+#include "common/core/spread.h"
 #include "common/core/vocab.h"
 #include "common/io/preview_private.h"
 #include "common/io/store_preview.h"
@@ -124,12 +125,37 @@ static json_t *approval_json(const struct preview *p, const struct step *step, c
                      preview_utc(leaves->us != DB_NULL_TIME ? end_us : DB_NULL_TIME));
 }
 
+/* As automation_priv.plan_runs does with a run's first step: from where the window moved it, else from the instant that fires. */
+static enum err spread_first(struct preview *p, const struct step *step, struct arrival *leaves, int32_t *offset_s,
+                             bool *spread)
+{
+    const struct preview_request *q = p->request;
+    int64_t planned_us = leaves->us > p->at_us ? leaves->us : p->due_us, due_us = DB_NULL_TIME;
+    int64_t herd_s = 0;
+    enum err err = ERR_OK;
+
+    if (step->index != 0 || p->due_us == DB_NULL_TIME || leaves->us == DB_NULL_TIME)
+        return ERR_OK;
+    err = store_preview_herd(p->db, p->due_us, &herd_s, p->info);
+    json_t *spec = spread_spec(p->rule, &q->tenant_id, &q->wedding_id, p->due_us, herd_s);
+    char *text = spec != NULL ? json_dumps(spec, JSON_COMPACT) : NULL;
+    if (err == ERR_OK && text != NULL)
+        err = store_preview_spread(p->db, &q->tenant_id, &q->wedding_id, text, planned_us, &due_us, offset_s, p->info);
+    *spread = err == ERR_OK && text != NULL && due_us > leaves->us;
+    if (*spread)
+        leaves->us = due_us;
+    free(text);
+    json_decref(spec);
+    return err;
+}
+
 static enum err put_when(struct preview *p, const struct step *step, json_t *out, const struct arrival *came,
                          struct arrival *leaves)
 {
     json_t *spec = advance_due(p->rule, step);
     char *text = spec != NULL ? json_dumps(spec, JSON_COMPACT) : NULL;
     int32_t offset_s = 0;
+    bool spread = false;
     enum err err = ERR_OK;
 
     *leaves = *came;
@@ -139,11 +165,13 @@ static enum err put_when(struct preview *p, const struct step *step, json_t *out
     if (step->type == ACTION_WAIT && step->wait.kind == WAIT_EVENT)
         leaves->at_latest = true;
     json_object_set_new(out, "window", window_json(p, spec, came, leaves, offset_s));
+    if (err == ERR_OK)
+        err = spread_first(p, step, leaves, &offset_s, &spread);
     json_object_set_new(out, "approval", approval_json(p, step, leaves));
     json_object_set_new(out, "when",
                         json_pack("{s:o,s:o,s:o,s:s}", "due_utc", preview_utc(leaves->us), "due_local",
                                   preview_local(leaves->us, offset_s), "spec", spec != NULL ? spec : json_null(),
-                                  "note", note_of(step, came, leaves)));
+                                  "note", spread ? "spread" : note_of(step, came, leaves)));
     leaves->at_earliest = came->at_earliest || (step->requires_approval && json_is_null(p->approved_by));
     free(text);
     return err;

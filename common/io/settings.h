@@ -89,7 +89,9 @@ struct scheduler_settings {
     int64_t window;         /* least number of admitted ledger jobs per queue */
     int64_t tick_ms;        /* milestone tick and poll of the outbox */
     int64_t dispatch_batch; /* outbox rows of one transaction */
-    int64_t direct_max;     /* waiting bare entries of a queue from which on the leader adopts */
+    int64_t smear_above;    /* runs due in one minute that are not spread; 0: none ever is */
+    int64_t smear_within_ms;
+    int64_t direct_max; /* waiting bare entries of a queue from which on the leader adopts */
     int64_t drain_timeout_ms;
 };
 

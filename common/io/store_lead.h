@@ -77,6 +77,11 @@ enum err store_lead_wake(struct db_session *s, int64_t term, const struct id *jo
                          int64_t *woken, struct err_info *info) MUST_USE;
 
 /* ---- timings, runs, weddings -------------------------------------------------------------------------------------------------- */
+/* From now on minutes with more runs than `above` (0: none) are spread, over at most `within_s`. */
+enum err store_lead_shape(struct db_session *s, int64_t term, int above, int within_s, struct err_info *info) MUST_USE;
+/* Before store_lead_timings of the same limit: minute, seconds of the minutes among them that are spread. */
+enum err store_lead_herds(struct db_session *s, int64_t term, int limit, struct db_result **out,
+                          struct err_info *info) MUST_USE;
 enum err store_lead_timings(struct db_session *s, int64_t term, int limit, struct db_result **out,
                             struct err_info *info) MUST_USE;
 struct store_timing {
@@ -84,6 +89,7 @@ struct store_timing {
     int64_t due_us, ruleset_version, wedding_revision, now_us;
     struct str facts, wedding_status;
     int occurrence; /* from 1 */
+    int64_t herd_s; /* over how many seconds its minute is spread; 0 unless the caller knows (store_lead_herds) */
 };
 void store_lead_timing(const struct db_result *r, int row, struct store_timing *out);
 /* Is a later timing of that wedding due already that a rule with late policy fire_latest_only uses? */

@@ -217,15 +217,10 @@ enum err store_preview_occurrences(struct db_session *s, const struct id *tenant
     return query(s, &stmt, &a, &arena, out, info);
 }
 
-enum err store_preview_due(struct db_session *s, const struct id *tenant, const struct id *wedding, const char *spec,
-                           int64_t at_us, int64_t *due_us, int32_t *offset_s, struct err_info *info)
+static enum err ask_due(struct db_session *s, const struct db_stmt *stmt, const struct id *tenant,
+                        const struct id *wedding, const char *spec, int64_t at_us, int64_t *due_us, int32_t *offset_s,
+                        struct err_info *info)
 {
-    static const struct db_stmt stmt = {
-        "preview_due",
-        "select d.due_at, " OFFSET_SQL("d.due_at", "w.time_zone") "\n"
-                                                                  "from automation.weddings w cross join lateral "
-                                                                  "automation_priv.resolve_due($1, $2, $3, $4) d\n"
-                                                                  "where w.tenant_id = $1 and w.wedding_id = $2"};
     struct arena arena = {0};
     struct db_result *r = NULL;
     struct db_args a;
@@ -238,7 +233,7 @@ enum err store_preview_due(struct db_session *s, const struct id *tenant, const 
     else
         db_arg_json(&a, (struct str){NULL, 0});
     db_arg_time(&a, at_us);
-    enum err err = query(s, &stmt, &a, &arena, &r, info);
+    enum err err = query(s, stmt, &a, &arena, &r, info);
     *due_us = DB_NULL_TIME;
     if (err == ERR_OK && db_rows(r) == 1) {
         *due_us = db_time(r, 0, 0);
@@ -246,6 +241,48 @@ enum err store_preview_due(struct db_session *s, const struct id *tenant, const 
     }
     db_result_free(r);
     return err;
+}
+
+enum err store_preview_due(struct db_session *s, const struct id *tenant, const struct id *wedding, const char *spec,
+                           int64_t at_us, int64_t *due_us, int32_t *offset_s, struct err_info *info)
+{
+    static const struct db_stmt stmt = {
+        "preview_due",
+        "select d.due_at, " OFFSET_SQL("d.due_at", "w.time_zone") "\n"
+                                                                  "from automation.weddings w cross join lateral "
+                                                                  "automation_priv.resolve_due($1, $2, $3, $4) d\n"
+                                                                  "where w.tenant_id = $1 and w.wedding_id = $2"};
+
+    return ask_due(s, &stmt, tenant, wedding, spec, at_us, due_us, offset_s, info);
+}
+
+enum err store_preview_herd(struct db_session *s, int64_t due_us, int64_t *herd_s, struct err_info *info)
+{
+    static const struct db_stmt stmt = {"preview_herd", "select automation_priv.herd_seconds($1)"};
+    struct arena arena = {0};
+    struct db_result *r = NULL;
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_time(&a, due_us);
+    enum err err = query(s, &stmt, &a, &arena, &r, info);
+    *herd_s = err == ERR_OK ? db_i64(r, 0, 0) : 0;
+    db_result_free(r);
+    return err;
+}
+
+enum err store_preview_spread(struct db_session *s, const struct id *tenant, const struct id *wedding, const char *spec,
+                              int64_t planned_us, int64_t *due_us, int32_t *offset_s, struct err_info *info)
+{
+    static const struct db_stmt stmt = {
+        "preview_spread",
+        "select d.due_at, " OFFSET_SQL(
+            "d.due_at", "w.time_zone") "\n"
+                                       "from automation.weddings w cross join lateral (\n"
+                                       "    select automation_priv.spread_due($1, $2, $3, $4) as due_at) d\n"
+                                       "where w.tenant_id = $1 and w.wedding_id = $2"};
+
+    return ask_due(s, &stmt, tenant, wedding, spec, planned_us, due_us, offset_s, info);
 }
 
 enum err store_preview_standing(struct db_session *s, const struct store_preview_start *start, struct db_result **out,

@@ -62,6 +62,14 @@ enum err store_preview_fire(struct db_session *s, const struct id *tenant, const
 enum err store_preview_due(struct db_session *s, const struct id *tenant, const struct id *wedding, const char *spec,
                            int64_t at_us, int64_t *due_us, int32_t *offset_s, struct err_info *info) MUST_USE;
 
+/* Over how many seconds what is due in the minute of `due_us` is spread (automation_priv.herd_seconds). */
+enum err store_preview_herd(struct db_session *s, int64_t due_us, int64_t *herd_s, struct err_info *info) MUST_USE;
+
+/* Where a run begins whose first step is planned for `planned_us`: `spec` is spread_spec's as text (automation_priv.spread_due), and
+ * the offset of the wedding's zone then. */
+enum err store_preview_spread(struct db_session *s, const struct id *tenant, const struct id *wedding, const char *spec,
+                              int64_t planned_us, int64_t *due_us, int32_t *offset_s, struct err_info *info) MUST_USE;
+
 /* All firings of a yearly trigger, in order: occurrence, due_at, offset_s (of the wedding's zone). */
 enum err store_preview_occurrences(struct db_session *s, const struct id *tenant, const struct id *wedding,
                                    const struct rule_trigger *trigger, struct db_result **out,

@@ -37,6 +37,10 @@
     OTHER_RULE "insert into automation.rule_dependencies (tenant_id, rule_id, needs_rule_id) values ('" LEADER_TENANT  \
                "', " MINE ", " OTHERS ");"
 #define OLD_WEDDING "update automation.weddings set created_at = '2026-01-01T00:00:00Z';"
+#define HERD                                                                                                           \
+    "insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, ceremony_date, ceremony_time) " \
+    "select tenant_id, automation_priv.derive('herd', n::text), title, status, time_zone, ceremony_date, "             \
+    "ceremony_time from automation.weddings, generate_series(1, 40) n;"
 #define MOVE(date) "update automation.weddings set ceremony_date = '" date "';"
 
 struct play {
@@ -49,6 +53,7 @@ struct play {
     const char *event;  /* payload of the event that comes then, or NULL */
     const char *due;    /* NULL: none */
     const char *reason; /* "" it starts */
+    int smear_above;    /* the leader's setting; 0: off */
     const char *path;   /* a member of the preview and its text; NULL: not asked */
     const char *text;
 };
@@ -97,6 +102,43 @@ static const struct play plays[] = {
      .text = "2026-05-04T09:00:00+01:00"},
     {"the clocks", BEFORE("-P30D", "01:30") "," LEADER_TASK, .before = MOVE("2027-04-27"), .at = "2027-03-28T01:30:00Z",
      .due = "2027-03-28T01:30:00Z", .reason = "", .path = "fire.derivation.shift", .text = "gap"},
+    /* Jitter: never earlier, within the window and the local day, not past the milestone. */
+    {"jitter", SUNDAY SETTINGS("\"jitter\":\"PT10M\"") "," LEADER_TASK, .at = AT_SUNDAY, .due = AT_SUNDAY, .reason = "",
+     .path = "steps.0.when.due_utc", .text = "2026-05-03T08:00:30Z"},
+    {"jitter, seen late", SUNDAY SETTINGS("\"jitter\":\"PT10M\"") "," LEADER_TASK, .at = "2026-05-03T08:30:00Z",
+     .due = AT_SUNDAY, .reason = "", .path = "steps.0.when.due_utc", .text = "2026-05-03T08:30:00Z"},
+    {"jitter at the end of the window",
+     BEFORE("-P90D", "18:58")
+         SETTINGS("\"jitter\":\"PT1H\",\"send_window\":{\"from\":\"09:00\",\"to\":\"19:00\"}") "," MAIL,
+     .at = "2026-05-03T17:58:00Z", .due = "2026-05-03T17:58:00Z", .reason = "", .path = "steps.0.when.due_utc",
+     .text = "2026-05-03T17:58:51Z"},
+    {"jitter where the window opens",
+     BEFORE("-P90D", "22:30")
+         SETTINGS("\"jitter\":\"PT1H\",\"send_window\":{\"from\":\"09:00\",\"to\":\"19:00\"}") "," MAIL,
+     .at = "2026-05-04T08:00:00Z", .due = "2026-05-04T08:00:00Z", .reason = "", .path = "steps.0.when.note",
+     .text = "spread"},
+    {"jitter before midnight", BEFORE("-P90D", "23:59") SETTINGS("\"jitter\":\"PT1H\"") "," LEADER_TASK,
+     .at = "2026-05-03T22:59:00Z", .due = "2026-05-03T22:59:00Z", .reason = "", .path = "steps.0.when.due_utc",
+     .text = "2026-05-03T22:59:26Z"},
+    {"jitter before the ceremony",
+     "\"trigger\":{\"type\":\"milestone\",\"milestone\":\"ceremony\",\"offset\":\"-PT1M\"}" SETTINGS(
+         "\"jitter\":\"PT1H\"") "," LEADER_TASK,
+     .at = "2026-08-01T13:59:00Z", .due = "2026-08-01T13:59:00Z", .reason = "", .path = "steps.0.when.due_utc",
+     .text = "2026-08-01T13:59:26Z"},
+    {"jitter and a wait",
+     SUNDAY SETTINGS("\"jitter\":\"PT10M\"") ",\"actions\":[{\"type\":\"wait\",\"params\":{\"for\":\"P1D\"}}]",
+     .at = AT_SUNDAY, .due = AT_SUNDAY, .reason = "", .path = "steps.0.when.due_utc", .text = "2026-05-04T08:00:00Z"},
+    /* Smear: 41 weddings in a minute in which one could be served. */
+    {"smear", SUNDAY "," LEADER_TASK, .before = HERD, .smear_above = 1, .at = AT_SUNDAY, .due = AT_SUNDAY, .reason = "",
+     .path = "steps.0.when.due_utc", .text = "2026-05-03T08:01:30Z"},
+    {"smear, not so many", SUNDAY "," LEADER_TASK, .before = HERD, .smear_above = 41, .at = AT_SUNDAY, .due = AT_SUNDAY,
+     .reason = "", .path = "steps.0.when.due_utc", .text = AT_SUNDAY},
+    {"smear, not with this rule", SUNDAY SETTINGS("\"smear\":false") "," LEADER_TASK, .before = HERD, .smear_above = 1,
+     .at = AT_SUNDAY, .due = AT_SUNDAY, .reason = "", .path = "steps.0.when.due_utc", .text = AT_SUNDAY},
+    {"smear, but it is nearly time",
+     "\"trigger\":{\"type\":\"milestone\",\"milestone\":\"ceremony\",\"offset\":\"-PT11H\"}," LEADER_TASK,
+     .before = HERD, .smear_above = 1, .at = "2026-08-01T03:00:00Z", .due = "2026-08-01T03:00:00Z", .reason = "",
+     .path = "steps.0.when.due_utc", .text = "2026-08-01T03:00:00Z"},
     /* What the rule and other rules bring with them. */
     {"before activation", TODAY "," LEADER_TASK, .before = OLD_WEDDING, .at = LEADER_NOON,
      .due = "2026-05-02T08:00:00Z", .reason = "before_activation"},
@@ -198,8 +240,8 @@ static const char *member(const json_t *v, const char *path)
 
 #define ALL_RUNS "select count(*) from automation.runs where rule_id = " MINE
 #define NEW_RUNS                                                                                                       \
-    "select count(*) from automation.runs r where r.rule_id = " MINE                                                   \
-    " and r.started_at = automation.now() and r.trigger_ref::text not like '%%ee'"
+    "select count(*) from automation.runs r where r.rule_id = " MINE " and r.wedding_id = '" LEADER_WEDDING            \
+    "' and r.started_at = automation.now() and r.trigger_ref::text not like '%%ee'"
 
 /* The engine's run is what the preview said, in every respect that the run shows. */
 static void compare(struct leader *t, const struct play *p, const json_t *preview, int64_t runs)
@@ -221,8 +263,8 @@ static void compare(struct leader *t, const struct play *p, const json_t *previe
     if (reason[0] == '\0' && strcmp(member(preview, "standing.mode_effect"), "waits_for_the_running_one") != 0)
         cr_expect_eq(leader_i64(t,
                                 "select count(*) from automation_priv.ledger l join automation.runs r using "
-                                "(tenant_id, run_id) where r.rule_id = " MINE
-                                " and r.started_at = automation.now() and greatest(l.due_at, automation.now()) = '%s'",
+                                "(tenant_id, run_id) where r.rule_id = " MINE " and r.wedding_id = '" LEADER_WEDDING
+                                "' and r.started_at = automation.now() and greatest(l.due_at, automation.now()) = '%s'",
                                 first),
                      1, "%s: the first step is not due at %s", p->what, first);
 }
@@ -230,8 +272,8 @@ static void compare(struct leader *t, const struct play *p, const json_t *previe
 /* What a second run does to the first, as the preview tells it. */
 static void compare_mode(struct leader *t, const struct play *p, const char *effect)
 {
-    int64_t running =
-        leader_i64(t, "select count(*) from automation.runs where rule_id = " MINE " and state = 'running'");
+    int64_t running = leader_i64(t, "select count(*) from automation.runs where rule_id = " MINE
+                                    " and wedding_id = '" LEADER_WEDDING "' and state = 'running'");
     int64_t queued = leader_i64(t, "select count(*) from automation_priv.ledger where parked_reason = 'queued'");
 
     if (strcmp(effect, "ends_the_running_one") == 0)
@@ -250,6 +292,8 @@ static void play(const struct play *p)
 
     if (!leader_open(&t))
         return;
+    t.settings.smear_above = p->smear_above;
+    t.settings.smear_within_ms = 1800 * 1000;
     if (p->before != NULL)
         leader_sql(&t, "%s", p->before);
     leader_rule(&t, "c1", p->rule);

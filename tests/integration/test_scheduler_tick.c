@@ -212,3 +212,65 @@ Test(scheduler_tick, a_wedding_written_while_a_timing_is_made_gets_it)
     db_close(host);
     leader_close(&t);
 }
+
+/* ---- load shape ------------------------------------------------------------------------------------------------------------ */
+
+#define HERD_WEDDINGS "600" /* more than one batch of the tick */
+#define HERD                                                                                                           \
+    "insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, ceremony_date, ceremony_time) " \
+    "select tenant_id, automation_priv.derive('herd', n::text), title, status, time_zone, ceremony_date, "             \
+    "ceremony_time from automation.weddings, generate_series(2, " HERD_WEDDINGS ") n"
+#define MOMENTS                                                                                                        \
+    "automation_priv.ledger l join automation.runs r using (tenant_id, run_id) "                                       \
+    "cross join lateral (select extract(epoch from l.due_at - timestamptz '2026-05-03T08:00:00Z') as s) x "
+
+/* The morning of a herd; where it is broken off, another leader goes on with what the first has left. Returns what tells two plays
+ * apart. */
+static int64_t play_herd(bool takeover)
+{
+    struct leader t;
+    int64_t moments = 0;
+    bool more = false;
+
+    if (!leader_open(&t))
+        return 0;
+    t.settings.smear_above = 300;
+    t.settings.smear_within_ms = 180 * 1000;
+    leader_sql(&t, HERD);
+    leader_rule(&t, "c1", DAYS_BEFORE("90") "," LEADER_TASK);
+    leader_rule(&t, "c2", DAYS_BEFORE("90") ",\"settings\":{\"smear\":false}," LEADER_TASK);
+    leader_rule(&t, "c3", DAYS_BEFORE("90") ",\"settings\":{\"jitter\":\"PT10M\"}," LEADER_TASK);
+    leader_work(&t);
+    leader_sql(&t, "select automation_priv.clock_set('2026-05-03T08:00:00Z')");
+    if (takeover) {
+        struct err_info info = {0};
+        cr_assert_eq(tick_run(&t.lead, &more, &info), ERR_OK, "%s", info.text);
+        cr_assert(more);
+        leader_takeover(&t);
+    }
+    leader_work(&t);
+    cr_expect_eq(leader_i64(&t, "select seconds from automation_priv.herds where minute = '2026-05-03T08:00Z'"), 180,
+                 "1800 runs, 300 a minute, but within three minutes");
+    cr_expect_eq(leader_i64(&t, "select count(*) from " MOMENTS "where r.rule_id::text like '%%c1' and s >= 0 and "
+                                "s < 180 and s = floor(s)"),
+                 600);
+    cr_expect_geq(leader_i64(&t, "select min(n) from (select count(*) as n from " MOMENTS
+                                 "where r.rule_id::text like '%%c1' group by floor(s / 60)) m"),
+                  160, "some 200 in each minute");
+    cr_expect_eq(leader_i64(&t, "select count(*) from " MOMENTS "where r.rule_id::text like '%%c2' and s = 0"), 600);
+    cr_expect_eq(leader_i64(&t, "select count(*) from " MOMENTS "where r.rule_id::text like '%%c3' and s < 600"), 600);
+    cr_expect_gt(leader_i64(&t, "select max(s)::int8 from " MOMENTS "where r.rule_id::text like '%%c3'"), 540,
+                 "its own span is the longer one");
+    moments =
+        leader_i64(&t, "select hashtextextended(string_agg(l.job_id || ' ' || l.due_at, ',' order by l.job_id), 0)"
+                       " from automation_priv.ledger l");
+    leader_close(&t);
+    return moments;
+}
+
+Test(scheduler_tick, a_herd_is_spread_and_every_play_of_it_is_the_same, .timeout = 120)
+{
+    int64_t first = play_herd(false);
+
+    cr_expect_eq(play_herd(true), first, "a leader that takes over in the middle moves nothing to another moment");
+}

@@ -317,6 +317,15 @@ Test(rule, refuses_wrong_settings)
         {"/settings/send_window", WINDOW("[\"MO\", \"SU\"]", "24:00", "next_open"), NULL, NULL},
         {"/settings/on_date_change", "\"refire\"", NULL, NULL},
         {"/settings/quiet", "1", "/settings/quiet", "unknown key"},
+        {"/settings/jitter", "\"PT10M\"", NULL, NULL},
+        {"/settings/jitter", "\"PT1H\"", NULL, NULL},
+        {"/settings/jitter", "\"PT60M1S\"", "/settings/jitter", "at most an hour"},
+        {"/settings/jitter", "\"P1D\"", "/settings/jitter", "at most an hour"},
+        {"/settings/jitter", "\"PT0S\"", "/settings/jitter", "longer than nothing"},
+        {"/settings/jitter", "\"-PT5M\"", "/settings/jitter", "longer than nothing"},
+        {"/settings/jitter", "600", "/settings/jitter", "must be a duration"},
+        {"/settings/smear", "false", NULL, NULL},
+        {"/settings/smear", "\"no\"", "/settings/smear", "must be true or false"},
     };
 
     CHECK(rows);

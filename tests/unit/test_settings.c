@@ -70,6 +70,8 @@ Test(settings, defaults_of_a_scheduler, .init = forget_environment)
     cr_expect_eq(s.tick_ms, 1000);
     cr_expect_geq(s.dispatch_batch, 1);
     cr_expect_eq(s.direct_max, 100000);
+    cr_expect_eq(s.smear_above, 0);
+    cr_expect_eq(s.smear_within_ms, 30 * 60 * 1000);
     cr_expect_str_eq(s.common.redis_url, "redis://127.0.0.1:6379/0");
     settings_free(&settings_scheduler, &s);
 }
