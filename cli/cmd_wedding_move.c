@@ -117,7 +117,8 @@ const struct cmd cmd_wedding_move = {
         "A row for each active rule and each waiting step that follows the wedding's dates: moved, now_past (late:\n"
         "its rule's policy decides), sent (and not sent again), fires_again, unscheduled, unchanged. The counts go "
         "to\n"
-        "standard error. Exit code 3 when there is no such wedding.",
+        "standard error. Of a postponed wedding it is what holds once its status says that it is on again. Exit code 3 "
+        "when there is no such wedding.",
     .examples = "usher wedding move 8d03ae6f-055f-823e-b840-51066c04214b --date 2026-09-12 --dry-run\n"
                 "usher wedding move 8d03ae6f-055f-823e-b840-51066c04214b --no-date\n",
     .check = check,

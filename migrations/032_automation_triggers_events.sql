@@ -163,12 +163,13 @@ returns timestamptz
 language plpgsql stable set search_path = '' as $$
 declare
     v_zone text := case k.zone_mode when 'wedding' then p_wedding_zone when 'tenant' then p_tenant_zone else k.zone_mode end;
+    v_years interval := make_interval(years => case when k.yearly is null then 0 else p_occurrence - 1 end);
     v_at timestamptz := automation_priv.instant(p_date, p_time, v_zone, k.months + case when k.yearly is null then 0 else 12 * (p_occurrence - 1) end, k.days,
         k.seconds, k.at_time);
 begin
     if k.send_window is null then return v_at; end if;
     return automation_priv.open_instant(v_at, v_zone, k.send_window,
-        case when least(k.months, k.days, k.seconds) < 0 then automation_priv.anchor_limit(p_date, p_time, v_zone) end);
+        case when least(k.months, k.days, k.seconds) < 0 then automation_priv.anchor_limit((p_date + v_years)::date, p_time, v_zone) end);
 end $$;
 
 -- Brings the timings of some weddings (null: all of the tenant) and some keys (null: all) in line. Fired ones stay fired, unless they are in p_again.
@@ -320,6 +321,7 @@ begin
     from automation.weddings w join automation.tenants n using (tenant_id)
     left join automation.milestones m on m.tenant_id = w.tenant_id and m.wedding_id = w.wedding_id and m.name = p_spread ->> 'limit'
     where w.tenant_id = p_tenant and w.wedding_id = p_wedding;
+    v_limit := case when v_limit >= p_at then v_limit end; -- a later year's run is not before the first year's milestone
     if v_limit is null or v_limit >= p_at + interval '12 hours' then
         v_seconds := greatest(v_seconds, (p_spread ->> 'herd')::double precision);
     end if;
@@ -1114,16 +1116,18 @@ begin
 end $$;
 grant execute on function automation.wedding_timeline to automation_scheduler, automation_monitor;
 
--- Each active rule's instant, and each waiting step's that follows a milestone: {key: {rule, what, due, fired}}.
+-- Each active rule's instant, and each waiting step's that follows a milestone: {key: {rule, what, due, fired}}. A postponed wedding's
+-- are what holds once it is on again.
 create function automation_priv.wedding_instants(p_tenant uuid, p_wedding uuid) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 begin
     return (select coalesce(jsonb_object_agg(x.key, jsonb_build_object('rule', x.rule_id, 'what', x.what, 'due', x.due_at, 'sent', x.sent, 'again', x.again)), '{}') from (
-        select r.rule_id::text as key, r.rule_id, 'start' as what, case when t.state <> 'suspended' or t.due_at is null then t.due_at end as due_at,
+        select r.rule_id::text as key, r.rule_id, 'start' as what, case when t.state <> 'suspended' or w.status = 'postponed' then t.due_at end as due_at,
             exists (select from automation.runs f where f.tenant_id = p_tenant and f.rule_id = r.rule_id and f.wedding_id = p_wedding and f.trigger_ref = t.timing_id
                 and f.state <> 'superseded' and (f.acted or f.state <> 'running')) as sent,
             coalesce(r.definition #>> '{settings,on_date_change}' = 'refire', false) as again
         from automation.timings t join automation.rules r on r.tenant_id = t.tenant_id and r.timing_id = t.timing_id and r.status = 'active'
+        join automation.weddings w on w.tenant_id = t.tenant_id and w.wedding_id = t.wedding_id
         where t.tenant_id = p_tenant and t.wedding_id = p_wedding
         union all
         select l.job_id::text, r.rule_id, l.kind, (select d.due_at from automation_priv.resolve_due(p_tenant, p_wedding, l.due_spec, '-infinity') d), false, false

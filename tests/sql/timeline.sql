@@ -1,6 +1,6 @@
 -- Dates and zones: offsets over zones, both changes of clocks and leap days; windows; derived milestones; the time zone database; the diff of a move.
 begin;
-select plan(24);
+select plan(27);
 
 insert into automation.tenants (tenant_id, name, time_zone) values ('10000000-0000-4000-8000-000000000001', 'Studio', 'Europe/Lisbon');
 insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, ceremony_date, ceremony_time)
@@ -130,6 +130,16 @@ select results_eq($$ select change from automation.move_wedding('10000000-0000-4
     'postponed without a date');
 select results_eq($$ select state, reason from automation.wedding_timeline('10000000-0000-4000-8000-000000000001', '20000000-0000-4000-8000-000000000001') $$,
     $$ values ('suspended', 'anchor_missing:ceremony') $$, 'and the timeline says so');
+update automation.weddings set status = 'postponed';
+select results_eq($$ select change, from_at, to_at from automation.move_wedding('10000000-0000-4000-8000-000000000001', '20000000-0000-4000-8000-000000000001', '2031-09-06', p_dry_run => true) $$,
+    $$ values ('moved', null::timestamptz, '2031-08-07 08:00+00'::timestamptz) $$, 'a postponed wedding that is given a date: what it will mean');
+update automation.weddings set status = 'cancelled';
+select results_eq($$ select change from automation.move_wedding('10000000-0000-4000-8000-000000000001', '20000000-0000-4000-8000-000000000001', '2031-09-06', p_dry_run => true) $$,
+    array['unscheduled'], 'a cancelled one stays off');
+-- The third year's instant lies in that year's window, not behind the first year's wedding.
+select is(automation_priv.timing_instant(k, '2031-06-14', '15:00', 'Europe/Lisbon', 'Europe/Lisbon', 3), '2033-05-16 08:00+00', 'each year has its own limit')
+from jsonb_populate_record(null::automation.timing_keys, '{"months": 0, "days": -30, "seconds": 0, "at_time": "22:30", "zone_mode": "wedding", "yearly": 3,
+    "send_window": {"days": 127, "from": 540, "to": 1140}}') k;
 
 select * from finish();
 rollback;
