@@ -65,13 +65,22 @@ static void make_table(struct db_session *s, int i)
         }
 }
 
+static int backend_of(struct db_session *s)
+{
+    struct db_result *rows = sql_ask(s, "select pg_backend_pid()");
+    int pid = (int)db_i64(rows, 0, 0);
+
+    db_result_free(rows);
+    return pid;
+}
+
 /* The backend's time on a processor, which others on the machine do not change; 0 where the system does not tell. */
-static int64_t cpu_us(const struct db_session *s)
+static int64_t cpu_us(int backend)
 {
     char path[64];
     char line[128] = "";
 
-    (void)snprintf(path, sizeof(path), "/proc/%d/schedstat", db_backend_pid(s));
+    (void)snprintf(path, sizeof(path), "/proc/%d/schedstat", backend);
     FILE *f = fopen(path, "r");
     if (f == NULL)
         return 0;
@@ -89,15 +98,16 @@ static void copy_batches(struct db_session *s, int i, int round, uint64_t *numbe
 {
     struct buf copy = {0};
     char sql[512];
+    const int backend = backend_of(s);
     int64_t wall = 0, cpu = 0;
 
     (void)snprintf(sql, sizeof(sql), SQL_COPY_LOG("bench.%s"), candidates[i].name);
     for (int b = 0; b < BATCHES; b++) {
         sql_rows(*number, BATCH, clock_wall_us(), 1, &copy, NULL);
         *number += BATCH;
-        int64_t began_us = clock_mono_us(), cpu_before = cpu_us(s);
+        int64_t began_us = clock_mono_us(), cpu_before = cpu_us(backend);
         sql_copy(s, sql, &copy);
-        cpu += cpu_us(s) - cpu_before;
+        cpu += cpu_us(backend) - cpu_before;
         wall += clock_mono_us() - began_us;
     }
     buf_free(&copy);
