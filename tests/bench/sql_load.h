@@ -22,8 +22,8 @@ struct sql_ingest {
 void sql_ingest_start(struct sql_ingest *in, const struct sql_data *data);
 void sql_ingest_stop(struct sql_ingest *in);
 
-/* COPY into tables of equal size with different indexes, in turn: how many times as long the log's take as none. What each set costs is
- * printed on standard error (sql_copy.c). */
+/* COPY of the same rows into tables with different indexes, in turn: how many times the processor time of none the log's take. What each
+ * set costs is printed on standard error (sql_copy.c). */
 double sql_copy_ratio(const struct sql_data *data);
 
 /* The log's oldest month is detached, exported, read back and compared, dropped, and restored (sql_archive.c). */
