@@ -1,8 +1,8 @@
 /* sql_copy: what each set of indexes adds to a logged row (sql_load.h).
  *
  * The quantity is the backend's processor time for a COPY and its commit over that of the same rows into a bare heap, all of it in memory.
- * Left out is what is no index's: the wait for the disk (synchronous_commit is off) and autovacuum. Left out is also what an index does cost,
- * but by when the last checkpoint was: whole pages in the WAL. The tables begin empty after one, and the rounds end before the next.
+ * Left out is what is no index's: the wait for the disk (synchronous_commit is off) and autovacuum. Left out is also what an index does
+ * cost, but by when the last checkpoint was: whole pages in the WAL. The tables begin empty after one, and the rounds end before the next.
  * Every table gets the same rows, and its indexes grow by them as a month's do: one that is created later is packed, and splits.
  * A ratio is taken within a round, which the machine's load hits alike; the median counts. The wall's ratio stands beside it. */
 #include "tests/bench/sql_load.h"
