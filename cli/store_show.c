@@ -160,14 +160,16 @@ enum err store_show_dead(struct db_session *db, const struct id *job, struct db_
 enum err store_show_attempts(struct db_session *db, const struct id *job, const struct id *tenant, int64_t since_us,
                              struct db_result **out, struct err_info *info)
 {
+    /* In a subquery the clock is read once, before months are chosen; as it stood it would be read for every row of the log. */
     static const struct db_stmt stmt = {
-        "show_attempts", "select tenant_id, queued_at, attempt, outcome, started_at, duration_us, worker_id, reason, "
-                         "error, kind, queue, run_id,\n"
-                         "    wedding_id\n"
-                         "from automation.execution_logs\n"
-                         "where job_id = $1 and ($2::uuid is null or tenant_id = $2)\n"
-                         "    and queued_at >= coalesce($3, least(automation.now(), clock_timestamp()) - " RECENT ")\n"
-                         "order by queued_at, attempt limit $4"};
+        "show_attempts",
+        "select tenant_id, queued_at, attempt, outcome, started_at, duration_us, worker_id, reason, "
+        "error, kind, queue, run_id,\n"
+        "    wedding_id\n"
+        "from automation.execution_logs\n"
+        "where job_id = $1 and ($2::uuid is null or tenant_id = $2)\n"
+        "    and queued_at >= coalesce($3, (select least(automation.now(), clock_timestamp()) - " RECENT "))\n"
+        "order by queued_at, attempt limit $4"};
     struct arena arena = {0};
     struct db_args args;
 
