@@ -109,6 +109,7 @@ static void raise_to(_Atomic int64_t *at, int64_t v)
         ;
 }
 
+/* An UPDATE locks rows in the order in which it meets them, which two of them need not share: both rules are locked by name first. */
 static void edit(struct play *p, struct db_session *s, unsigned which, unsigned n)
 {
     static const struct db_stmt stmt = {"test_revision",
@@ -118,12 +119,12 @@ static void edit(struct play *p, struct db_session *s, unsigned which, unsigned 
     struct err_info info = {0};
     char sql[512];
 
-    (void)snprintf(
-        sql, sizeof(sql),
-        "begin; update automation.rules set definition = jsonb_set(definition, '{name}', to_jsonb(%u || ' ' || "
-        "pg_backend_pid())) where tenant_id = '%s';"
-        " update automation.rules set validated_revision = revision where tenant_id = '%s'",
-        n, tenants[which], tenants[which]);
+    (void)snprintf(sql, sizeof(sql),
+                   "begin; select from automation.rules where tenant_id = '%s' order by rule_id for update;"
+                   " update automation.rules set definition = jsonb_set(definition, '{name}', to_jsonb(%u || ' ' || "
+                   "pg_backend_pid())) where tenant_id = '%s';"
+                   " update automation.rules set validated_revision = revision where tenant_id = '%s'",
+                   tenants[which], n, tenants[which], tenants[which]);
     if (!ok(p, "edit", db_exec(s, sql, NULL, &info), &info))
         return;
     const int64_t revision = ask(p, s, &stmt, &tenant);
