@@ -128,27 +128,30 @@ tests: all $(TEST_PROGRAMS) ## build the programs and all tests, run none
 # Criterion does not see what a test leaks, since leaks are found after its last word: they go into files.
 run_tests = $(Q)rc=0; rm -f $(B)/report.*; export ASAN_OPTIONS=log_path=$(CURDIR)/$(B)/report; $(1) || rc=1; \
     for r in $(B)/report.*; do if [ -e "$$r" ]; then cat "$$r"; rc=1; fi; done; exit $$rc
+# What failed is said among all else, and once more at the end.
+report = --tap=$(CURDIR)/$(B)/$@.tap
+name_failed = || { tests/support/failed.sh $(B)/$@.tap >&2; false; }
 # Each part runs also when an earlier one failed; together they fail when any did.
-parts = @failed=; for part in $(1); do printf '\n== %s\n' "$$part"; \
+parts = @failed=; rm -f $(B)/*.tap; for part in $(1); do printf '\n== %s\n' "$$part"; \
     $(MAKE) --no-print-directory -j$(JOBS) $$part || failed="$$failed $$part"; done; \
-    if [ -n "$$failed" ]; then echo "make $@: FAILED:$$failed"; exit 1; fi; echo "make $@: passed ($(1))"
+    if [ -n "$$failed" ]; then echo "make $@: FAILED:$$failed"; tests/support/failed.sh $(B)/*.tap; exit 1; fi; echo "make $@: passed ($(1))"
 
 test: deps ## install what is missing, then all tests: unit, integration, a few faults, conformance, node, clients, sql
 	$(call parts,unit integration faults-short conformance node clients sql)
 unit: $(B)/tests/unit $(addprefix $(B)/replay/,$(FUZZERS)) ## unit tests, and the fuzzers' corpora once
-	$(call run_tests,$(B)/tests/unit --timeout 120 $(ARGS))
+	$(call run_tests,$(B)/tests/unit --timeout 120 $(report) $(ARGS) $(name_failed))
 	$(call run_tests,for f in $(FUZZERS); do $(B)/replay/$$f tests/fuzz/corpus/$${f#fuzz_} || rc=1; done)
 integration: all $(if $(INTEGRATION_SRC),$(B)/tests/integration) ## tests on real PostgreSQL and Redis
-	$(Q)$(if $(INTEGRATION_SRC),USHER_TEST_BIN=$(CURDIR)/$(B) tests/support/with-servers.sh $(B)/tests/integration $(ARGS),echo 'integration: no tests')
+	$(Q)$(if $(INTEGRATION_SRC),USHER_TEST_BIN=$(CURDIR)/$(B) tests/support/with-servers.sh $(B)/tests/integration $(report) $(ARGS) $(name_failed),echo 'integration: no tests')
 # One cell at a time: they measure. The short selection is what `make test` runs.
 FAULTS_SHORT := redis_flushall redis_kill_without_aof streams_groups_destroyed streams_absurd_ids postgres_kill postgres_replies_cut leader_kill
 fault_filter = $(if $(FAULT),faults/@($(subst $(empty) ,|,$(FAULT))),faults/*)
 faults: all $(B)/tests/faults ## break things under load, one JSON line a cell (FAULT=name, SEED=n, CYCLES=n)
 	$(Q)SEED=$(SEED) CYCLES=$(CYCLES) USHER_TEST_BIN=$(CURDIR)/$(B) tests/support/with-servers.sh \
-	    $(B)/tests/faults -j1 --filter '$(fault_filter)' $(ARGS)
+	    $(B)/tests/faults -j1 --filter '$(fault_filter)' $(report) $(ARGS) $(name_failed)
 faults-short: ; $(Q)$(MAKE) --no-print-directory faults FAULT='$(FAULTS_SHORT)'
 soak: all $(B)/tests/faults ## mixed load for MINUTES=10: memory, files, tables and streams stay flat
-	$(Q)MINUTES=$(MINUTES) USHER_TEST_BIN=$(CURDIR)/$(B) tests/support/with-servers.sh $(B)/tests/faults --filter 'soak/*' $(ARGS)
+	$(Q)MINUTES=$(MINUTES) USHER_TEST_BIN=$(CURDIR)/$(B) tests/support/with-servers.sh $(B)/tests/faults --filter 'soak/*' $(report) $(ARGS) $(name_failed)
 conformance: $(addprefix $(B)/,$(CONFORMANCE)) ## the official JsonLogic suite, and every form a suite may have
 	$(Q)tests/conformance/forms.sh $(B)/usher-conformance
 	$(Q)$(B)/usher-conformance $(ARGS)
