@@ -220,6 +220,8 @@ static void measure_fairness(void)
         double solo = queue_delay_fair_p95_s(takes_ms[i], 0, 0);
         for (int killed = 0; killed < 2; killed++) {
             double flooded = queue_delay_fair_p95_s(takes_ms[i], 1, killed);
+            (void)fprintf(stderr, "   jobs of %d ms%s: p95 alone %.2f s, beside the flood %.2f s\n", takes_ms[i],
+                          killed ? ", a worker killed" : "", solo, flooded);
             if (flooded - solo >= worst) {
                 worst = flooded - solo;
                 at = flooded;
