@@ -27,7 +27,7 @@
 /* While several tenants wait, none gets more than half of the window, or this. */
 #define ADMIT_SHARE_MIN 64
 /* A queue's first window, and its smallest. */
-#define ADMIT_WINDOW_FIRST 256
+#define ADMIT_WINDOW_FIRST 64
 /* The leader comes back so soon while there is a backlog. */
 #define ADMIT_HURRY_MS 25
 /* No window is larger, whatever the drain: 64 MiB of memory for a queue's admitted jobs. */

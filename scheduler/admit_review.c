@@ -20,7 +20,7 @@
 #define CROWDED_PART 2      /* of the window */
 #define MOST 20000          /* entries of one review */
 #define YOUNG_MS 1000       /* an entry acknowledged as stale because its row was locked is not added again at once */
-#define DRAIN_WINDOW_S 2    /* the window is no more than what is drained in this time */
+#define DRAIN_WINDOW_S 1    /* the window is no more than what is drained in this time */
 #define DRAIN_DECAY_SHIFT 3 /* the measured drain falls by an eighth a second */
 
 /* The jobs under review, oldest first. */
