@@ -55,7 +55,7 @@ void admit_forget(struct admit *a, const char *why)
 
 /* ---- which queues there are ------------------------------------------------------------------------------------------------ */
 
-static void add_queue(struct admit *a, struct str name, size_t window)
+static void add_queue(struct admit *a, struct str name)
 {
     struct admit_queue *q = &a->queues[a->n];
     struct err_info info = {0};
@@ -76,7 +76,7 @@ static void add_queue(struct admit *a, struct str name, size_t window)
     }
     (void)str_copy_n(q->name, sizeof(q->name), name.p, name.n);
     admitted_init(&q->memory);
-    q->window = window < ADMIT_WINDOW_FIRST ? window : ADMIT_WINDOW_FIRST;
+    q->window = ADMIT_WINDOW_FIRST; /* the settings' window is no less */
     a->n++;
 }
 
@@ -88,11 +88,11 @@ enum err admit_list_queues(struct lead *l, struct err_info *info)
     enum err err = settings_queues(l->settings->queues, names, &n, info);
 
     for (size_t i = 0; err == ERR_OK && i < n; i++)
-        add_queue(&l->admit, str_of(names[i]), (size_t)l->settings->window);
+        add_queue(&l->admit, str_of(names[i]));
     if (err == ERR_OK)
         err = store_lead_queues(l->db, &r, info);
     for (int i = 0; err == ERR_OK && i < db_rows(r); i++)
-        add_queue(&l->admit, db_text(r, i, 0), (size_t)l->settings->window);
+        add_queue(&l->admit, db_text(r, i, 0));
     db_result_free(r);
     return err;
 }
@@ -171,11 +171,10 @@ static enum err fill(struct lead *l, struct admit_queue *q, size_t room, bool *m
     const size_t batch = room < BATCH ? room : BATCH;
     /* What is remembered may stand before what is new. */
     const size_t limit = q->memory.n + batch < size ? q->memory.n + batch : size;
-    const size_t share = size / 2 > ADMIT_SHARE_MIN ? size / 2 : ADMIT_SHARE_MIN;
     struct db_result *r = NULL;
     struct queue_job *jobs = NULL;
     size_t n = 0;
-    enum err err = store_lead_due_jobs(l->db, q->name, (int)limit, (int)share, &r, info);
+    enum err err = store_lead_due_jobs(l->db, q->name, (int)limit, (int)(size / 2), &r, info);
 
     if (err != ERR_OK)
         return err;

@@ -24,9 +24,7 @@
 
 #define ADMIT_QUEUES_MAX 64
 
-/* While several tenants wait, none gets more than half of the window, or this. */
-#define ADMIT_SHARE_MIN 64
-/* A queue's first window, and its smallest. */
+/* A queue's first window, and its smallest. While several tenants wait, none gets more than half of the window. */
 #define ADMIT_WINDOW_FIRST 64
 /* The leader comes back so soon while there is a backlog. */
 #define ADMIT_HURRY_MS 25
