@@ -148,7 +148,8 @@ static void look(struct verdict *v)
         larger(missing_named(&cell.ledger, &ended, "no end"), missing_named(&cell.ledger_out, &received, "no request")) -
         cell.excused;
     v->lost += over(cell.events, smaller(tasks, notes));
-    v->lost_direct = larger(missing(&cell.direct, &ended), missing(&cell.direct_out, &received));
+    v->lost_direct = larger(missing_named(&cell.direct, &ended, "an entry without an end"),
+                            missing_named(&cell.direct_out, &received, "an entry without a request"));
     v->duplicate_effects = over(tasks, cell.events) + over(notes, cell.events);
     v->outward_repeats = beyond_one(&received);
     v->duplicate_logs = beyond_one(&ended);
