@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -57,10 +58,52 @@ static void fill(const struct sql_data *data)
     db_close(s);
 }
 
+/* ---- where the time goes ---- */
+
+enum { PHASES_MAX = 16 };
+
+struct phases {
+    int64_t began_us;
+    size_t n;
+    struct {
+        const char *name;
+        double s;
+    } of[PHASES_MAX];
+};
+
+/* The time since the last look is the phase's that went on until now. */
+static void look(struct phases *p)
+{
+    const int64_t now_us = clock_mono_us();
+
+    if (p->n > 0)
+        p->of[p->n - 1].s += (double)(now_us - p->began_us) / 1e6;
+    p->began_us = now_us;
+}
+
+static void on_progress(void *arg, const struct archive_progress *progress)
+{
+    struct phases *p = arg;
+
+    look(p);
+    if (p->n < PHASES_MAX && (p->n == 0 || strcmp(p->of[p->n - 1].name, progress->phase) != 0))
+        p->of[p->n++].name = progress->phase;
+}
+
+static void show_phases(struct phases *p)
+{
+    look(p);
+    (void)fprintf(stderr, "-- seconds of the archive's phases:");
+    for (size_t i = 0; i < p->n; i++)
+        (void)fprintf(stderr, " %s %.2f", p->of[i].name, p->of[i].s);
+    (void)fprintf(stderr, "\n");
+}
+
 void sql_archive(const struct sql_data *data, double *archive_rows_per_s, double *restore_rows_per_s)
 {
     char dir[] = "/tmp/usher-archive.XXXXXX", leaf[MANIFEST_LEAF_SIZE];
     const time_t from = (time_t)(data->from_us / 1000000);
+    struct phases phases = {0};
     struct archive *a = NULL;
     struct archive_part part;
     struct err_info info = {0};
@@ -68,7 +111,8 @@ void sql_archive(const struct sql_data *data, double *archive_rows_per_s, double
 
     if (mkdtemp(dir) == NULL || strftime(leaf, sizeof(leaf), "execution_logs_%Y_%m", gmtime_r(&from, &tm)) == 0)
         exit(2);
-    const struct archive_config config = {.url = data->server.url, .dir = dir, .after_months = 12};
+    const struct archive_config config = {
+        .url = data->server.url, .dir = dir, .after_months = 12, .progress = on_progress, .arg = &phases};
     fill(data);
     check(archive_open(&config, &a, &info), &info);
     int64_t began_us = clock_mono_us();
@@ -79,6 +123,7 @@ void sql_archive(const struct sql_data *data, double *archive_rows_per_s, double
     began_us = clock_mono_us();
     check(archive_restore(a, leaf, 3600000, &info), &info);
     *restore_rows_per_s = rate(part.n_rows, began_us);
+    show_phases(&phases);
     (void)fprintf(stderr, "   %s: %lld rows, %lld bytes\n", leaf, (long long)part.n_rows, (long long)part.bytes);
     archive_close(a);
     remove_files(dir, leaf);
