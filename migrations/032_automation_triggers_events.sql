@@ -40,6 +40,20 @@ create index trigger_events_lookback on automation.trigger_events (tenant_id, we
 create index trigger_events_dispatched on automation.trigger_events using brin (dispatched_at); -- for the purge
 alter table automation.trigger_events enable row level security;
 
+create function automation_priv.check_event(p_tenant uuid, p_type text, p_wedding uuid, p_payload jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+    if p_type is null or p_type !~ '^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$' or length(p_type) > 64 then
+        raise exception 'event type %: expected lower-case words joined by dots, such as payment.received', quote_nullable(p_type) using errcode = '22023';
+    elsif p_payload is null or jsonb_typeof(p_payload) <> 'object' then
+        raise exception 'event payload: found %; expected an object', coalesce(jsonb_typeof(p_payload), 'NULL') using errcode = '22023';
+    elsif not exists (select from automation.tenants t where t.tenant_id = p_tenant) then
+        raise exception 'unknown tenant %', coalesce(p_tenant::text, 'NULL') using errcode = '22023';
+    elsif p_wedding is not null and not exists (select from automation.weddings w where w.tenant_id = p_tenant and w.wedding_id = p_wedding) then
+        raise exception 'tenant % has no wedding %', p_tenant, p_wedding using errcode = '22023';
+    end if;
+end $$;
+
 -- Appends an event in the caller's transaction. The same event id is one event, however often it is published.
 create function automation.publish_event(p_tenant uuid, p_type text, p_wedding uuid default null, p_payload jsonb default '{}',
     p_event_id uuid default null, p_at timestamptz default null)
@@ -50,15 +64,8 @@ declare
     v_now timestamptz := automation.now();
     v_hops smallint := coalesce(nullif(current_setting('automation.hops', true), '')::smallint, 0);
 begin
-    if p_type is null or p_type !~ '^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$' or length(p_type) > 64 then
-        raise exception 'event type %: expected lower-case words joined by dots, such as payment.received', quote_nullable(p_type) using errcode = '22023';
-    elsif p_payload is null or jsonb_typeof(p_payload) <> 'object' then
-        raise exception 'event payload: expected an object' using errcode = '22023';
-    elsif not exists (select from automation.tenants t where t.tenant_id = p_tenant) then
-        raise exception 'unknown tenant %', coalesce(p_tenant::text, 'NULL') using errcode = '22023';
-    elsif p_wedding is not null and not exists (select from automation.weddings w where w.tenant_id = p_tenant and w.wedding_id = p_wedding) then
-        raise exception 'tenant % has no wedding %', p_tenant, p_wedding using errcode = '22023';
-    elsif exists (select from automation.trigger_events e where e.tenant_id = p_tenant and e.event_id = v_id) then
+    perform automation_priv.check_event(p_tenant, p_type, p_wedding, p_payload);
+    if exists (select from automation.trigger_events e where e.tenant_id = p_tenant and e.event_id = v_id) then
         return v_id;
     elsif v_hops >= 8 then
         raise exception 'event % was caused by a chain of 8 events: rules that start each other without end', p_type using errcode = '22023';

@@ -2995,9 +2995,12 @@ begin
         raise exception 'system %: expected a lower-case word such as stripe', quote_nullable(p_system) using errcode = '22023';
     elsif p_external_id is null or length(p_external_id) not between 1 and 200 then
         raise exception 'external id %: expected 1 to 200 characters, by which the event is known again', coalesce(quote_literal(left(p_external_id, 40)), 'NULL') using errcode = '22023';
+    elsif length(p_correlation) > 200 then
+        raise exception 'correlation id of % characters: expected at most 200', length(p_correlation) using errcode = '22023';
     elsif p_wedding is not null and p_external_wedding is not null then
         raise exception 'expected one of the wedding''s id and its external id' using errcode = '22023';
     end if;
+    perform automation_priv.check_event(p_tenant, p_type, p_wedding, p_payload);
     event_id := automation_priv.derive('integration', p_tenant::text, p_system, p_external_id);
     if p_external_wedding is not null then
         select s.internal_id into v_wedding from automation.external_sync_state s
@@ -3040,7 +3043,7 @@ begin
     select * into e from automation.webhook_endpoints x where x.token_hash = sha256(convert_to(p_token, 'UTF8')) and x.active;
     if not found then
         raise exception 'no such endpoint' using errcode = '28000';
-    elsif e.events <> '{}' and not p_type = any (e.events) then
+    elsif e.events <> '{}' and coalesce(p_type, '') <> all (e.events) then
         raise exception 'event type %: this endpoint takes %', quote_nullable(p_type), array_to_string(e.events, ', ') using errcode = '22023';
     end if;
     return query select * from automation.receive_event(e.tenant_id, e.system, p_external_id, p_type, p_payload, null, p_external_wedding, p_correlation, p_at, e.endpoint_id);

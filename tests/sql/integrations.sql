@@ -1,6 +1,6 @@
 -- Events from and to other systems, endpoints, and which row is which of theirs.
 begin;
-select plan(29);
+select plan(41);
 
 insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000001', 'Studio'), ('10000000-0000-4000-8000-000000000002', 'Other');
 insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone) values
@@ -47,6 +47,35 @@ update automation.webhook_endpoints set active = false;
 select throws_ok($$ select * from automation.receive_webhook((select token from opened), 'r-2', 'form.submitted') $$, '28000', 'no such endpoint', 'closed is as unknown');
 select throws_ok($$ insert into automation.webhook_endpoints (tenant_id, system, direction, url, secret_ref) values
     ('10000000-0000-4000-8000-000000000001', 'x', 'outbound', 'https://x.example/hook', 'whsec_+abc/def==') $$, '23514', null, 'a secret itself does not pass for a reference');
+
+-- ---- refused: each says what it found, and nothing of it stays
+create function pg_temp.refused(p_call text, p_error text, p_code text default '22023') returns setof text
+language plpgsql as $$
+declare v_events bigint := (select count(*) from automation.integration_events); v_outbox bigint := (select count(*) from automation_priv.outbox);
+begin
+    return next throws_ok('select * from automation.' || p_call, p_code, p_error, p_call);
+    if v_events <> (select count(*) from automation.integration_events) or v_outbox <> (select count(*) from automation_priv.outbox) then
+        return next fail('left something behind: ' || p_call);
+    end if;
+end $$;
+select pg_temp.refused($$receive_event(null, 'stripe', 'r', 'payment.received')$$, 'unknown tenant NULL');
+select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000001', null, 'r', 'payment.received')$$, 'system NULL: expected a lower-case word such as stripe');
+select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000001', 'stripe', null, 'payment.received')$$,
+    'external id NULL: expected 1 to 200 characters, by which the event is known again');
+select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000001', 'stripe', 'r', null)$$,
+    'event type NULL: expected lower-case words joined by dots, such as payment.received');
+select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000001', 'stripe', 'r', 'payment.received', null)$$, 'event payload: found NULL; expected an object');
+select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000001', 'stripe', 'r', 'payment.received', '[1]')$$, 'event payload: found array; expected an object');
+select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000001', 'stripe', 'r', 'payment.received', '{}', '20000000-0000-4000-8000-00000000000f')$$,
+    'tenant 10000000-0000-4000-8000-000000000001 has no wedding 20000000-0000-4000-8000-00000000000f');
+select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000001', 'stripe', 'r', 'payment.received', p_correlation => repeat('c', 201))$$,
+    'correlation id of 201 characters: expected at most 200');
+create temp table takes as select * from automation.open_endpoint('10000000-0000-4000-8000-000000000001', 'portal', '{form.submitted}');
+select pg_temp.refused($$receive_webhook(null, 'r', 'form.submitted')$$, 'no such endpoint', '28000');
+select pg_temp.refused($$receive_webhook((select token from takes), 'r', null)$$, 'event type NULL: this endpoint takes form.submitted');
+select pg_temp.refused($$receive_webhook((select token from takes), null, 'form.submitted')$$,
+    'external id NULL: expected 1 to 200 characters, by which the event is known again');
+select pg_temp.refused($$receive_webhook((select token from takes), 'r', 'form.submitted', 'null')$$, 'event payload: found null; expected an object');
 
 -- ---- outbound
 select is(automation.record_outbound('10000000-0000-4000-8000-000000000001', 'crm', 'stage.changed', '{"to": "booked"}', p_event_id => '60000000-0000-4000-8000-000000000001'),
