@@ -40,13 +40,15 @@ create index trigger_events_lookback on automation.trigger_events (tenant_id, we
 create index trigger_events_dispatched on automation.trigger_events using brin (dispatched_at); -- for the purge
 alter table automation.trigger_events enable row level security;
 
-create function automation_priv.check_event(p_tenant uuid, p_type text, p_wedding uuid, p_payload jsonb) returns void
+create function automation_priv.check_event(p_tenant uuid, p_type text, p_wedding uuid, p_payload jsonb, p_at timestamptz) returns void
 language plpgsql stable set search_path = '' as $$
 begin
     if p_type is null or p_type !~ '^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$' or length(p_type) > 64 then
         raise exception 'event type %: expected lower-case words joined by dots, such as payment.received', quote_nullable(p_type) using errcode = '22023';
     elsif p_payload is null or jsonb_typeof(p_payload) <> 'object' then
         raise exception 'event payload: found %; expected an object', coalesce(jsonb_typeof(p_payload), 'NULL') using errcode = '22023';
+    elsif not isfinite(p_at) then
+        raise exception 'event at %: expected an instant', p_at using errcode = '22023';
     elsif not exists (select from automation.tenants t where t.tenant_id = p_tenant) then
         raise exception 'unknown tenant %', coalesce(p_tenant::text, 'NULL') using errcode = '22023';
     elsif p_wedding is not null and not exists (select from automation.weddings w where w.tenant_id = p_tenant and w.wedding_id = p_wedding) then
@@ -64,7 +66,7 @@ declare
     v_now timestamptz := automation.now();
     v_hops smallint := coalesce(nullif(current_setting('automation.hops', true), '')::smallint, 0);
 begin
-    perform automation_priv.check_event(p_tenant, p_type, p_wedding, p_payload);
+    perform automation_priv.check_event(p_tenant, p_type, p_wedding, p_payload, p_at);
     if exists (select from automation.trigger_events e where e.tenant_id = p_tenant and e.event_id = v_id) then
         return v_id;
     elsif v_hops >= 8 then

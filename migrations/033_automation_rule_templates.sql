@@ -2997,10 +2997,12 @@ begin
         raise exception 'external id %: expected 1 to 200 characters, by which the event is known again', coalesce(quote_literal(left(p_external_id, 40)), 'NULL') using errcode = '22023';
     elsif length(p_correlation) > 200 then
         raise exception 'correlation id of % characters: expected at most 200', length(p_correlation) using errcode = '22023';
+    elsif pg_column_size(p_payload) > 65536 then
+        raise exception 'event payload of % bytes: expected at most 65536', pg_column_size(p_payload) using errcode = '22023';
     elsif p_wedding is not null and p_external_wedding is not null then
         raise exception 'expected one of the wedding''s id and its external id' using errcode = '22023';
     end if;
-    perform automation_priv.check_event(p_tenant, p_type, p_wedding, p_payload);
+    perform automation_priv.check_event(p_tenant, p_type, p_wedding, p_payload, p_at);
     event_id := automation_priv.derive('integration', p_tenant::text, p_system, p_external_id);
     if p_external_wedding is not null then
         select s.internal_id into v_wedding from automation.external_sync_state s

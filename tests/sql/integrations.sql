@@ -1,6 +1,6 @@
 -- Events from and to other systems, endpoints, and which row is which of theirs.
 begin;
-select plan(41);
+select plan(43);
 
 insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000001', 'Studio'), ('10000000-0000-4000-8000-000000000002', 'Other');
 insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone) values
@@ -70,6 +70,9 @@ select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000001', '
     'tenant 10000000-0000-4000-8000-000000000001 has no wedding 20000000-0000-4000-8000-00000000000f');
 select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000001', 'stripe', 'r', 'payment.received', p_correlation => repeat('c', 201))$$,
     'correlation id of 201 characters: expected at most 200');
+select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000001', 'stripe', 'r', 'payment.received', jsonb_build_object('a', repeat('a', 65536)))$$,
+    'event payload of 65553 bytes: expected at most 65536');
+select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000001', 'stripe', 'r', 'payment.received', p_at => 'infinity')$$, 'event at infinity: expected an instant');
 create temp table takes as select * from automation.open_endpoint('10000000-0000-4000-8000-000000000001', 'portal', '{form.submitted}');
 select pg_temp.refused($$receive_webhook(null, 'r', 'form.submitted')$$, 'no such endpoint', '28000');
 select pg_temp.refused($$receive_webhook((select token from takes), 'r', null)$$, 'event type NULL: this endpoint takes form.submitted');
