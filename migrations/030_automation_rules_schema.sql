@@ -680,25 +680,26 @@ begin
 end $$;
 -- A view, so that it melts into a statement that asks for many weddings: called for each, a function starts an executor for each. Nobody is granted it.
 create view automation_priv.wedding_facts as
-    select w.tenant_id, w.wedding_id, w.time_zone, w.revision, w.status, w.attributes || jsonb_build_object(
-        'wedding', jsonb_build_object(
+    select x.*, x.attributes || jsonb_build_object('wedding', x.wedding, 'venue', x.venue, 'project', x.project, 'client', x.client, 'tenant', x.tenant,
+        'vendors', x.vendors, 'timeline', x.timeline) as facts
+    from (select w.tenant_id, w.wedding_id, w.time_zone, w.revision, w.status, w.attributes, w.venue,
+        jsonb_build_object(
             'id', w.wedding_id, 'title', w.title, 'status', w.status, 'date', w.ceremony_date,
             'ceremony_time', to_char(w.ceremony_time, 'HH24:MI'), 'time_zone', w.time_zone, 'guest_count', w.guest_count,
             'service_types', to_jsonb(w.service_types), 'package', w.package, 'budget_cents', w.budget_cents,
             'booked_on', w.booked_on, 'inquired_on', w.inquired_on, 'revision', w.revision, 'attributes', w.attributes,
-            'date_local', to_char(w.ceremony_date, 'FMDay, FMDD FMMonth YYYY')),
-        'venue', w.venue,
-        'project', jsonb_build_object('stage', w.stage, 'tags', to_jsonb(w.tags)),
-        'client', jsonb_build_object('name', w.client_name, 'email', w.client_email, 'phone', w.client_phone),
-        'tenant', jsonb_build_object('id', t.tenant_id, 'name', t.name, 'email', t.email, 'time_zone', t.time_zone,
-            'season_months', t.settings -> 'season_months'),
-        'vendors', coalesce((select jsonb_agg(jsonb_build_object('name', v.name, 'kind', v.kind, 'role', wv.role, 'email', v.email,
+            'date_local', to_char(w.ceremony_date, 'FMDay, FMDD FMMonth YYYY')) as wedding,
+        jsonb_build_object('stage', w.stage, 'tags', to_jsonb(w.tags)) as project,
+        jsonb_build_object('name', w.client_name, 'email', w.client_email, 'phone', w.client_phone) as client,
+        jsonb_build_object('id', t.tenant_id, 'name', t.name, 'email', t.email, 'time_zone', t.time_zone,
+            'season_months', t.settings -> 'season_months') as tenant,
+        coalesce((select jsonb_agg(jsonb_build_object('name', v.name, 'kind', v.kind, 'role', wv.role, 'email', v.email,
                 'relationship', wv.relationship, 'confirmed', wv.confirmed) order by wv.role, v.name, v.vendor_id)
             from automation.wedding_vendors wv join automation.vendors v using (tenant_id, vendor_id)
-            where wv.tenant_id = w.tenant_id and wv.wedding_id = w.wedding_id), '[]'),
-        'timeline', coalesce((select jsonb_object_agg(m.name, m.local_date) from automation.milestones m
-            where m.tenant_id = w.tenant_id and m.wedding_id = w.wedding_id), '{}')) as facts
-    from automation.weddings w join automation.tenants t using (tenant_id);
+            where wv.tenant_id = w.tenant_id and wv.wedding_id = w.wedding_id), '[]') as vendors,
+        coalesce((select jsonb_object_agg(m.name, m.local_date) from automation.milestones m
+            where m.tenant_id = w.tenant_id and m.wedding_id = w.wedding_id), '{}') as timeline
+        from automation.weddings w join automation.tenants t using (tenant_id)) x;
 
 create function automation_priv.facts(p_tenant uuid, p_wedding uuid, p_now timestamptz) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$

@@ -842,9 +842,9 @@ begin
     return n;
 end $$;
 
--- Due timings, locked, with what matching needs. Every row is looked up by index: a plan that was made while the tables were small reads them whole.
+-- Due timings, locked. Every row is looked up by index: a plan that was made while the tables were small reads them whole.
 create function automation_priv.due_timings(p_term bigint, p_limit integer)
-returns table (tenant_id uuid, wedding_id uuid, timing_id uuid, due_at timestamptz, ruleset_version bigint, facts jsonb, wedding_revision bigint,
+returns table (tenant_id uuid, wedding_id uuid, timing_id uuid, due_at timestamptz, ruleset_version bigint, wedding_revision bigint,
     wedding_status text, now timestamptz, occurrence smallint)
 language plpgsql security definer set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
@@ -861,10 +861,36 @@ begin
             due_at = case when p.occurrence < k.yearly then automation_priv.timing_due(p.tenant_id, p.wedding_id, p.timing_id, p.occurrence + 1) else p.due_at end
         from picked p left join automation.timing_keys k on k.tenant_id = p.tenant_id and k.timing_id = p.timing_id
         where t.tenant_id = p.tenant_id and t.wedding_id = p.wedding_id and t.timing_id = p.timing_id)
-    select p.tenant_id, p.wedding_id, p.timing_id, p.due_at, coalesce(s.version, 0), f.facts || automation_priv.facts_now(f.time_zone, v_now), f.revision, f.status, v_now, p.occurrence
-    from picked p join automation_priv.wedding_facts f on f.tenant_id = p.tenant_id and f.wedding_id = p.wedding_id
+    select p.tenant_id, p.wedding_id, p.timing_id, p.due_at, coalesce(s.version, 0), w.revision, w.status, v_now, p.occurrence
+    from picked p join automation.weddings w on w.tenant_id = p.tenant_id and w.wedding_id = p.wedding_id
     left join automation.ruleset_state s on s.tenant_id = p.tenant_id
     order by p.due_at, p.tenant_id, p.wedding_id, p.timing_id;
+end $$;
+
+-- The facts of the weddings of due timings, in order: only those parts that the conditions of their rules read, null where a wedding is gone.
+-- The whole document of a wedding costs more than the rest of its timing's way to a run.
+create function automation_priv.timing_facts(p_tenants uuid[], p_weddings uuid[], p_parts text[], p_now timestamptz) returns setof jsonb
+language plpgsql stable security definer set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+declare
+    v_wedding boolean := 'wedding' = any (p_parts);
+    v_venue boolean := 'venue' = any (p_parts);
+    v_project boolean := 'project' = any (p_parts);
+    v_client boolean := 'client' = any (p_parts);
+    v_tenant boolean := 'tenant' = any (p_parts);
+    v_vendors boolean := 'vendors' = any (p_parts);
+    v_timeline boolean := 'timeline' = any (p_parts);
+    v_today boolean := 'today' = any (p_parts);
+    v_attributes boolean := 'attributes' = any (p_parts);
+begin
+    return query
+    select case when v_attributes then f.attributes else '{}' end || jsonb_build_object('wedding', case when v_wedding then f.wedding end,
+            'venue', case when v_venue then f.venue end, 'project', case when v_project then f.project end, 'client', case when v_client then f.client end,
+            'tenant', case when v_tenant then f.tenant end, 'vendors', case when v_vendors then f.vendors end,
+            'timeline', case when v_timeline then f.timeline end)
+        || case when v_today then automation_priv.facts_now(f.time_zone, p_now) else '{}' end
+    from unnest(p_tenants, p_weddings) with ordinality a(tenant_id, wedding_id, i)
+    left join automation_priv.wedding_facts f on f.tenant_id = a.tenant_id and f.wedding_id = a.wedding_id
+    order by a.i;
 end $$;
 
 -- Ends what has not begun of these runs and the runs themselves; what a worker is doing now ends with what really happens, and nothing follows it.

@@ -16,15 +16,13 @@
 #include "common/core/vocab.h"
 #include "common/io/die.h"
 #include "common/io/store_lead.h"
-#include "scheduler/facts.h"
+#include "scheduler/due.h"
 
-#define BATCH 500
 #define US_PER_MINUTE INT64_C(60000000)
 
 struct tick {
     struct lead *lead;
     const struct store_timing *timing;
-    struct facts facts;
     json_t *context;
     struct err_info *info;
     enum err err;
@@ -66,37 +64,35 @@ static bool on_hit(const struct match_hit *hit, void *ctx)
     return t->err == ERR_OK;
 }
 
-static enum err fire(struct lead *l, const struct store_timing *timing, struct match *rules, struct err_info *info)
+static enum err fire(struct lead *l, const struct store_timing *timing, const struct facts *facts, struct match *rules,
+                     struct err_info *info)
 {
     struct tick t = {.lead = l, .timing = timing, .info = info};
-    const struct match_question question = {.context = NULL, .env = &t.facts.env, .all = true};
-    struct match_question asked = question;
+    const struct match_question question = {.context = facts->root, .env = &facts->env, .all = true};
     char due[STR_TIME_SIZE];
-    enum err err = facts_init(&t.facts, timing->facts, timing->now_us, info);
+    enum err err;
 
-    if (err != ERR_OK)
-        return err;
     str_from_time(due, timing->due_us);
     t.context = json_pack("{s:s}", "due", due);
-    asked.context = t.facts.root;
-    err = match_timing(rules, &timing->timing_id, &asked, on_hit, &t, NULL);
+    err = match_timing(rules, &timing->timing_id, &question, on_hit, &t, NULL);
     json_decref(t.context);
-    facts_free(&t.facts);
     return t.err != ERR_OK ? t.err : err;
 }
 
-static enum err tick_timing(struct lead *l, const struct store_timing *t, struct err_info *info)
+static enum err tick_timing(struct lead *l, struct due *due, int i, const struct store_timing *t, struct err_info *info)
 {
     struct match *rules = NULL;
+    struct facts *facts = NULL;
     enum err err = ERR_OK;
 
     /* SQL suspends the timings of such weddings in the transaction that ends or postpones them; this is for those of before. */
     if (fire_is_off(t->wedding_status) || t->ruleset_version == 0)
         return ERR_OK;
     err = rulesets_get(l->rules, l->db, &t->tenant_id, t->ruleset_version, &rules, info);
-    if (err == ERR_OK && match_has_timing(rules, &t->timing_id))
-        err = fire(l, t, rules, info);
-    return err;
+    if (err != ERR_OK || !match_has_timing(rules, &t->timing_id))
+        return err;
+    err = due_facts(due, i, &facts, info);
+    return err == ERR_OK ? fire(l, t, facts, rules, info) : err;
 }
 
 static bool comes_again(enum err err)
@@ -104,13 +100,14 @@ static bool comes_again(enum err err)
     return err != ERR_OK && err != ERR_STATE && err != ERR_DENIED && !err_retryable(err);
 }
 
-static enum err tick_carefully(struct lead *l, const struct store_timing *t, struct err_info *info)
+static enum err tick_carefully(struct lead *l, struct due *due, int i, const struct store_timing *t,
+                               struct err_info *info)
 {
     enum err err = db_exec(l->db, "savepoint one_timing", NULL, info);
 
     if (err != ERR_OK)
         return err;
-    err = tick_timing(l, t, info);
+    err = tick_timing(l, due, i, t, info);
     if (err == ERR_OK)
         err = plan_flush(&l->plan, info);
     if (!comes_again(err))
@@ -133,20 +130,19 @@ static int64_t herd_s(const struct db_result *herds, int64_t due_us)
 
 enum err tick_run(struct lead *l, bool *more, struct err_info *info)
 {
-    struct db_result *r = NULL, *herds = NULL;
-    int n = 0;
+    struct db_result *herds = NULL;
+    struct due due = {0};
     enum err err = lead_begin(l, info);
 
     if (err == ERR_OK && l->settings->smear_above > 0)
-        err = store_lead_herds(l->db, l->term, BATCH, &herds, info);
+        err = store_lead_herds(l->db, l->term, DUE_BATCH, &herds, info);
     if (err == ERR_OK)
-        err = store_lead_timings(l->db, l->term, BATCH, &r, info);
-    n = r != NULL ? db_rows(r) : 0;
-    for (int i = 0; i < n && err == ERR_OK; i++) {
+        err = due_take(&due, l, info);
+    for (int i = 0; i < due.n && err == ERR_OK; i++) {
         struct store_timing t;
-        store_lead_timing(r, i, &t);
+        due_timing(&due, i, &t);
         t.herd_s = herd_s(herds, t.due_us);
-        err = l->careful ? tick_carefully(l, &t, info) : tick_timing(l, &t, info);
+        err = l->careful ? tick_carefully(l, &due, i, &t, info) : tick_timing(l, &due, i, &t, info);
     }
     if (err == ERR_OK)
         err = plan_flush(&l->plan, info);
@@ -154,10 +150,10 @@ enum err tick_run(struct lead *l, bool *more, struct err_info *info)
     err = lead_end(l, err, info);
     die_at("after_plan_commit");
     l->careful = comes_again(err);
-    if (err == ERR_OK && n > 0)
-        log_debug("timings.fired", L_INT("timings", n), L_INT("runs", l->plan.started));
-    *more = err == ERR_OK && n == BATCH;
+    if (err == ERR_OK && due.n > 0)
+        log_debug("timings.fired", L_INT("timings", due.n), L_INT("runs", l->plan.started));
+    *more = err == ERR_OK && due.n == DUE_BATCH;
     db_result_free(herds);
-    db_result_free(r);
+    due_free(&due);
     return err;
 }

@@ -1,6 +1,8 @@
 /* context: see context.h. */
 #include "common/core/context.h"
 
+#include <string.h>
+
 #include "common/core/civil.h"
 
 #define MAY 5
@@ -62,4 +64,48 @@ void context_env(const json_t *context, int64_t now_us, struct logic_change chan
             continue;
         changes[env->n_changes++] = (struct logic_change){text, json_object_get(old, text)};
     }
+}
+
+static const char *const part_names[CONTEXT_PARTS] = {
+    [CONTEXT_WEDDING] = "wedding",   [CONTEXT_VENUE] = "venue",   [CONTEXT_PROJECT] = "project",
+    [CONTEXT_CLIENT] = "client",     [CONTEXT_TENANT] = "tenant", [CONTEXT_VENDORS] = "vendors",
+    [CONTEXT_TIMELINE] = "timeline", [CONTEXT_TODAY] = "today",   [CONTEXT_ATTRIBUTES] = "attributes",
+};
+
+const char *context_part_name(enum context_part part)
+{
+    return part_names[part];
+}
+
+static unsigned part_of(const char *path)
+{
+    const size_t n = strcspn(path, ".");
+
+    if (*path == '\0')
+        return CONTEXT_ALL_PARTS;
+    if (strcmp(path, "now") == 0)
+        return 1U << CONTEXT_TODAY;
+    for (unsigned i = 0; i < CONTEXT_ATTRIBUTES; i++) {
+        if (strncmp(part_names[i], path, n) == 0 && part_names[i][n] == '\0')
+            return 1U << i;
+    }
+    return 1U << CONTEXT_ATTRIBUTES;
+}
+
+unsigned context_parts_read(const struct logic *condition, const struct logic_fields *fields)
+{
+    const uint32_t *slots;
+    size_t n;
+    unsigned parts = 0;
+
+    if (condition == NULL)
+        return 0;
+    if (logic_needs(condition) & LOGIC_NEEDS_ANY_FIELD)
+        return CONTEXT_ALL_PARTS;
+    if (logic_needs(condition) & LOGIC_NEEDS_TODAY) /* and with it the season's months */
+        parts |= 1U << CONTEXT_TODAY | 1U << CONTEXT_TENANT;
+    slots = logic_slots(condition, &n);
+    for (size_t i = 0; i < n; i++)
+        parts |= part_of(logic_fields_path(fields, slots[i]));
+    return parts;
 }

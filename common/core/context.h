@@ -27,4 +27,22 @@ void context_set_event(json_t *context, const json_t *payload, struct str type, 
 void context_env(const json_t *context, int64_t now_us, struct logic_change changes[CONTEXT_CHANGES_MAX],
                  struct logic_env *env);
 
+/* The parts of a wedding's facts, and those that a condition (or none: NULL) reads: what else is asked for is of `attributes`. */
+enum context_part {
+    CONTEXT_WEDDING,
+    CONTEXT_VENUE,
+    CONTEXT_PROJECT,
+    CONTEXT_CLIENT,
+    CONTEXT_TENANT,
+    CONTEXT_VENDORS,
+    CONTEXT_TIMELINE,
+    CONTEXT_TODAY, /* and now */
+    CONTEXT_ATTRIBUTES,
+    CONTEXT_PARTS
+};
+#define CONTEXT_ALL_PARTS ((1U << CONTEXT_PARTS) - 1)
+unsigned context_parts_read(const struct logic *condition,
+                            const struct logic_fields *fields); /* 1 << enum context_part, or-ed */
+const char *context_part_name(enum context_part part);
+
 #endif

@@ -11,6 +11,7 @@
 
 #include "common/base/map.h"
 #include "common/base/mem.h"
+#include "common/core/context.h"
 #include "common/core/key.h"
 #include "common/core/match_bucket.h"
 
@@ -184,6 +185,7 @@ enum err match_put(struct match *m, const struct id *rule_id, int64_t revision, 
     e->revision = revision;
     e->bytes = rule_bytes(r) + sizeof(*e);
     m->rule_bytes += e->bytes;
+    e->parts = context_parts_read(r->conditions, m->fields);
     enter_bucket(m, e);
     count_fields(m);
     return ERR_OK;
@@ -318,6 +320,16 @@ bool match_has_event(const struct match *m, struct str event_type)
 bool match_has_timing(const struct match *m, const struct id *timing)
 {
     return map_get(&m->timings, timing->b, sizeof(timing->b)) != NULL;
+}
+
+unsigned match_timing_parts(const struct match *m, const struct id *timing)
+{
+    const struct match_bucket *b = map_get(&m->timings, timing->b, sizeof(timing->b));
+    unsigned parts = 0;
+
+    for (size_t i = 0; b != NULL && i < b->n; i++)
+        parts |= b->entries[i]->parts;
+    return parts;
 }
 
 bool match_next_timing(const struct match *m, size_t *at, struct id *timing, const struct rule_trigger **t)

@@ -102,6 +102,8 @@ enum err match_timing(struct match *m, const struct id *timing, const struct mat
 /* True when some rule listens, before any context is fetched. */
 bool match_has_event(const struct match *m, struct str event_type);
 bool match_has_timing(const struct match *m, const struct id *timing);
+/* The parts of the facts that their conditions read (context_parts_read). */
+unsigned match_timing_parts(const struct match *m, const struct id *timing);
 
 /* Iteration over the distinct timings in use (one row per wedding and timing is kept in PostgreSQL). Start with *at = 0; false at the
  * end. `t` is the trigger of one of its rules. */

@@ -16,6 +16,7 @@ struct match_entry {
     int64_t revision;
     struct rule *rule;           /* owned */
     size_t bytes;                /* rule_bytes at the time it came */
+    unsigned parts;              /* of the facts, that its conditions read */
     struct match_bucket *bucket; /* NULL for manual rules */
 };
 

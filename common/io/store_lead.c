@@ -291,7 +291,7 @@ enum err store_lead_wake(struct db_session *s, int64_t term, const struct id *jo
 enum err store_lead_timings(struct db_session *s, int64_t term, int limit, struct db_result **out, struct err_info *info)
 {
     static const struct db_stmt stmt = {"due_timings", "select tenant_id, wedding_id, timing_id, due_at, "
-                                                       "ruleset_version, facts, wedding_revision, wedding_status, now, "
+                                                       "ruleset_version, wedding_revision, wedding_status, now, "
                                                        "occurrence from automation_priv.due_timings($1, $2)"};
 
     return store_lead_ask_batch(s, &stmt, term, limit, out, info);
@@ -305,12 +305,26 @@ void store_lead_timing(const struct db_result *r, int row, struct store_timing *
         .timing_id = db_id(r, row, 2),
         .due_us = db_time(r, row, 3),
         .ruleset_version = db_i64(r, row, 4),
-        .facts = db_text(r, row, 5),
-        .wedding_revision = db_i64(r, row, 6),
-        .wedding_status = db_text(r, row, 7),
-        .now_us = db_time(r, row, 8),
-        .occurrence = (int)db_i64(r, row, 9),
+        .wedding_revision = db_i64(r, row, 5),
+        .wedding_status = db_text(r, row, 6),
+        .now_us = db_time(r, row, 7),
+        .occurrence = (int)db_i64(r, row, 8),
     };
+}
+
+enum err store_lead_facts(struct db_session *s, const struct store_facts *asked, struct db_result **out,
+                          struct err_info *info)
+{
+    static const struct db_stmt stmt = {"timing_facts", "select automation_priv.timing_facts($1, $2, $3, $4)"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_ids(&a, asked->tenants, asked->n);
+    db_arg_ids(&a, asked->weddings, asked->n);
+    db_arg_texts(&a, asked->parts, asked->n_parts);
+    db_arg_time(&a, asked->now_us);
+    return store_lead_ask_rows(s, &stmt, &a, out, info);
 }
 
 enum err store_lead_queued(struct db_session *s, int64_t term, int limit, int64_t *released, struct err_info *info)

@@ -87,11 +87,21 @@ enum err store_lead_timings(struct db_session *s, int64_t term, int limit, struc
 struct store_timing {
     struct id tenant_id, wedding_id, timing_id;
     int64_t due_us, ruleset_version, wedding_revision, now_us;
-    struct str facts, wedding_status;
+    struct str wedding_status;
     int occurrence; /* from 1 */
     int64_t herd_s; /* over how many seconds its minute is spread; 0 unless the caller knows (store_lead_herds) */
 };
 void store_lead_timing(const struct db_result *r, int row, struct store_timing *out);
+/* Of these weddings, in their order, those parts of the facts: a row each with the document. */
+struct store_facts {
+    const struct id *tenants, *weddings;
+    size_t n;
+    const struct str *parts;
+    size_t n_parts;
+    int64_t now_us;
+};
+enum err store_lead_facts(struct db_session *s, const struct store_facts *asked, struct db_result **out,
+                          struct err_info *info) MUST_USE;
 /* Is a later timing of that wedding due already that a rule with late policy fire_latest_only uses? */
 enum err store_lead_later_timing(struct db_session *s, const struct store_timing *t, bool *later,
                                  struct err_info *info) MUST_USE;

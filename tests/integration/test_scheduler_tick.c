@@ -67,6 +67,49 @@ Test(scheduler_tick, what_does_not_run_says_why)
     leader_close(&t);
 }
 
+/* A day apart, so that each is a batch of its own, for which only what its condition reads is asked. */
+Test(scheduler_tick, a_condition_finds_every_part_of_the_facts_that_it_reads)
+{
+#define IS(path, value) "{\"==\":[{\"var\":\"" path "\"}," value "]}"
+    static const char *const conditions[] = {
+        IS("wedding.guest_count", "120"),
+        IS("venue.indoor", "true"),
+        IS("project.stage", "\"booked\""),
+        IS("client.name", "\"Ana\""),
+        IS("tenant.time_zone", "\"Europe/Lisbon\""),
+        "{\"none\":[{\"var\":\"vendors\"},{\"==\":[{\"var\":\"role\"},\"dj\"]}]}",
+        IS("timeline.ceremony", "\"2026-08-01\""),
+        IS("today", "\"2026-05-09\""),
+        IS("forms.shots", "3"),
+        "{\"in_season\":[{\"var\":\"timeline.ceremony\"}]}",
+        "{\"some\":[[1],{\"==\":[{\"val\":[[2],\"wedding\",\"guest_count\"]},120]}]}",
+    };
+    const int n = (int)(sizeof(conditions) / sizeof(conditions[0]));
+    struct leader t;
+    char rest[512], nn[3];
+    if (!leader_open(&t))
+        return;
+    leader_sql(
+        &t,
+        "update automation.tenants set time_zone = 'Europe/Lisbon', settings = settings || '{\"season_months\":[8]}'");
+    leader_sql(&t, "update automation.weddings set guest_count = 120, venue = '{\"indoor\":true}', stage = 'booked', "
+                   "client_name = 'Ana', "
+                   "ceremony_date = '2026-08-01', attributes = '{\"forms\":{\"shots\":3}}'");
+    for (int i = 0; i < n; i++) {
+        snprintf(nn, sizeof(nn), "c%x", (unsigned)i);
+        snprintf(rest, sizeof(rest), DAYS_BEFORE("%d") ",\"conditions\":%s," LEADER_TASK, 91 - i, conditions[i]);
+        leader_rule(&t, nn, rest);
+    }
+    for (int i = 0; i < n; i++) {
+        leader_sql(&t, "select automation_priv.clock_set('2026-05-02T12:00:00Z'::timestamptz + %d * interval '1 day')",
+                   i);
+        leader_work(&t);
+        cr_expect_eq(leader_i64(&t, RUNS "rule_id::text like '%%c%x' and state = 'running'", (unsigned)i), 1, "%s",
+                     conditions[i]);
+    }
+    leader_close(&t);
+}
+
 Test(scheduler_tick, late_instants_follow_the_rules_policy)
 {
 #define LATE(policy) "\"settings\":{\"late\":{\"policy\":\"" policy "\",\"grace\":\"P2D\"}},"
