@@ -177,6 +177,7 @@ create table automation.wedding_vendors (
     foreign key (tenant_id, wedding_id) references automation.weddings on delete cascade,
     foreign key (tenant_id, vendor_id) references automation.vendors on delete cascade
 );
+create index wedding_vendors_vendor on automation.wedding_vendors (tenant_id, vendor_id);
 
 -- Dated points of a wedding's timeline. Rows with source `wedding` mirror the wedding's own columns; `derived` rows follow
 -- another milestone by whole days; `stored` rows are set by hand or by the host application.

@@ -412,6 +412,9 @@ begin
             ('detached', 'restored'), ('exported', 'restored'), ('verified', 'restored'), ('dropped', 'restored')) then
         raise exception 'a partition does not go from % to %', p_from, p_to using errcode = '55000';
     end if;
+    if p_to = 'detaching' and exists (select from automation_priv.log_partitions p where p.leaf = p_leaf and p.hi > clock_timestamp()) then
+        raise exception 'partition % is written to until its month is over', p_leaf using errcode = '55000', hint = 'Only months that are over leave the log.';
+    end if;
     update automation_priv.log_partitions set state = p_to, changed_at = clock_timestamp() where leaf = p_leaf and state = p_from;
     if not found then
         raise exception 'partition % is not %', p_leaf, p_from using errcode = '55000';

@@ -1149,7 +1149,7 @@ begin
     where w.tenant_id = p_tenant and w.wedding_id = p_wedding
     order by x.at nulls last, u.name, x.what;
 end $$;
-grant execute on function automation.wedding_timeline to automation_scheduler, automation_monitor;
+grant execute on function automation.wedding_timeline to automation_scheduler;
 
 -- Each active rule's instant, and each waiting step's that follows a milestone: {key: {rule, what, due, fired}}. A postponed wedding's
 -- are what holds once it is on again.

@@ -2221,10 +2221,11 @@ create table automation_priv.sources (
     backfilled boolean not null default false,
     attached_at timestamptz not null default clock_timestamp()
 );
--- Appended by failing projections only: no row is updated that two of the host's transactions might wait for.
+-- Appended by failing projections only: no row is updated that two of the host's transactions might wait for. No foreign key: it would lock the source's
+-- row, which a backfill holds while it waits for the host's rows.
 create table automation_priv.source_errors (
     id bigint generated always as identity primary key,
-    source_id uuid not null references automation_priv.sources on delete cascade,
+    source_id uuid not null,
     at timestamptz not null default clock_timestamp(),
     key jsonb, -- of the row; null: the whole statement
     sqlstate text not null,
@@ -2795,7 +2796,11 @@ begin
             perform automation_priv.source_apply(s, v_changes, true);
         end if;
     exception when others then
-        perform automation_priv.source_fail(s, sqlstate, sqlerrm, '{}');
+        begin
+            perform automation_priv.source_fail(s, sqlstate, sqlerrm, '{}');
+        exception when others then
+            raise log 'projection of %: %, which could not be noted', s.host_name, sqlerrm;
+        end;
     end;
     return null;
 end $$;
@@ -2863,17 +2868,21 @@ begin
     return v_id;
 end $$;
 
--- Takes the triggers off and forgets the mapping and its errors. What was projected stays.
+-- Takes the triggers off and forgets the mapping and its errors. What was projected stays. A table that is gone is named by its oid (sources.host_table).
 create function automation.detach_source(p_table regclass) returns void
 language plpgsql set search_path = '' as $$
+declare v_source uuid;
 begin
-    delete from automation_priv.sources x where x.host_table = p_table;
+    delete from automation_priv.sources x where x.host_table = p_table returning x.source_id into v_source;
     if not found then
         raise exception '% is not attached', p_table using errcode = '22023';
     end if;
-    execute format('drop trigger if exists automation_source_insert on %s', p_table);
-    execute format('drop trigger if exists automation_source_update on %s', p_table);
-    execute format('drop trigger if exists automation_source_delete on %s', p_table);
+    delete from automation_priv.source_errors x where x.source_id = v_source;
+    if exists (select from pg_catalog.pg_class c where c.oid = p_table) then
+        execute format('drop trigger if exists automation_source_insert on %s', p_table);
+        execute format('drop trigger if exists automation_source_update on %s', p_table);
+        execute format('drop trigger if exists automation_source_delete on %s', p_table);
+    end if;
 end $$;
 
 -- Tries the noted rows again as they are in the table now, without events, and switches the source on. Returns what is still wrong.

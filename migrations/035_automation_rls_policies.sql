@@ -51,9 +51,11 @@ grant execute on function automation.ctx_tenant to automation_api;
 -- 034 and those before grant reading to the scheduler and the monitor as a whole; the monitor keeps what holds no person.
 revoke select on all tables in schema automation from automation_monitor;
 grant select on automation.kinds, automation.job_counts, automation.execution_rollup, automation.vendor_rollup, automation.ruleset_state to automation_monitor;
--- Payloads are content.
-revoke select on automation_priv.ledger, automation_priv.outbox, automation_priv.outbox_quarantine, automation_priv.log_quarantine, automation_priv.log_stage
-    from automation_monitor;
+-- Payloads are content, and so are keys, operators' words and the host's rows.
+revoke select on automation_priv.ledger, automation_priv.outbox, automation_priv.outbox_quarantine, automation_priv.log_quarantine, automation_priv.log_stage,
+    automation_priv.unique_keys, automation_priv.audit_trail, automation_priv.sources, automation_priv.source_errors from automation_monitor;
+grant select (source_id, host_name, state, backfilled, attached_at) on automation_priv.sources to automation_monitor;
+grant select (id, source_id, at, sqlstate) on automation_priv.source_errors to automation_monitor;
 grant select (job_id, tenant_id, queue, kind, priority, due_at, parked_reason, attempt, crashes, owner, claim_no, claimed_at, acting, accepted_at)
     on automation_priv.ledger to automation_monitor;
 grant select (id, tenant_id, event_type, hops, occurred_at, available_at, marks) on automation_priv.outbox, automation_priv.outbox_quarantine

@@ -1,8 +1,6 @@
 /* Rules that wait for each other, written by two sessions at once: each sees only its own half of the cycle. */
 #include <criterion/criterion.h>
 
-#include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,21 +19,6 @@ static const char *const rules =
     " ('30000000-0000-4000-8000-00000000000' || i)::uuid, 'r' || i, '{\"schema_version\": 1, \"name\": \"r\","
     " \"trigger\": {\"type\": \"manual\"}, \"actions\": [{\"type\": \"stop\"}]}' from generate_series(1, 3) i";
 
-struct second {
-    struct db_session *s;
-    enum err err;
-    _Atomic bool done;
-    struct err_info info;
-};
-
-static void *close_the_cycle(void *arg)
-{
-    struct second *b = arg;
-    b->err = db_exec(b->s, NEED(3, 1), NULL, &b->info);
-    b->done = true;
-    return NULL;
-}
-
 static void run(struct db_session *s, const char *sql)
 {
     struct err_info info = {0};
@@ -43,27 +26,22 @@ static void run(struct db_session *s, const char *sql)
 }
 
 /* The second session has its snapshot before the first one's row is there, and is asked for its own while that is not committed. */
-static void race(const char *isolation, struct second *b)
+static void race(const char *isolation, struct test_pg_beside *b)
 {
     struct test_pg pg;
     char begin[96];
-    char waits[160];
-    pthread_t thread;
 
     test_pg_create_migrated(&pg);
     test_pg_run(&pg, rules);
     struct db_session *a = test_pg_session(&pg);
     b->s = test_pg_session(&pg);
     snprintf(begin, sizeof(begin), "begin isolation level %s; select 1 from automation.rules", isolation);
-    snprintf(waits, sizeof(waits), "select cardinality(pg_blocking_pids(%d))::int8", db_backend_pid(b->s));
     run(a, begin);
     run(b->s, begin);
     run(a, NEED(1, 2) ";" NEED(2, 3));
-    cr_assert_eq(pthread_create(&thread, NULL, close_the_cycle, b), 0);
-    while (!b->done && test_pg_i64(&pg, waits) == 0)
-        continue;
+    test_pg_beside(&pg, b);
     run(a, "commit");
-    pthread_join(thread, NULL);
+    test_pg_join(b);
     run(b->s, "rollback");
     cr_expect_eq(test_pg_i64(&pg, "select count(*) from automation.rule_dependencies"), 2);
     db_close(a);
@@ -78,7 +56,7 @@ Test(dependencies, two_sessions_can_not_close_a_cycle_together, .timeout = 120)
     if (!test_pg_available())
         return;
     for (int i = 0; i < 3; i++) {
-        struct second b = {0};
+        struct test_pg_beside b = {.sql = NEED(3, 1)};
         race(levels[i], &b);
         cr_expect_neq(b.err, ERR_OK, "%s", levels[i]);
         cr_expect(strstr(b.info.text, i == 0 ? "would wait for itself" : "could not serialize") != NULL, "%s: %s",

@@ -68,3 +68,36 @@ Test(sources, what_the_host_writes_back_unchanged_ends_the_chain)
     cr_expect_eq(system_i64("select count(*) from automation.runs"), 1);
     cr_expect_eq(system_i64("select count(*) from automation_priv.source_errors"), 0);
 }
+
+/* The backfill holds its source's row and waits for a row of the host's, whose transaction then writes what can not be projected. */
+Test(sources, a_failing_projection_beside_a_backfill_does_not_break_the_hosts_write)
+{
+    struct test_pg_beside backfill = {.sql = "select automation.backfill_source('public.host_days')"};
+    struct test_pg pg;
+    struct err_info info = {0};
+
+    if (!test_pg_available())
+        return;
+    test_pg_create_migrated(&pg);
+    test_pg_run(&pg, "insert into automation.tenants (tenant_id, name) values ('" SYSTEM_TENANT "', 'Studio');"
+                     "create table public.host_days (id serial primary key, couple text, day text);"
+                     "insert into public.host_days (couple, day) values ('Ana & Rui', '2031-06-14');"
+                     "select automation.attach_source('public.host_days', '{\"into\": \"weddings\", \"tenant\": "
+                     "{\"value\": \"" SYSTEM_TENANT "\"}, \"columns\": {\"title\": \"couple\", \"ceremony_date\": "
+                     "\"day\", \"time_zone\": {\"value\": \"UTC\"}}}', false)");
+    struct db_session *host = test_pg_session(&pg);
+    backfill.s = test_pg_session(&pg);
+    cr_assert_eq(db_exec(host, "begin; update public.host_days set couple = 'Ana'", NULL, &info), ERR_OK, "%s",
+                 info.text);
+    test_pg_beside(&pg, &backfill);
+    cr_assert_not(backfill.done, "it waits for the host");
+    cr_expect_eq(db_exec(host, "update public.host_days set day = 'soon'", NULL, &info), ERR_OK, "%s", info.text);
+    cr_expect_eq(db_exec(host, "commit", NULL, &info), ERR_OK, "%s", info.text);
+    test_pg_join(&backfill);
+    cr_expect_eq(backfill.err, ERR_OK, "%s", backfill.info.text);
+    cr_expect_eq(test_pg_i64(&pg, "select count(*) from public.host_days where day = 'soon'"), 1);
+    cr_expect_geq(test_pg_i64(&pg, "select count(*) from automation_priv.source_errors where sqlstate = '22007'"), 1);
+    db_close(host);
+    db_close(backfill.s);
+    test_pg_drop(&pg);
+}

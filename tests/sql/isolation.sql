@@ -121,6 +121,8 @@ create function iso.mutants() returns table (tab text, sql text) language sql as
     select null, x from unnest(array[
         'grant truncate on automation.stages to authenticated', 'grant references on automation.rules to service_role', 'grant trigger on automation.rules to automation_api',
         'grant select on automation.weddings to anon', 'grant select on automation.weddings to public', 'grant usage on schema automation_part to authenticated',
+        'grant select on automation_priv.source_errors to automation_monitor', 'grant select on automation.weddings to automation_monitor',
+        'grant execute on function automation.wedding_timeline to automation_monitor',
         'grant usage on schema automation_priv to authenticated', 'grant select on automation_part.execution_logs_2031_05 to authenticated',
         'grant execute on function automation.publish_event to authenticated', 'grant execute on function automation.enqueue_job to public',
         'grant execute on function automation.jwt_tenant to anon', 'alter view automation.stats_rule reset (security_barrier)',

@@ -1,6 +1,6 @@
 -- The log's months: bounds, missing ones, quarantine and replay, the runway, when a month is due, which moves a leaf may make, what its digest tells.
 begin;
-select plan(59);
+select plan(60);
 
 -- ---- bounds are UTC's months, whatever the session's zone
 create function pg_temp.bounds(p_zone text, p_month date) returns text language plpgsql as $$
@@ -113,9 +113,14 @@ begin
 exception when sqlstate '55000' then
     return false;
 end $$;
+create temp table bounds as select lo, hi from automation_priv.log_partitions where leaf = 'execution_logs_2035_01';
+update automation_priv.log_partitions set lo = '2025-01-01', hi = '2025-02-01' where leaf = 'execution_logs_2035_01';
 select set_eq($$ select a.w || ' ' || b.w from words a, words b where pg_temp.moves(a.w, b.w) $$,
     array['attached detaching', 'restored detaching', 'detaching detached', 'detached exported', 'exported verified', 'exported detached', 'verified detached',
         'verified dropped', 'detached restored', 'exported restored', 'verified restored', 'dropped restored'], 'a leaf makes these moves and no other');
+update automation_priv.log_partitions p set lo = b.lo, hi = b.hi, state = 'attached' from bounds b where leaf = 'execution_logs_2035_01';
+select throws_ok($$ select automation_priv.move_leaf('execution_logs_2035_01', 'attached', 'detaching') $$, '55000',
+    'partition execution_logs_2035_01 is written to until its month is over', 'but never before its month is over');
 update automation_priv.log_partitions set state = 'detached' where leaf = 'execution_logs_2035_01';
 select throws_ok($$ select automation_priv.move_leaf('execution_logs_2035_01', 'exported', 'verified') $$, '55000',
     'partition execution_logs_2035_01 is not exported', 'from where it is');

@@ -151,3 +151,29 @@ int64_t test_pg_i64(const struct test_pg *pg, const char *sql)
     db_close(s);
     return v;
 }
+
+static void *run_beside(void *arg)
+{
+    struct test_pg_beside *b = arg;
+
+    b->err = db_exec(b->s, b->sql, NULL, &b->info);
+    atomic_store(&b->done, true);
+    return NULL;
+}
+
+void test_pg_beside(const struct test_pg *pg, struct test_pg_beside *b)
+{
+    struct err_info info = {0};
+    char waits[96];
+
+    snprintf(waits, sizeof(waits), "select cardinality(pg_blocking_pids(%d))::int8", db_backend_pid(b->s));
+    if (pthread_create(&b->thread, NULL, run_beside, b) != 0)
+        die("thread", &info);
+    while (!atomic_load(&b->done) && test_pg_i64(pg, waits) == 0)
+        continue;
+}
+
+void test_pg_join(struct test_pg_beside *b)
+{
+    pthread_join(b->thread, NULL);
+}

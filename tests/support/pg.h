@@ -2,6 +2,8 @@
 #ifndef TESTS_SUPPORT_PG_H
 #define TESTS_SUPPORT_PG_H
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "common/io/db.h"
@@ -30,5 +32,19 @@ void test_pg_run(const struct test_pg *pg, const char *sql);
 void test_pg_run_server(const char *sql);
 /* The first column of the first row as int8, "select …" without parameters; ends the test on an error or no row. */
 int64_t test_pg_i64(const struct test_pg *pg, const char *sql);
+
+/* A text of statements that runs beside the test, over a session of the test's. */
+struct test_pg_beside {
+    struct db_session *s;
+    const char *sql;
+    pthread_t thread;
+    atomic_bool done;
+    enum err err;
+    struct err_info info;
+};
+/* Returns when another session makes it wait, or when it has ended. `b` and what it points to stay until the join. */
+void test_pg_beside(const struct test_pg *pg, struct test_pg_beside *b);
+/* Waits for its end: err and info then tell how it ended. */
+void test_pg_join(struct test_pg_beside *b);
 
 #endif
