@@ -673,6 +673,24 @@ begin
 end $$;
 
 -- ---- the SQL door -----------------------------------------------------------------------------------------------------------------------
+-- Takes a unique key for a job: null, or the job that holds it. A row is locked only when its time is over: who ends the holder, in one
+-- transaction with other jobs, must not wait for a stranger's transaction that asked for the key.
+create function automation_priv.take_key(p_tenant uuid, p_kind text, p_key text, p_job uuid, p_now timestamptz) returns uuid
+language plpgsql security definer set search_path = '' as $$
+declare
+    v_holder uuid;
+begin
+    loop
+        insert into automation_priv.unique_keys (tenant_id, kind, key, job_id) values (p_tenant, p_kind, p_key, p_job) on conflict do nothing;
+        if found then return null; end if;
+        update automation_priv.unique_keys u set job_id = p_job, held_until = null
+        where u.tenant_id = p_tenant and u.kind = p_kind and u.key = p_key and u.held_until <= p_now;
+        if found then return null; end if;
+        select u.job_id into v_holder from automation_priv.unique_keys u where u.tenant_id = p_tenant and u.kind = p_kind and u.key = p_key;
+        if found then return v_holder; end if; -- else it was purged between
+    end loop;
+end $$;
+
 -- Enqueues one free job in the caller's transaction. A unique key that is held returns the job that holds it and created = false.
 create function automation.enqueue_job(
     p_kind text, p_payload jsonb default '{}', p_tenant uuid default '00000000-0000-0000-0000-000000000000',
@@ -706,15 +724,11 @@ begin
         raise exception 'unique key of % characters: at most 200 are allowed', length(p_unique_key) using errcode = '22023';
     end if;
     if p_unique_key is not null then
-        insert into automation_priv.unique_keys as u (tenant_id, kind, key, job_id) values (p_tenant, p_kind, p_unique_key, v_id)
-        on conflict (tenant_id, kind, key) do update set job_id = excluded.job_id, held_until = null
-            where u.held_until is not null and u.held_until <= v_now;
-        if not found then
-            select u.job_id into v_held from automation_priv.unique_keys u where u.tenant_id = p_tenant and u.kind = p_kind and u.key = p_unique_key;
+        v_held := automation_priv.take_key(p_tenant, p_kind, p_unique_key, v_id, v_now);
+        if v_held is not null then
             return query select v_held, false;
             return;
         end if;
-        update automation_priv.unique_keys u set held_until = null where u.job_id = v_id;
     end if;
     insert into automation_priv.ledger (job_id, tenant_id, wedding_id, due_at, accepted_at, deadline, accepted_day, timeout_ms, priority,
             max_attempts, kind, queue, unique_key, effect_key, traceparent, payload)
@@ -1096,13 +1110,20 @@ end $$;
 -- Each element: at, id (the entry's log key), entry (stream and id), tenant, kind, queue, payload (hex), wedding, deadline, due, max, timeout,
 -- key, traceparent, attempt (2: the first attempt failed and is logged by this transaction), owner (its executor, for slow ones), in_ms,
 -- dead (reason: straight to the dead letters), error, raw (hex). Returns whether each became a row: an entry whose log key stands, which was
--- adopted before, or whose unique key is held is skipped; `refused` says why an entry that the caller held for a job is a dead letter.
-create function automation_priv.adopt_entries(p_entries jsonb) returns table (id uuid, adopted boolean, claimed_at timestamptz, refused text)
-language plpgsql security definer set search_path = '' as $$
+-- adopted before, or whose unique key is held is skipped; `refused` says why an entry that the caller held for a job is a dead letter; `busy`:
+-- another transaction, still open, takes its key, so that nothing is known yet: ask again later, and do not acknowledge it.
+create function automation_priv.adopt_entries(p_entries jsonb)
+returns table (id uuid, adopted boolean, claimed_at timestamptz, refused text, busy boolean)
+language plpgsql security definer set search_path = '' set lock_timeout = '300ms' as $$
 #variable_conflict use_column
 declare
     v_now timestamptz := automation.now();
     v_day date := (v_now at time zone 'UTC')::date;
+    v_new uuid[]; -- entries without log row, job or dead letter
+    v_held uuid[] := '{}'; -- of these, the ones whose key another job has
+    v_busy uuid[] := '{}';
+    v_holder uuid;
+    e record;
 begin
     -- Nobody would ever see the jobs of a tenant that does not exist: their entries are dead letters, for the operator. What runs already comes
     -- to its end.
@@ -1112,6 +1133,27 @@ begin
                 else e || jsonb_build_object('dead', 'unknown_tenant', 'error', 'unknown tenant ' || coalesce(e ->> 'tenant', 'null')) end order by i)
             from jsonb_array_elements(p_entries) with ordinality x(e, i) left join automation.tenants t on t.tenant_id = (e ->> 'tenant')::uuid);
     end if;
+    select array_agg(distinct a.id) into v_new from jsonb_to_recordset(p_entries) as a(at timestamptz, id uuid, tenant uuid)
+    where not exists (select from automation.execution_logs e where e.tenant_id = a.tenant and e.queued_at = a.at and e.execution_id = a.id)
+      and not exists (select from automation_priv.ledger l where l.job_id = a.id)
+      and not exists (select from automation.dead_letters d where d.tenant_id = a.tenant and d.job_id = a.id);
+    for e in
+        select x.id, x.tenant, x.kind, x.key
+        from rows from (jsonb_to_recordset(p_entries) as (id uuid, tenant uuid, kind text, key text, dead text)) with ordinality
+            as x(id, tenant, kind, key, dead, nr)
+        where x.key is not null and x.dead is null and x.id = any (v_new)
+        order by x.tenant, x.kind, x.key, x.nr
+    loop
+        begin
+            v_holder := automation_priv.take_key(e.tenant, e.kind, e.key, e.id, v_now);
+            if v_holder <> e.id then
+                v_held := v_held || e.id;
+            end if;
+        exception when lock_not_available then
+            v_busy := v_busy || e.id;
+            perform set_config('lock_timeout', '1ms', true); -- the whole call waits once
+        end;
+    end loop;
     return query
     with asked as materialized (
         select x.*, row_number() over (partition by x.id order by x.nr) as copy
@@ -1121,17 +1163,9 @@ begin
             as x(at, id, entry, tenant, kind, queue, payload, wedding, deadline, due, max, timeout, key, traceparent, attempt, owner, in_ms, dead, error,
                  raw, nr)),
     fresh as materialized (
-        select a.*, k.timeout_ms, k.max_attempts from asked a left join automation.kinds k on k.kind = a.kind
-        where a.copy = 1
-          and not exists (select from automation.execution_logs e where e.tenant_id = a.tenant and e.queued_at = a.at and e.execution_id = a.id)
-          and not exists (select from automation_priv.ledger l where l.job_id = a.id)
-          and not exists (select from automation.dead_letters d where d.tenant_id = a.tenant and d.job_id = a.id)),
-    keyed as (
-        insert into automation_priv.unique_keys as u (tenant_id, kind, key, job_id)
-        select distinct on (tenant, kind, key) tenant, kind, key, id from fresh where key is not null and dead is null order by tenant, kind, key, nr
-        on conflict (tenant_id, kind, key) do update set job_id = excluded.job_id, held_until = null where u.held_until <= v_now
-        returning u.job_id),
-    taken as materialized (select f.* from fresh f where f.key is null or f.dead is not null or f.id in (select k.job_id from keyed k)),
+        select a.*, k.timeout_ms, k.max_attempts
+        from asked a join unnest(v_new) n(id) on n.id = a.id left join automation.kinds k on k.kind = a.kind where a.copy = 1),
+    taken as materialized (select f.* from fresh f where not f.id = any (v_held) and not f.id = any (v_busy)),
     rows as (
         insert into automation_priv.ledger (job_id, tenant_id, wedding_id, owner, due_at, claimed_at, accepted_at, deadline, claim_no, accepted_day,
                 timeout_ms, max_attempts, attempt, kind, queue, unique_key, effect_key, bare_at, bare_id, bare_entry, traceparent, payload)
@@ -1154,17 +1188,20 @@ begin
         select t.tenant, v_day, o.outcome, count(*) from taken t cross join lateral (values ('accepted'), ('dead')) o(outcome)
         where (o.outcome = 'accepted' and (t.id in (select job_id from rows) or t.id in (select job_id from buried)))
            or (o.outcome = 'dead' and t.id in (select job_id from buried)) group by 1, 3)
-    select a.id, r.job_id is not null or d.job_id is not null, r.claimed_at, case when a.dead = 'unknown_tenant' then a.error end
+    select a.id, r.job_id is not null or d.job_id is not null, r.claimed_at, case when a.dead = 'unknown_tenant' then a.error end, a.id = any (v_busy)
     from asked a left join rows r on r.job_id = a.id left join buried d on d.job_id = a.id where a.copy = 1;
 end $$;
 
--- The same for the leader, who runs nothing: what became a dead letter is logged here, as workers log theirs. Returns how many were taken.
-create function automation_priv.relieve_entries(p_entries jsonb) returns bigint
+-- The same for the leader, who runs nothing: what became a dead letter is logged here, as workers log theirs. Returns those that are busy.
+create function automation_priv.relieve_entries(p_entries jsonb) returns setof uuid
 language plpgsql security definer set search_path = '' as $$
 declare
     v_batch uuid := gen_random_uuid();
-    v_taken uuid[] := array(select a.id from automation_priv.adopt_entries(p_entries) a where a.adopted);
+    v_taken uuid[];
+    v_busy uuid[];
 begin
+    select array_agg(a.id) filter (where a.adopted), array_agg(a.id) filter (where a.busy) into v_taken, v_busy
+    from automation_priv.adopt_entries(p_entries) a;
     insert into automation_priv.log_stage (batch_id, tenant_id, queued_at, execution_id, job_id, wedding_id, duration_us, attempt, outcome, kind, queue, reason, error)
     select v_batch, d.tenant_id, e.at, d.job_id, d.job_id, d.wedding_id, 0, d.attempt, 2, d.kind, d.queue, d.reason, left(d.error, 1024)
     from jsonb_to_recordset(p_entries) as e(at timestamptz, id uuid, tenant uuid)
@@ -1173,7 +1210,7 @@ begin
     if found then
         perform automation_priv.merge_logs(v_batch);
     end if;
-    return cardinality(v_taken);
+    return query select unnest(v_busy);
 end $$;
 
 -- ---- the leader's duties over the ledger --------------------------------------------------------------------------------------------------------

@@ -38,8 +38,9 @@ static bool is_rule_kind(const struct db_result *kinds, struct str kind)
     return false;
 }
 
+/* *key: the entry's log key. */
 static void put(struct buf *out, const struct admit_queue *q, const struct queue_entry *e,
-                const struct db_result *rule_kinds, struct arena *arena)
+                const struct db_result *rule_kinds, struct arena *arena, struct id *key)
 {
     const struct str *fields = fields_of(arena, e);
     const char *entry_id = arena_strndup(arena, e->id_text.p, e->id_text.n);
@@ -56,6 +57,7 @@ static void put(struct buf *out, const struct admit_queue *q, const struct queue
     enum err err = envelope_parse(fields, 2 * e->n_fields, &env, &why);
 
     envelope_log_id(str_of(q->bare_key), str_of(entry_id), fields, 2 * e->n_fields, &a.id);
+    *key = a.id;
     a.tenant = env.tenant;
     a.payload = env.payload;
     a.kind = env.kind.p ? arena_strndup(arena, env.kind.p, env.kind.n) : "?";
@@ -72,32 +74,55 @@ static void put(struct buf *out, const struct admit_queue *q, const struct queue
     buf_free(&raw);
 }
 
+static bool names(const struct db_result *ids, const struct id *id)
+{
+    for (int i = 0; i < db_rows(ids); i++) {
+        struct id other = db_id(ids, i, 0);
+        if (id_eq(&other, id))
+            return true;
+    }
+    return false;
+}
+
+/* The busy ones stay pending: a worker takes them over like those of a leader that died. */
+static enum err acknowledge(struct lead *l, const struct admit_queue *q, const struct queue_entries *entries,
+                            const struct id *keys, const struct db_result *busy, struct err_info *info)
+{
+    struct queue_id ids[BATCH];
+    size_t n = 0;
+
+    for (size_t i = 0; i < entries->n; i++) {
+        if (!names(busy, &keys[i]))
+            ids[n++] = entries->v[i].id;
+    }
+    die_at("before_relieve_ack");
+    return n > 0 ? queue_admin_ack(l->redis, q->bare_key, ids, n, info) : ERR_OK;
+}
+
 /* *taken: entries of the batch; adopted or left pending. */
 static enum err move_batch(struct lead *l, const struct admit_queue *q, const struct db_result *rule_kinds,
                            size_t *taken, struct err_info *info)
 {
     struct arena arena = {0};
     struct queue_entries entries;
-    struct queue_id ids[BATCH];
+    struct id keys[BATCH];
     struct buf json = {0};
-    int64_t adopted = 0;
+    struct db_result *busy = NULL;
     enum err err = queue_admin_take(l->redis, q->bare_key, CONSUMER, BATCH, &arena, &entries, info);
 
     *taken = err == ERR_OK ? entries.n : 0;
     for (size_t i = 0; i < *taken; i++) {
         buf_put_char(&json, i ? ',' : '[');
-        put(&json, q, &entries.v[i], rule_kinds, &arena);
-        ids[i] = entries.v[i].id;
+        put(&json, q, &entries.v[i], rule_kinds, &arena, &keys[i]);
     }
     buf_put_char(&json, ']');
     if (*taken > 0) {
         die_at("before_relieve_commit");
-        err = store_lead_relieve(l->db, (struct str){json.data, json.len}, &adopted, info);
+        err = store_lead_relieve(l->db, (struct str){json.data, json.len}, &busy, info);
     }
     if (err == ERR_OK && *taken > 0)
-        die_at("before_relieve_ack");
-    if (err == ERR_OK && *taken > 0)
-        err = queue_admin_ack(l->redis, q->bare_key, ids, *taken, info);
+        err = acknowledge(l, q, &entries, keys, busy, info);
+    db_result_free(busy);
     buf_free(&json);
     arena_free(&arena);
     return err;

@@ -110,18 +110,28 @@ static void name_job(struct job *job, const struct envelope *env)
     job->timeout_ms = env->timeout_ms ? env->timeout_ms : job->kind ? job->kind->timeout_ms : 30000;
 }
 
+static void keep_raw(struct job *job)
+{
+    struct buf raw = {0};
+    adoption_raw(&raw, job->fields, job->n_fields);
+    job->raw = (struct str){arena_strndup(&job->arena, raw.data, raw.len), raw.len};
+    buf_free(&raw);
+}
+
 void bare_add(struct worker *w, size_t stream, const struct queue_entry *e, bool idle, int64_t now_us)
 {
     struct err_info info = {0};
     struct job *job = job_new(w);
     struct envelope *env = arena_zalloc(&job->arena, sizeof(*env));
     struct str *fields = fields_of(job, e);
+    job->fields = fields;
+    job->n_fields = 2 * e->n_fields;
     job->bare = true;
     job->owner = w->id;
     job->stream = stream;
     job->entry = e->id;
     str_copy_n(job->entry_id, sizeof(job->entry_id), e->id_text.p, e->id_text.n);
-    envelope_log_id(str_of(w->key_list[stream]), str_of(job->entry_id), fields, 2 * e->n_fields, &job->bare_id);
+    envelope_log_id(str_of(w->key_list[stream]), str_of(job->entry_id), fields, job->n_fields, &job->bare_id);
     job->has_bare_key = true;
     job->job_id = job->bare_id;
     job->effect_key = job->bare_id;
@@ -130,15 +140,12 @@ void bare_add(struct worker *w, size_t stream, const struct queue_entry *e, bool
     job->now_us = now_us;
     job->envelope = env;
     enum err err = e->deleted ? err_set(&info, ERR_MALFORMED, "the entry was deleted from the stream before it was read")
-                              : envelope_parse(fields, 2 * e->n_fields, env, &info);
+                              : envelope_parse(fields, job->n_fields, env, &info);
     name_job(job, env);
     if (err == ERR_OK) {
         sort_out(job, e, idle);
     } else {
-        struct buf raw = {0};
-        adoption_raw(&raw, fields, 2 * e->n_fields);
-        job->raw = (struct str){arena_strndup(&job->arena, raw.data, raw.len), raw.len};
-        buf_free(&raw);
+        keep_raw(job);
         bury(job, "malformed", arena_strdup(&job->arena, info.text));
     }
 }
@@ -196,8 +203,12 @@ void bare_adopted(struct job *const *jobs, size_t n, const struct db_result *row
     }
     for (int row = 0; row < db_rows(rows); row++) {
         struct id id = db_id(rows, row, 0);
-        struct job *job = db_bool(rows, row, 1) ? map_get(&first, &id, sizeof(id)) : NULL;
+        struct job *job = map_get(&first, &id, sizeof(id));
         if (!job)
+            continue;
+        if (db_bool(rows, row, 4))
+            job->settled = SETTLED_BUSY;
+        if (!db_bool(rows, row, 1))
             continue;
         job->settled = SETTLED_HIT;
         if (!db_null(rows, row, 3))
@@ -220,7 +231,7 @@ void bare_acknowledge(struct worker *w, struct job *const *jobs, size_t n)
     for (size_t stream = 1; stream < w->n_keys; stream += 2) { /* in: streams stand at the odd places */
         size_t k = 0;
         for (size_t i = 0; i < n; i++)
-            if (jobs[i]->stream == stream)
+            if (jobs[i]->stream == stream && jobs[i]->settled != SETTLED_BUSY)
                 ids[k++] = jobs[i]->entry;
         if (k)
             queue_ack(w->redis, w->key_list[stream], ids, k, on_acked, w);
@@ -228,15 +239,13 @@ void bare_acknowledge(struct worker *w, struct job *const *jobs, size_t n)
     mem_free(ids);
 }
 
-void bare_strip(struct job *job)
+void bare_strip(struct job *job, const char *why)
 {
-    if (!job->raw.p)
-        job->raw = job->payload;
+    keep_raw(job);
     job->payload = (struct str){0};
-    job->kind_name = "?";
-    job->tenant = ID_ZERO;
     job->envelope = arena_zalloc(&job->arena, sizeof(struct envelope));
-    job->result = dead("malformed", "the database refused the entry");
+    job->result = dead("unstorable", arena_strdup(&job->arena, why));
+    warn_dead(job);
 }
 
 /* ---- slow ones

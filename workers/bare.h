@@ -39,7 +39,8 @@ void bare_watch(struct worker *w);
 void bare_json(struct job *const *jobs, size_t n, struct buf *out);
 void bare_adopted(struct job *const *jobs, size_t n, const struct db_result *rows);
 void bare_acknowledge(struct worker *w, struct job *const *jobs, size_t n);
-/* The database refuses a value of the entry: it becomes a dead letter that holds only the raw bytes. */
-void bare_strip(struct job *job);
+/* The database refuses a value of the entry: it becomes a dead letter `unstorable` of the same tenant, with the whole
+ * entry as raw bytes. */
+void bare_strip(struct job *job, const char *why);
 
 #endif

@@ -92,6 +92,8 @@ struct job {
 
     bool bare;                       /* runs without a row */
     const struct envelope *envelope; /* bare: the entry's fields */
+    const struct str *fields;        /* the same as they stood, alternating names and values */
+    size_t n_fields;
     struct str raw;    /* bare and unreadable: the entry's fields as a MessagePack array of binary values */
     bool adopting;     /* bare, and its adoption as claimed by us is under way */
     bool given_up;     /* bare: adopted or logged by another meanwhile; its result is dropped */
@@ -108,7 +110,10 @@ struct job {
     enum job_settled settled; /* what the settling transaction said */
     const char *settled_text;
     bool maybe_settled;      /* a COMMIT that held it was not answered */
-    int64_t settle_after_ms; /* not before: a tenant's row was locked */
+    int64_t settle_after_ms; /* not before: a tenant's row was locked, or it failed alone */
+    int settle_failures;     /* by itself; since then it settles by itself, and others do not wait for it */
+    bool stripped;           /* the database refused its result: it goes without */
+    bool log_refused;        /* and its log row: that goes to quarantine */
     bool acted;              /* something may have left our database */
     void *handle;            /* outbound request */
     void *timer;

@@ -18,7 +18,12 @@
 #include "workers/worker.h"
 
 #define AGAIN_MS 200
-#define BUSY_AGAIN_MS 500 /* a tenant's row was locked for 300 ms */
+#define BUSY_AGAIN_MS 500 /* a tenant's row or key was locked for 300 ms */
+/* Pauses after failures in a row, doubling. */
+#define AGAIN_MIN_MS 50
+#define AGAIN_MAX_MS 500    /* while smaller and smaller batches are tried */
+#define TROUBLE_MAX_MS 5000 /* while the server has no room */
+#define HOLD_MAX_MS 60000   /* of one job that fails by itself */
 #define COMMIT_MS 30000
 
 enum lane_class { CLASS_DONE, CLASS_PLAIN, CLASS_EFFECT, CLASS_BARE, CLASS_ADOPT };
@@ -31,9 +36,11 @@ struct lane {
     enum lane_class class;
     bool busy;
     bool closing;
-    bool staged;     /* this batch goes through the staging table */
-    bool quarantine; /* this single job's log row goes to quarantine */
-    size_t limit;    /* batch size; halved while a value in the batch is refused */
+    bool staged;            /* this batch goes through the staging table */
+    size_t limit;           /* batch size; halved while batches fail */
+    int failures;           /* in a row */
+    int64_t again_ms;       /* pause after the present one */
+    struct err_info unseen; /* of a statement of this transaction whose failure shows at the commit behind it */
     struct id batch_id;
     struct buf copy;
     struct store_rollup rollup; /* of the rows in `copy` */
@@ -62,14 +69,6 @@ static void requeue(struct lane *l)
     l->busy = false;
 }
 
-static void again(struct lane *l, int64_t after_ms)
-{
-    requeue(l);
-    if (l->closing)
-        return;
-    timer_start(l->again, after_ms, 0);
-}
-
 static void on_rollback(void *arg, enum err err, const struct db_result *res, const struct err_info *info)
 {
     struct lane *l = arg;
@@ -77,40 +76,109 @@ static void on_rollback(void *arg, enum err err, const struct db_result *res, co
     /* A connection whose transaction state is not known is not used again. */
     if (err != ERR_OK && err != ERR_CONN_LOST && err != ERR_CANCELED)
         db_conn_drop(l->conn);
-    again(l, err == ERR_OK ? 0 : AGAIN_MS);
+    requeue(l);
+    if (!l->closing)
+        timer_start(l->again, l->again_ms, 0);
 }
 
-/* The transaction failed as a whole; nothing of it happened (but for a COMMIT whose reply was lost, which the
- * repetition finds out). */
-static void fail(struct lane *l, enum err err, const struct err_info *info, const char *where)
+/* A value that the database would refuse again, however often it is asked. */
+static bool is_refused(enum err err)
+{
+    return err == ERR_DB_DATA || err == ERR_DB_UNIQUE;
+}
+
+/* The server has no room or is away: that is no job's fault. */
+static bool is_trouble(enum err err)
+{
+    return err == ERR_CONN_LOST || err == ERR_BUSY;
+}
+
+static bool halve(struct lane *l)
+{
+    if (l->n < 2)
+        return false;
+    l->limit = l->n / 2;
+    return true;
+}
+
+static int64_t growing_ms(int failures, int64_t most_ms)
+{
+    int64_t ms = AGAIN_MIN_MS;
+    for (int i = 1; i < failures && ms < most_ms; i++)
+        ms *= 2;
+    return ms < most_ms ? ms : most_ms;
+}
+
+static void hold_back(const struct lane *l, struct job *job)
+{
+    job->settle_failures++;
+    job->settle_after_ms = loop_now_ms(l->w->loop) + growing_ms(job->settle_failures, HOLD_MAX_MS);
+}
+
+/* The transaction failed as a whole; nothing of it happened (but for a COMMIT whose reply was lost, which the repetition finds out).
+ * `mended`: the repetition is another one, and need not wait. Otherwise halves again, so that one job that can not be settled now does
+ * not stop the others, down to that one, which waits. */
+static void fail(struct lane *l, enum err err, const struct err_info *info, const char *where, bool mended)
 {
     if (err == ERR_CANCELED) {
         requeue(l);
         return;
     }
-    log_warn("settle.failed", L_STR("where", where), L_ERR(err), L_STR("detail", info ? info->text : NULL),
-             L_INT("jobs", l->n));
-    if (err == ERR_CONN_LOST || err == ERR_TIMEOUT) {
-        again(l, AGAIN_MS);
-        return;
-    }
+    l->failures++;
+    if ((l->failures & (l->failures - 1)) == 0) /* the 1st, 2nd, 4th …: a long trouble is told briefly */
+        log_warn("settle.failed", L_STR("where", where), L_ERR(err), L_STR("detail", info ? info->text : NULL),
+                 L_INT("jobs", l->n), L_INT("failures", l->failures));
+    if (!mended && !is_trouble(err) && !halve(l))
+        hold_back(l, l->jobs[0]);
+    l->again_ms = mended ? 0 : growing_ms(l->failures, is_trouble(err) ? TROUBLE_MAX_MS : AGAIN_MAX_MS);
     db_conn_exec(l->conn, "rollback", on_rollback, l);
 }
 
-static void log_failed(struct lane *l, enum err err, const struct err_info *info)
+/* Other ways for what the log refuses: staging, then halves, then the one row goes to quarantine. */
+static bool mend_log(struct lane *l, enum err err)
 {
     if (err == ERR_DB_FEATURE && !l->w->no_copy) {
         l->w->no_copy = true;
         log_info("settle.staging", L_STR("why", "this role may not COPY into the log (no BYPASSRLS)"));
+        return true;
     }
-    if (l->staged && err == ERR_DB_DATA) {
-        if (l->n > 1)
-            l->limit = l->n / 2;
-        else
-            l->quarantine = true;
+    if (!is_refused(err))
+        return false;
+    if (!l->staged) {
+        l->staged = true;
+        return true;
     }
-    l->staged = true;
-    fail(l, err, info, "log");
+    if (halve(l))
+        return true;
+    if (l->jobs[0]->log_refused)
+        return false;
+    l->jobs[0]->settle_failures++;
+    l->jobs[0]->log_refused = true;
+    return true;
+}
+
+static void log_failed(struct lane *l, enum err err, const struct err_info *info)
+{
+    fail(l, err, info, "log", mend_log(l, err));
+}
+
+/* The same for what the tables refuse: halves, down to the one job, which goes without its result. */
+static bool mend_rows(struct lane *l, enum err err, const struct err_info *info)
+{
+    struct job *job = l->jobs[0];
+    if (!is_refused(err))
+        return false;
+    if (halve(l))
+        return true;
+    if (job->stripped)
+        return false;
+    job->settle_failures++;
+    job->stripped = true;
+    if (l->class == CLASS_ADOPT)
+        bare_strip(job, info->text);
+    else
+        settle_strip(job, info->text);
+    return true;
 }
 
 /* ---- after COMMIT
@@ -151,20 +219,26 @@ static void finish_batch(struct lane *l)
         finish_job(l, l->jobs[i]);
     l->busy = false;
     l->staged = false;
-    l->quarantine = false;
-    if (l->limit < (size_t)l->w->settings->batch)
-        l->limit *= 2;
+    if (l->failures > 0)
+        log_info("settle.works_again", L_INT("failures", l->failures));
+    l->failures = 0;
+    const size_t most = (size_t)l->w->settings->batch;
+    l->limit = 2 * l->limit < most ? 2 * l->limit : most;
     worker_kick(l->w);
 }
 
 static void on_counted(void *arg, enum err err, const struct db_result *res, const struct err_info *info)
 {
-    (void)arg, (void)err, (void)res, (void)info; /* a failure shows at the commit behind it */
+    struct lane *l = arg;
+    (void)res;
+    if (err != ERR_OK)
+        l->unseen = *info;
 }
 
 static void commit(struct lane *l)
 {
     die_at("before_settle_commit");
+    l->unseen.code = ERR_OK;
     store_rollup_write(l->conn, &l->rollup, on_counted, l);
     db_conn_exec(l->conn, "commit", on_commit, l);
 }
@@ -173,15 +247,20 @@ static void on_commit(void *arg, enum err err, const struct db_result *res, cons
 {
     struct lane *l = arg;
     (void)res;
-    if (err != ERR_OK) {
+    if (err == ERR_OK) {
+        die_at("after_settle_commit");
+        finish_batch(l);
+        return;
+    }
+    if (err == ERR_CONN_LOST || err == ERR_TIMEOUT) {
         l->staged = true; /* it may have happened: then the rows are not hit, and their log rows stand */
         for (size_t i = 0; i < l->n; i++)
             l->jobs[i]->maybe_settled = true;
-        fail(l, err, info, "commit");
-        return;
+    } else if (l->unseen.code != ERR_OK) {
+        err = l->unseen.code;
+        info = &l->unseen;
     }
-    die_at("after_settle_commit");
-    finish_batch(l);
+    fail(l, err, info, "commit", false);
 }
 
 /* ---- the log
@@ -224,7 +303,7 @@ static void write_log(struct lane *l)
             n++;
     l->staged |= l->w->no_copy;
     store_rollup_clear(&l->rollup);
-    if (n && l->quarantine) {
+    if (n && l->jobs[0]->log_refused) {
         store_log_quarantine(l->conn, &rows[0], "value refused by the log", on_merged, l);
     } else if (n) {
         qsort(rows, n, sizeof(*rows), by_key);
@@ -256,15 +335,7 @@ static void on_settled(void *arg, enum err err, const struct db_result *res, con
 {
     struct lane *l = arg;
     if (err != ERR_OK) {
-        bool refused = err != ERR_CONN_LOST && err != ERR_TIMEOUT && err != ERR_DB_LOCK && err != ERR_CANCELED;
-        /* A value of the batch is refused: halves, down to the one job, which goes without it. */
-        if (refused && l->n > 1)
-            l->limit = l->n / 2;
-        else if (refused && l->class == CLASS_ADOPT)
-            bare_strip(l->jobs[0]);
-        else if (refused)
-            settle_strip(l->jobs[0]);
-        fail(l, err, info, "settle");
+        fail(l, err, info, "settle", mend_rows(l, err, info));
         return;
     }
     if (l->class == CLASS_ADOPT)
@@ -276,34 +347,50 @@ static void on_settled(void *arg, enum err err, const struct db_result *res, con
     write_log(l);
 }
 
-static void on_begin(void *arg, enum err err, const struct db_result *res, const struct err_info *info)
+static void on_begun(void *arg, enum err err, const struct db_result *res, const struct err_info *info)
 {
-    (void)arg, (void)err, (void)res, (void)info; /* a failure shows at the statement behind it */
+    struct lane *l = arg;
+    (void)res;
+    if (err != ERR_OK) {
+        fail(l, err, info, "begin", false);
+        return;
+    }
+    for (size_t i = 0; i < l->n; i++)
+        l->jobs[i]->settled = SETTLED_HIT;
+    write_log(l);
 }
 
 static void begin(struct lane *l)
 {
     struct buf json = {0};
     l->busy = true;
-    db_conn_exec(l->conn, "begin", on_begin, l);
     switch (l->class) {
-    case CLASS_DONE: settle_done(l->conn, l->jobs, l->n, on_settled, l); break;
+    case CLASS_DONE:
+        db_conn_begin(l->conn);
+        settle_done(l->conn, l->jobs, l->n, on_settled, l);
+        break;
     case CLASS_PLAIN:
     case CLASS_EFFECT:
         settle_json(l->jobs, l->n, &json);
+        db_conn_begin(l->conn);
         store_settle(l->conn, &l->jobs[0]->owner, (struct str){json.data, json.len}, on_settled, l);
         break;
     case CLASS_ADOPT:
         bare_json(l->jobs, l->n, &json);
+        db_conn_begin(l->conn);
         store_adopt(l->conn, (struct str){json.data, json.len}, on_settled, l);
         break;
-    case CLASS_BARE:
-        for (size_t i = 0; i < l->n; i++)
-            l->jobs[i]->settled = SETTLED_HIT;
-        write_log(l);
-        break;
+    case CLASS_BARE: db_conn_exec(l->conn, "begin", on_begun, l); break;
     }
     buf_free(&json);
+}
+
+/* A job that failed by itself settles by itself. */
+static bool may_join(const struct lane *l, const struct job *job)
+{
+    const struct job *first = l->jobs[0];
+    return class_of(job) == l->class && id_eq(&job->owner, &first->owner) && first->settle_failures == 0 &&
+           job->settle_failures == 0;
 }
 
 /* Executed jobs of one class and owner, in order. */
@@ -319,7 +406,7 @@ static void collect(struct lane *l)
             continue;
         if (l->n == 0)
             l->class = class_of(job);
-        else if (class_of(job) != l->class || !id_eq(&job->owner, &l->jobs[0]->owner))
+        else if (!may_join(l, job))
             continue;
         l->jobs[l->n++] = job;
         job_move(job, JOB_SETTLING);

@@ -30,7 +30,7 @@ struct reader {
     struct timer *again;
     struct timer *idle;
     bool idle_busy;
-    size_t idle_stream;
+    size_t idle_stream; /* whose idle entries are being taken over; n_keys and more: none */
     struct queue_id idle_cursor;
 };
 
@@ -138,10 +138,13 @@ static void read_streams(struct reader *r, size_t room)
     queue_read(w->read_conn, &q, on_read, r);
 }
 
+static void idle_next(struct reader *r);
+
 void reader_kick(struct reader *r)
 {
     struct worker *w = r->w;
     size_t room = worker_room(w);
+    idle_next(r);
     if (r->busy || !worker_reads(w) || room == 0 || timer_active(r->again))
         return;
     if (!rconn_up(w->read_conn)) {
@@ -192,40 +195,75 @@ static void on_read(void *arg, enum err err, const struct queue_entries *entries
     worker_kick(w);
 }
 
-static void idle_next(struct reader *r);
+/* ---- what has been idle
+ * --------------------------------------------------------------------------------------------------------- */
+
+/* Bare entries of a stream that are in hand here: they come as idle ones too where their settling takes long. */
+static void put_own(const struct worker *w, size_t stream, struct map *own)
+{
+    for (int state = 0; state < JOB_STATES; state++) {
+        LIST_FOR (node, &w->jobs[state]) {
+            struct job *job = LIST_OWNER(node, struct job, node);
+            if (job->bare && job->stream == stream)
+                map_put(own, &job->entry, sizeof(job->entry), job);
+        }
+    }
+}
+
+static void take_idle(struct reader *r, const struct queue_entries *entries)
+{
+    const int64_t now_us = clock_wall_us();
+    struct map own = {0};
+    if (entries->n > 0)
+        put_own(r->w, r->idle_stream, &own);
+    for (size_t i = 0; i < entries->n; i++) {
+        const struct queue_entry *e = &entries->v[i];
+        if (!map_get(&own, &e->id, sizeof(e->id)))
+            take(r, r->idle_stream, e, true, now_us);
+    }
+    map_free(&own);
+}
 
 static void on_idle(void *arg, enum err err, const struct queue_claimed *claimed, const struct err_info *info)
 {
     struct reader *r = arg;
-    struct worker *w = r->w;
     r->idle_busy = false;
     if (err != ERR_OK) {
+        r->idle_stream = r->w->n_keys;
         if (err == ERR_REDIS_NOGROUP)
             groups_gone(r);
         else if (err != ERR_CANCELED)
             log_warn("reader.idle", L_ERR(err), L_STR("detail", info ? info->text : NULL));
         return;
     }
-    const int64_t now_us = clock_wall_us();
-    for (size_t i = 0; i < claimed->entries.n; i++)
-        take(r, r->idle_stream, &claimed->entries.v[i], true, now_us);
+    take_idle(r, &claimed->entries);
     r->idle_cursor = claimed->cursor;
     if (queue_id_is_zero(&claimed->cursor))
         r->idle_stream++;
-    worker_kick(w);
-    idle_next(r);
+    worker_kick(r->w);
+}
+
+/* Bare entries that are taken over are adopted, not run: a batch of them may wait for that. */
+static size_t idle_room(const struct reader *r)
+{
+    const struct worker *w = r->w;
+    const size_t room = worker_room(w);
+    if (r->idle_stream % 2 == 1)
+        return w->n_jobs[JOB_EXECUTED] + w->n_jobs[JOB_SETTLING] < (size_t)w->settings->batch ? IDLE_COUNT : 0;
+    return room < IDLE_COUNT ? room : IDLE_COUNT;
 }
 
 static void idle_next(struct reader *r)
 {
     struct worker *w = r->w;
-    if (r->idle_busy || r->idle_stream >= w->n_keys || !worker_reads(w) || !rconn_up(w->redis))
+    const size_t room = idle_room(r);
+    if (r->idle_busy || r->idle_stream >= w->n_keys || !worker_reads(w) || !rconn_up(w->redis) || room == 0)
         return;
     struct queue_claim claim = {.key = w->key_list[r->idle_stream],
                                 .consumer = w->id_text,
                                 .min_idle_ms = IDLE_MIN_MS,
                                 .cursor = r->idle_cursor,
-                                .count = IDLE_COUNT};
+                                .count = (uint32_t)room};
     r->idle_busy = true;
     queue_claim_idle(w->redis, &claim, on_idle, r);
 }
@@ -233,7 +271,7 @@ static void idle_next(struct reader *r)
 static void on_idle_timer(void *arg)
 {
     struct reader *r = arg;
-    if (r->idle_busy || !r->w->groups_ready || r->w->n_jobs[JOB_READY] > IDLE_COUNT)
+    if (r->idle_busy || r->idle_stream < r->w->n_keys || !r->w->groups_ready)
         return;
     r->idle_stream = 0;
     r->idle_cursor = (struct queue_id){0};
@@ -250,6 +288,7 @@ struct reader *reader_new(struct worker *w)
 {
     struct reader *r = mem_zalloc(sizeof(*r));
     r->w = w;
+    r->idle_stream = WORKER_STREAMS_MAX;
     r->again = timer_new(w->loop, on_again, r);
     r->idle = timer_new(w->loop, on_idle_timer, r);
     timer_start(r->idle, IDLE_EVERY_MS, IDLE_EVERY_MS);

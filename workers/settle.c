@@ -192,9 +192,9 @@ void settle_refused(struct job *job)
         exec_retry(job, "effect_failed", job->settled_text, 0);
 }
 
-void settle_strip(struct job *job)
+void settle_strip(struct job *job, const char *why)
 {
-    exec_dead(job, "unstorable", "the database refused the job's result");
+    exec_dead(job, "unstorable", arena_strdup(&job->arena, why));
     json_decref(job->result.output);
     job->result.output = NULL;
     job_move(job, JOB_SETTLING); /* the lane still holds it and gives it back */

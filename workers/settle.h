@@ -25,8 +25,8 @@ void settle_results(struct job *const *jobs, size_t n, const struct db_result *r
 bool settle_log(const struct job *job, struct store_log *out);
 /* The effect was refused or failed: a new result, tried again or dead. */
 void settle_refused(struct job *job);
-/* Takes out of the result whatever the database may refuse (outputs, texts); the job becomes a dead letter
- * `unstorable`. */
-void settle_strip(struct job *job);
+/* Takes out of the result whatever the database may refuse (outputs, texts); the job becomes a dead letter `unstorable`, and `why` is
+ * what the database said. */
+void settle_strip(struct job *job, const char *why);
 
 #endif

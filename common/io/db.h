@@ -6,7 +6,7 @@
  * statement_timeout, and map SQLSTATE to enum err:
  *   08xxx 57P01 57P02 57P03, any FATAL, socket errors → ERR_CONN_LOST (but 08P01, a protocol violation, is our mistake: ERR_DB) ·
  *   23505 → ERR_DB_UNIQUE · 40001 40P01 55P03, a prepared statement that a migration made stale → ERR_DB_LOCK ·
- *   22xxx 23xxx → ERR_DB_DATA · 0A000 → ERR_DB_FEATURE · 42501 28xxx → ERR_DENIED · 57014 → ERR_TIMEOUT · P0002 → ERR_NOTFOUND ·
+ *   22xxx 23xxx 54xxx → ERR_DB_DATA · 0A000 → ERR_DB_FEATURE · 42501 28xxx → ERR_DENIED · 57014 → ERR_TIMEOUT · P0002 → ERR_NOTFOUND ·
  *   53xxx (no room: connections, disk, memory) → ERR_BUSY · U0001 U0002 (ours: not the leader any more, not behind) → ERR_STATE ·
  *   else ERR_DB, also for a COMMIT that rolled back. err_info carries "message (SQLSTATE) DETAIL … HINT …".
  * client_connection_check_interval is set too: the server lets go of what a killed process held within a second. */
@@ -136,6 +136,9 @@ typedef void (*db_cb)(void *arg, enum err err, const struct db_result *res, cons
 /* Queued behind what was started earlier (at most 64 wait; more is our mistake). Arguments are copied. While the connection
  * is down: ERR_CONN_LOST. What was sent when a connection is lost ends with ERR_CONN_LOST too: a COMMIT so ended may have happened. */
 void db_conn_query(struct db_conn *c, const struct db_stmt *stmt, const struct db_args *args, db_cb cb, void *arg);
+/* The statement that is started next is sent together with BEGIN, in one round trip: where BEGIN fails it is not run and ends with that
+ * error, so that it never stands alone outside a transaction. */
+void db_conn_begin(struct db_conn *c);
 /* Static text without parameters: BEGIN, COMMIT, ROLLBACK. Several statements in one text run alone, outside the pipeline. */
 void db_conn_exec(struct db_conn *c, const char *sql, db_cb cb, void *arg);
 /* `data` is borrowed until the callback. */

@@ -38,6 +38,7 @@ struct db_request {
     const char *sql;
     struct db_args args; /* values stand behind the struct */
     struct db_prepared *prepared;
+    bool opening;   /* BEGIN goes first, its answer is still to come */
     bool preparing; /* the answer to the Parse message is still to come */
     bool copying;   /* the server waits for data */
     const struct buf *data;
@@ -67,6 +68,7 @@ struct db_conn {
     struct list sent; /* the first one is what the server works on */
     struct list ended;
     int n_pending; /* waiting and sent */
+    bool begin;    /* BEGIN goes with the next statement */
     bool pipeline;
     bool last_was_null;
     int failures; /* connects in a row */

@@ -24,9 +24,10 @@ static const struct rule rules[] = {
     {"57P03", ERR_CONN_LOST},                            /* cannot_connect_now */
     {"57014", ERR_TIMEOUT},                              /* query_canceled */
     {"23505", ERR_DB_UNIQUE},  {"22", ERR_DB_DATA},      {"23", ERR_DB_DATA},
-    {"40001", ERR_DB_LOCK},                                                  /* serialization_failure */
-    {"40P01", ERR_DB_LOCK},                                                  /* deadlock_detected */
-    {"55P03", ERR_DB_LOCK},                                                  /* lock_not_available */
+    {"54", ERR_DB_DATA},    /* program_limit_exceeded: too large, too deep */
+    {"40001", ERR_DB_LOCK}, /* serialization_failure */
+    {"40P01", ERR_DB_LOCK}, /* deadlock_detected */
+    {"55P03", ERR_DB_LOCK}, /* lock_not_available */
     {"0A000", ERR_DB_FEATURE}, {"42501", ERR_DENIED},    {"28", ERR_DENIED}, /* wrong password, no pg_hba entry */
     {"53", ERR_BUSY}, /* too many connections, disk full, out of memory */
     {"P0002", ERR_NOTFOUND},   {"U0001", ERR_STATE},     {"U0002", ERR_STATE},

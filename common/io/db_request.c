@@ -1,8 +1,8 @@
 /* db_request: what runs on a connection of the loop.
  *
  * waiting → sent → callback. Queries and single statements are sent at once in libpq's pipeline mode, each with its own
- * Sync, so that a failed one does not take its followers with it and BEGIN, call and COMMIT cost one round trip. A text of
- * several statements and COPY leave pipeline mode and run alone.
+ * Sync, so that a failed one does not take its followers with it; BEGIN shares the Sync of the statement behind it, which is
+ * skipped when BEGIN fails. A text of several statements and COPY leave pipeline mode and run alone.
  * Failures: an error of the server ends its own request only. A statement that is prepared for the first time holds
  * back its followers of the same statement until the server has confirmed. When the connection is lost everything goes
  * to `ended` and is called back from the kick timer, never from inside the caller's call. */
@@ -80,7 +80,14 @@ void db_conn_query(struct db_conn *c, const struct db_stmt *stmt, const struct d
 {
     struct db_request *r = request_new(DB_REQUEST_QUERY, args, cb, arg);
     r->stmt = stmt;
+    r->opening = c->begin;
+    c->begin = false;
     request_start(c, r);
+}
+
+void db_conn_begin(struct db_conn *c)
+{
+    c->begin = true;
 }
 
 /* The extended protocol takes one statement; a semicolon inside tells that there may be more. */
@@ -130,6 +137,11 @@ static bool send_query(struct db_conn *c, struct db_request *r)
                                db_prepared_formats, 1);
 }
 
+static bool send_text(struct db_conn *c, const char *sql)
+{
+    return PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 1);
+}
+
 static bool request_send(struct db_conn *c, struct db_request *r)
 {
     bool pipe = piped(r);
@@ -137,9 +149,8 @@ static bool request_send(struct db_conn *c, struct db_request *r)
         return false;
     c->pipeline = pipe;
     switch (r->kind) {
-    case DB_REQUEST_QUERY: return send_query(c, r) && PQpipelineSync(c->pg);
-    case DB_REQUEST_EXEC:
-        return PQsendQueryParams(c->pg, r->sql, 0, NULL, NULL, NULL, NULL, 1) && PQpipelineSync(c->pg);
+    case DB_REQUEST_QUERY: return (!r->opening || send_text(c, "begin")) && send_query(c, r) && PQpipelineSync(c->pg);
+    case DB_REQUEST_EXEC: return send_text(c, r->sql) && PQpipelineSync(c->pg);
     case DB_REQUEST_TEXT:
     case DB_REQUEST_COPY: return PQsendQuery(c->pg, r->sql);
     }
@@ -205,7 +216,9 @@ static void take_result(struct db_conn *c, struct db_request *r, PGresult *res)
 {
     ExecStatusType status = PQresultStatus(res);
     bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
-    if (good && r->preparing) {
+    if (good && r->opening) {
+        r->opening = false;
+    } else if (good && r->preparing) {
         r->preparing = false;
         r->prepared->ready = true;
     } else if (good) {

@@ -173,7 +173,7 @@ void store_settle_done(struct db_conn *c, const struct id *owner, const struct i
 void store_adopt(struct db_conn *c, struct str entries, db_cb cb, void *arg)
 {
     static const struct db_stmt stmt = {
-        "adopt_entries", "select id, adopted, claimed_at, refused from automation_priv.adopt_entries($1)"};
+        "adopt_entries", "select id, adopted, claimed_at, refused, busy from automation_priv.adopt_entries($1)"};
     struct arena arena = {0};
     struct db_args a;
     db_args_init(&a, &arena);

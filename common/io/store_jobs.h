@@ -67,7 +67,7 @@ void store_settle(struct db_conn *c, const struct id *owner, struct str batch, d
 void store_settle_done(struct db_conn *c, const struct id *owner, const struct id *ids, const int32_t *claims, size_t n,
                        db_cb cb, void *arg);
 void store_adopt(struct db_conn *c, struct str entries, db_cb cb,
-                 void *arg); /* rows of (id, adopted, claimed_at, refused) */
+                 void *arg); /* rows of (id, adopted, claimed_at, refused, busy) */
 
 /* ---- the execution log ---- */
 struct store_log {

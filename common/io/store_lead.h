@@ -188,8 +188,10 @@ struct store_purged {
 };
 enum err store_lead_purge(struct db_session *s, int64_t term, char table[STORE_TABLE_SIZE], struct store_purged *out,
                           struct err_info *info) MUST_USE;
-/* Adopts bare entries: a JSON array of common/core/adoption.h. What was adopted before, or logged, is skipped. */
-enum err store_lead_relieve(struct db_session *s, struct str entries, int64_t *adopted, struct err_info *info) MUST_USE;
+/* Adopts bare entries: a JSON array of common/core/adoption.h. What was adopted before, or logged, is skipped. *busy: one column, the ids
+ * of those that wait for another transaction's unique key and may not be acknowledged. */
+enum err store_lead_relieve(struct db_session *s, struct str entries, struct db_result **busy,
+                            struct err_info *info) MUST_USE;
 /* Kinds that may not stand in bare entries: one text column. */
 enum err store_lead_rule_kinds(struct db_session *s, struct db_result **out, struct err_info *info) MUST_USE;
 /* Dead letters that are not in the stream for onlookers yet, oldest first: tenant_id, job_id, kind, queue, reason, error, attempt,

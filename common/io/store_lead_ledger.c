@@ -172,15 +172,17 @@ enum err store_lead_purge(struct db_session *s, int64_t term, char table[STORE_T
     return err;
 }
 
-enum err store_lead_relieve(struct db_session *s, struct str entries, int64_t *adopted, struct err_info *info)
+enum err store_lead_relieve(struct db_session *s, struct str entries, struct db_result **busy, struct err_info *info)
 {
-    static const struct db_stmt stmt = {"relieve_entries", "select automation_priv.relieve_entries($1)"};
+    static const struct db_stmt stmt = {"relieve_entries", "select b from automation_priv.relieve_entries($1) b"};
     struct arena arena = {0};
     struct db_args a;
 
     db_args_init(&a, &arena);
     db_arg_json(&a, entries);
-    return store_lead_ask_i64(s, &stmt, &a, adopted, info);
+    enum err err = db_query(s, &stmt, &a, busy, info);
+    arena_free(&arena);
+    return err;
 }
 
 enum err store_lead_rule_kinds(struct db_session *s, struct db_result **out, struct err_info *info)

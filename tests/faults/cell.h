@@ -6,6 +6,7 @@
  *   lost             ledger jobs without an end, or whose request never reached the sink; events whose effects are missing
  *   lost_direct      bare entries, likewise; allowed are those that the cell's Redis had not persisted (cell_redis_loses)
  *   duplicate_*      effects and final log rows beyond one
+ *   dead             dead letters; allowed are those that the cell's own work deserves (may_die): no fault of a server is a job's
  *   outward_repeats  requests beyond one an id; allowed are those in progress at a kill (cell_interrupts)
  *   recovery_seconds from the mending until every ledger job accepted by then, and one more, has ended */
 #ifndef TESTS_FAULTS_CELL_H
@@ -44,6 +45,7 @@ struct cell {
     struct cell_ids ledger_out, direct_out; /* of these, the ones with a request to the sink */
     int64_t events;
     int64_t may_lose_direct, may_repeat;
+    int64_t may_die; /* dead letters, exactly */
     int64_t excused; /* accepted ledger jobs that PostgreSQL lost: restored to a time before */
 
     int64_t mended_ms;

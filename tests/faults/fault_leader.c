@@ -150,6 +150,7 @@ FAULT(leader_kill_feeding)
     (void)w;
     for (int i = 0; i < 5; i++)
         cell_offer_entry("*", refused, false);
+    cell.may_die = 5;
     cr_assert_eq(system_wait(first), DIE_STATUS);
     cell_demand(system_i64("select count(*) from automation.dead_letters where not fed") > 0, "a letter is not marked");
     cell_scheduler();

@@ -58,25 +58,26 @@ FAULT(postgres_backends_killed)
     cell_recovers();
 }
 
+/* Statements end, sessions stay: each is left in a transaction that has failed. */
+FAULT(postgres_statements_cancelled)
+{
+    struct db_session *other;
+
+    start();
+    for (int i = 0; i < 10; i++) {
+        cell_interrupts(2);
+        other = system_hold("lock table automation.execution_logs in share row exclusive mode");
+        cell_direct(5);
+        cell_ledger(5);
+        system_until("select bool_or(pg_cancel_backend(pid)) from pg_stat_activity where datname = current_database()"
+                     " and application_name like 'usher-%%' and wait_event_type = 'Lock'");
+        system_let_go(other, "commit");
+        cell_goes_on(20, cell_random(5, 20));
+    }
+    cell_recovers();
+}
+
 /* ---- others' transactions ---- */
-
-static struct db_session *hold(const char *sql)
-{
-    struct db_session *s = test_pg_session(&sys.pg);
-    struct err_info info = {0};
-
-    cr_assert_eq(db_exec(s, "begin", NULL, &info), ERR_OK);
-    cr_assert_eq(db_exec(s, sql, NULL, &info), ERR_OK, "%s: %s", sql, info.text);
-    return s;
-}
-
-static void let_go(struct db_session *s)
-{
-    struct err_info info = {0};
-
-    cr_assert_eq(db_exec(s, "commit", NULL, &info), ERR_OK, "%s", info.text);
-    db_close(s);
-}
 
 /* A session that enqueued, and then forgot its transaction: nobody waits for it, and what it commits at last is done. */
 FAULT(postgres_idle_in_transaction)
@@ -85,14 +86,14 @@ FAULT(postgres_idle_in_transaction)
 
     cell_scheduler();
     cell_worker();
-    s = hold("select automation.enqueue_job('drill', p_tenant => '" SYSTEM_TENANT
-             "'), automation.publish_event('" SYSTEM_TENANT "', 'nobody.asks', null, '{}')");
+    s = system_hold("select automation.enqueue_job('drill', p_tenant => '" SYSTEM_TENANT
+                    "'), automation.publish_event('" SYSTEM_TENANT "', 'nobody.asks', null, '{}')");
     cell_load(LOAD);
     cell_mended();
     cell_recovers();
     cell_load(20);
     cell_recovers();
-    let_go(s);
+    system_let_go(s, "commit");
     system_until(
         "select count(*) = %zu from automation.execution_logs where kind = 'drill' and outcome = 0 and run_id is null"
         " and job_id in (select job_id from automation.execution_logs)",
@@ -108,18 +109,40 @@ FAULT(postgres_lock_on_one_wedding)
                " '[{\"type\":\"add_tag\",\"params\":{\"tag\":\"t\"}}]') where name = 'r'");
     system_events(30);
     cell.events = 30;
-    s = hold("select from automation.weddings where title = 'W1' for update");
+    s = system_hold("select from automation.weddings where title = 'W1' for update");
     cell_scheduler();
     cell_worker();
     cell_ledger(LOAD);
     system_until("select count(*) = 29 from automation.runs where state = 'succeeded'");
     system_until("select count(*) = 0 from automation_priv.ledger where run_id is null");
     cell_demand(system_i64("select count(*) from automation.runs where state = 'running'") == 1, "one run waits");
-    let_go(s);
+    system_let_go(s, "commit");
     cell_mended();
     cell_recovers();
     cell_demand(system_i64("select count(*) from automation.execution_logs where run_id is not null") == 90,
                 "every step ran once");
+}
+
+/* A host's session asks for keys, of a job that runs and of one that nobody has yet, and stays open. */
+FAULT(postgres_keys_undecided)
+{
+    static const char *const keyed[] = {"kind", "noop", "payload", "{}", "key", "new", NULL};
+    struct db_session *s;
+
+    cell_scheduler();
+    cell_worker();
+    system_sql("select automation.enqueue_job('drill', '{\"take_ms\":500}', '" SYSTEM_TENANT
+               "', p_unique_key => 'held',"
+               " p_run_at => now() + interval '1 second')");
+    s = system_hold("select automation.enqueue_job('drill', '{}', '" SYSTEM_TENANT "', p_unique_key => 'held'),"
+                    " automation.enqueue_job('noop', p_unique_key => 'new')");
+    cell_offer_entry("*", keyed, false);
+    cell_load(LOAD);
+    system_until("select count(*) >= %zu from automation.execution_logs where outcome = 0 and run_id is null",
+                 cell.ledger.n + cell.direct.n);
+    system_let_go(s, "rollback");
+    cell_mended();
+    cell_recovers();
 }
 
 /* ---- no room ---- */

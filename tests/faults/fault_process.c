@@ -157,6 +157,7 @@ static int deaths_until_done(void)
 /* `n` poisonous ones are dead, with a log row and their reason, each charged with one crash beyond the limit and no more; nobody else. */
 static void demand_dead_of_poison(int n)
 {
+    cell.may_die = n;
     cell_demand(system_i64("select count(*) from automation.dead_letters where reason = 'poison' and "
                            "position('abort'::bytea in payload) > 0"
                            " and crashes = 1 + automation_priv.crash_limit()") == n,

@@ -101,6 +101,7 @@ FAULT(streams_malformed_entries)
     cell_mended();
     cell_recovers();
     system_until("select count(*) = 5 from automation.dead_letters");
+    cell.may_die = 5;
     cell_demand(system_dead("malformed") == 4 && system_dead("forged") == 1, "five dead letters");
 }
 
@@ -121,6 +122,7 @@ FAULT(streams_unknown_tenants)
     char id[ID_TEXT_SIZE];
 
     start();
+    cell.may_die = FORGED;
     for (int i = 0; i < FORGED; i++) {
         offer_of(nobody, false);
         cell_direct(2);

@@ -107,7 +107,7 @@ void cell_redis_loses(void)
 }
 
 struct verdict {
-    int64_t lost, lost_direct, duplicate_effects, outward_repeats, duplicate_logs, unaccounted;
+    int64_t lost, lost_direct, duplicate_effects, outward_repeats, duplicate_logs, dead, unaccounted;
 };
 
 static int64_t missing_named(const struct cell_ids *ids, const struct map *in, const char *what)
@@ -153,6 +153,7 @@ static void look(struct verdict *v)
     v->duplicate_effects = over(tasks, cell.events) + over(notes, cell.events);
     v->outward_repeats = beyond_one(&received);
     v->duplicate_logs = beyond_one(&ended);
+    v->dead = system_i64("select count(*) from automation.dead_letters");
     v->unaccounted = system_i64(
         "select coalesce(sum(abs(unaccounted) + in_flight + waiting), 0)::bigint from automation_priv.audit()");
     map_free(&received);
@@ -169,6 +170,8 @@ static const char *fault_of(const struct verdict *v)
         return "done twice";
     if (v->outward_repeats > cell.may_repeat)
         return "more repeats than were in progress";
+    if (v->dead != cell.may_die)
+        return "dead letters that nobody deserved, or too few";
     if (v->unaccounted != 0)
         return "unaccounted or unfinished in the audit";
     if (cell.recovery_s > cell.recovery_limit_s)
@@ -183,12 +186,13 @@ void cell_judge(void)
     system_until_done();
     look(&v);
     const char *why = fault_of(&v);
-    printf("{\"fault\":\"%s\",\"accepted\":%zu,\"lost\":%lld,\"lost_direct\":%lld,\"duplicate_effects\":%lld,"
-           "\"outward_repeats\":%lld,\"duplicate_logs\":%lld,\"recovery_seconds\":%.1f,\"ok\":%s%s%s%s}\n",
-           cell.name, cell.ledger.n + cell.direct.n + (size_t)cell.events, (long long)v.lost, (long long)v.lost_direct,
-           (long long)v.duplicate_effects, (long long)v.outward_repeats, (long long)v.duplicate_logs, cell.recovery_s,
-           why == NULL ? "true" : "false", why == NULL ? "" : ",\"why\":\"", why == NULL ? "" : why,
-           why == NULL ? "" : "\"");
+    printf(
+        "{\"fault\":\"%s\",\"accepted\":%zu,\"lost\":%lld,\"lost_direct\":%lld,\"duplicate_effects\":%lld,"
+        "\"outward_repeats\":%lld,\"duplicate_logs\":%lld,\"dead\":%lld,\"recovery_seconds\":%.1f,\"ok\":%s%s%s%s}\n",
+        cell.name, cell.ledger.n + cell.direct.n + (size_t)cell.events, (long long)v.lost, (long long)v.lost_direct,
+        (long long)v.duplicate_effects, (long long)v.outward_repeats, (long long)v.duplicate_logs, (long long)v.dead,
+        cell.recovery_s, why == NULL ? "true" : "false", why == NULL ? "" : ",\"why\":\"", why == NULL ? "" : why,
+        why == NULL ? "" : "\"");
     (void)fflush(stdout);
     cell.printed = true;
     if (why != NULL)

@@ -9,6 +9,7 @@
 #define SERVER_TEST(name) Test(db_conn, name, .init = db_play_setup, .fini = db_play_teardown, .timeout = 60)
 
 static const struct db_stmt divide = {"divide", "SELECT 1::int8 / $1"};
+static const struct db_stmt never_prepared = {"never_prepared", "SELECT 7::int8"};
 static const struct db_stmt insert = {"insert", "INSERT INTO t (a) VALUES ($1) RETURNING a"};
 
 SERVER_TEST(sixty_four_queries_wait_and_end_in_order)
@@ -66,6 +67,26 @@ SERVER_TEST(an_error_ends_its_own_request_only)
     cr_assert(strstr(play.calls[1].text, "division by zero (22012)"), "%s", play.calls[1].text);
     cr_assert(strstr(play.calls[6].text, "25P02"), "%s", play.calls[6].text);
     cr_assert(strstr(play.calls[7].text, "rolled it back"), "%s", play.calls[7].text);
+}
+
+SERVER_TEST(begin_goes_with_the_statement_behind_it)
+{
+    DB_PLAY_NEEDS_SERVER();
+    db_play_exec("CREATE TABLE t (a int PRIMARY KEY, b text)");
+    db_conn_begin(play.conn);
+    db_play_i64(&insert, 1);
+    db_play_exec("ROLLBACK");
+    db_play_query(&db_play_count); /* 3: it was a transaction */
+    db_play_exec("BEGIN");
+    db_play_i64(&divide, 0);
+    db_conn_begin(play.conn);
+    db_play_query(&never_prepared); /* 6: BEGIN fails, and takes it along although it was being prepared */
+    db_play_exec("ROLLBACK");
+    db_play_query(&never_prepared);
+    db_play_wait(9);
+    db_play_want((const enum err[]){ERR_OK, ERR_OK, ERR_OK, ERR_OK, ERR_OK, ERR_DB_DATA, ERR_DB, ERR_OK, ERR_OK}, 9);
+    cr_assert_eq(play.calls[3].value, 0);
+    cr_assert(strstr(play.calls[6].text, "25P02"), "%s", play.calls[6].text);
 }
 
 SERVER_TEST(a_prepare_that_failed_does_not_harm_its_followers)

@@ -109,6 +109,24 @@ Test(scheduler_relieve, an_entry_read_again_after_a_rewind_is_adopted_once)
     leader_close(&t);
 }
 
+Test(scheduler_relieve, an_entry_whose_key_is_not_decided_on_stays_pending)
+{
+    struct leader t;
+    struct err_info info = {0};
+    if (!open_with(&t, 0))
+        return;
+    struct db_session *other = test_pg_session(&t.pg);
+    cr_assert_eq(db_exec(other, "begin; select automation.enqueue_job('noop', p_unique_key => 'k')", NULL, &info),
+                 ERR_OK, "%s", info.text);
+    for (int i = 0; i < MAX + 20; i++)
+        redis_run(t.redis, i == 3 ? "XADD " IN " * kind noop payload {} key k" : "XADD " IN " * kind noop payload {}");
+    leader_work(&t);
+    cr_expect_geq(adopted(&t), 19, "the others of its batch moved");
+    cr_expect_eq(group_number(&t, "pending"), 1);
+    db_close(other);
+    leader_close(&t);
+}
+
 Test(scheduler_relieve, what_the_database_refuses_stays_pending)
 {
     struct leader t;

@@ -83,6 +83,10 @@ struct id system_enqueue_one(const char *kind, const char *payload);
 void system_rule(const char *actions);
 void system_events(int n);
 
+/* Another session in the middle of its transaction, for as long as it takes, until it says `how` it ends ("commit", "rollback"). */
+struct db_session *system_hold(const char *sql);
+void system_let_go(struct db_session *s, const char *how);
+
 /* ---- questions ---- */
 bool system_ask(const char *sql, int64_t *out);             /* false: the database does not answer */
 int64_t system_i64(const char *fmt, ...) PRINTF_LIKE(1, 2); /* fails the test when the database does not answer */

@@ -130,3 +130,21 @@ void system_events(int n)
                " from generate_series(%d, %d) i",
                one, from, to, one, from, to);
 }
+
+struct db_session *system_hold(const char *sql)
+{
+    struct db_session *s = test_pg_session(&sys.pg);
+    struct err_info info = {0};
+
+    cr_assert_eq(db_exec(s, "begin; set local idle_in_transaction_session_timeout = 0", NULL, &info), ERR_OK);
+    cr_assert_eq(db_exec(s, sql, NULL, &info), ERR_OK, "%s: %s", sql, info.text);
+    return s;
+}
+
+void system_let_go(struct db_session *s, const char *how)
+{
+    struct err_info info = {0};
+
+    cr_assert_eq(db_exec(s, how, NULL, &info), ERR_OK, "%s", info.text);
+    db_close(s);
+}
