@@ -63,7 +63,7 @@ LIB := $(B)/libusher.a
 PARTS := $(patsubst %,$(B)/%.a,$(PROGRAMS)) # the programs without their main.c: tests link what they need of them
 
 .DELETE_ON_ERROR:
-.PHONY: help all run demo test unit integration faults faults-short soak conformance node clients sql check bench fuzz fuzz-run cov fmt install clean deps tests FORCE
+.PHONY: help all run demo test unit integration staging staging-short faults faults-short soak conformance node clients sql check bench fuzz fuzz-run cov fmt install clean deps tests FORCE
 all: $(addprefix $(B)/,$(PROGRAMS)) $(LIB) ## build the programs into build/$(BUILD)/ (the default)
 
 help: ## list the targets
@@ -136,13 +136,19 @@ parts = @failed=; rm -f $(B)/*.tap; for part in $(1); do printf '\n== %s\n' "$$p
     $(MAKE) --no-print-directory -j$(JOBS) $$part || failed="$$failed $$part"; done; \
     if [ -n "$$failed" ]; then echo "make $@: FAILED:$$failed"; tests/support/failed.sh $(B)/*.tap; exit 1; fi; echo "make $@: passed ($(1))"
 
-test: deps ## install what is missing, then all tests: unit, integration, a few faults, conformance, node, clients, sql
-	$(call parts,unit integration faults-short conformance node clients sql)
+test: deps ## install what is missing, then all tests: unit, integration, some of it through staging, a few faults, conformance, node, clients, sql
+	$(call parts,unit integration staging-short faults-short conformance node clients sql)
 unit: $(B)/tests/unit $(addprefix $(B)/replay/,$(FUZZERS)) ## unit tests, and the fuzzers' corpora once
 	$(call run_tests,$(B)/tests/unit --timeout 120 $(report) $(ARGS) $(name_failed))
 	$(call run_tests,for f in $(FUZZERS); do $(B)/replay/$$f tests/fuzz/corpus/$${f#fuzz_} || rc=1; done)
 integration: all $(if $(INTEGRATION_SRC),$(B)/tests/integration) ## tests on real PostgreSQL and Redis
 	$(Q)$(if $(INTEGRATION_SRC),USHER_TEST_BIN=$(CURDIR)/$(B) tests/support/with-servers.sh $(B)/tests/integration $(report) $(ARGS) $(name_failed),echo 'integration: no tests')
+# As on hosted PostgreSQL: the log is written through the staging table. The short selection is what `make test` runs.
+STAGED = @(worker|kill|settling)/*
+staging: all $(B)/tests/integration ## the workers' tests with a login that may not pass row-level security
+	$(Q)USHER_TEST_STAGING=1 USHER_TEST_BIN=$(CURDIR)/$(B) tests/support/with-servers.sh \
+	    $(B)/tests/integration --filter '$(STAGED)' $(report) $(ARGS) $(name_failed)
+staging-short: ; $(Q)$(MAKE) --no-print-directory staging STAGED='@(kill/worker_*|settling/*)'
 # One cell at a time: they measure. The short selection is what `make test` runs.
 FAULTS_SHORT := redis_flushall redis_kill_without_aof streams_groups_destroyed streams_absurd_ids postgres_kill postgres_replies_cut leader_kill
 fault_filter = $(if $(FAULT),faults/@($(subst $(empty) ,|,$(FAULT))),faults/*)

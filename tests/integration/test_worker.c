@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/support/sink.h"
@@ -308,14 +309,9 @@ Test(worker, many_slow_entries_are_adopted_together)
 
 Test(worker, a_login_without_bypassrls_logs_through_staging)
 {
+    setenv("USHER_TEST_STAGING", "1", 1);
     if (!system_open(false))
         return;
-    test_pg_run_server("select pg_advisory_xact_lock(4712);"
-                       "do $$ begin if not exists (select from pg_catalog.pg_roles where rolname = 'usher_plain') then"
-                       " create role usher_plain login in role automation_worker; end if; end $$");
-    char *user = strstr(sys.urls[0], "&user=");
-    cr_assert_not_null(user);
-    snprintf(user, 32, "&user=usher_plain");
     int w = system_worker(NULL);
     system_scheduler(NULL);
     system_entries(50);
