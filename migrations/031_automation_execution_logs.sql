@@ -82,7 +82,7 @@ create table automation.runs (
 ) with (fillfactor = 80);
 create index runs_wedding on automation.runs (tenant_id, wedding_id, due_at);
 create index runs_rule on automation.runs (tenant_id, rule_id, wedding_id);
-create index runs_started on automation.runs using brin (started_at); -- for the purge; BRIN on a column that never changes costs no HOT update
+create index runs_started on automation.runs (started_at); -- for the purge
 alter table automation.runs enable row level security;
 
 -- ---- the ledger -----------------------------------------------------------------------------------------------------------------
@@ -1657,7 +1657,21 @@ insert into automation_priv.retention (table_name, stamp, keep, only_if, batch, 
     ('automation_priv.log_quarantine', 't.at', '13 months', 'true', 5000, 'as long as the log itself; replay before'),
     ('automation_priv.log_stage', 't.queued_at', '7 days', 'true', 5000, 'emptied by the transaction that fills it; leftovers are of no use');
 
-create index execution_rollup_hour on automation.execution_rollup using brin (hour); -- for the purge
+-- For the purge, which would read the whole table to find that nothing is old; here and beside the other tables. B-trees: a BRIN is a microsecond a row
+-- cheaper, but its ranges stay as old as what was ever purged from them, and their pages, which new rows fill, are read again each time. log_stage needs
+-- none: it is empty between transactions.
+create index rule_versions_created on automation.rule_versions (created_at);
+create index dead_letters_purge on automation.dead_letters (died_at);
+create index job_counts_day on automation.job_counts ((day::timestamp at time zone 'UTC'));
+create index execution_rollup_hour on automation.execution_rollup (hour);
+create index log_quarantine_at on automation_priv.log_quarantine (at);
+
+-- Deletes a batch of rows older than $1.
+create function automation_priv.purge_statement(r automation_priv.retention) returns text
+language sql stable set search_path = '' as $$
+    select format('delete from %1$s t where t.ctid = any (array(select t.ctid from %1$s t where %2$s < $1 and (%3$s) limit %4$s for update of t skip locked))',
+                  r.table_name::regclass, r.stamp, r.only_if, r.batch)
+$$;
 
 -- One batch of the first table, by name, that follows p_after and is purged at all; no row: there is none. more: the same table has more to purge.
 -- Locked rows are left for the next time. Nothing is purged while the domain clock is stepped: its instants are not the machine's.
@@ -1674,8 +1688,7 @@ begin
         return;
     end if;
     v_before := ((clock_timestamp() at time zone 'UTC') - r.keep) at time zone 'UTC';
-    execute format('delete from %1$s t where t.ctid = any (array(select t.ctid from %1$s t where %2$s < $1 and (%3$s) limit %4$s for update of t skip locked))',
-                   r.table_name::regclass, r.stamp, r.only_if, r.batch) using v_before;
+    execute automation_priv.purge_statement(r) using v_before;
     get diagnostics purged = row_count;
     table_name := r.table_name;
     more := purged = r.batch;

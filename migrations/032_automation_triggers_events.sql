@@ -37,7 +37,7 @@ create table automation.trigger_events (
     primary key (tenant_id, event_id)
 );
 create index trigger_events_lookback on automation.trigger_events (tenant_id, wedding_id, event_type, seq);
-create index trigger_events_dispatched on automation.trigger_events using brin (dispatched_at); -- for the purge
+create index trigger_events_dispatched on automation.trigger_events (dispatched_at); -- for the purge
 alter table automation.trigger_events enable row level security;
 
 create function automation_priv.check_event(p_tenant uuid, p_type text, p_wedding uuid, p_payload jsonb, p_at timestamptz) returns void
@@ -1505,6 +1505,9 @@ insert into automation_priv.retention (table_name, stamp, keep, only_if, reason)
     ('automation.rule_activations', 't.at', '2 years', 'true', 'history: when rules were live, and why'),
     ('automation.approvals', 't.requested_at', '13 months', 't.state <> ''pending''', 'who approved what'),
     ('automation_priv.outbox_quarantine', 't.quarantined_at', '1 year', 'true', 'events that could not be dispatched; somebody has to look');
+create index rule_activations_at on automation.rule_activations (at);
+create index approvals_requested on automation.approvals (requested_at);
+create index outbox_quarantine_at on automation_priv.outbox_quarantine (quarantined_at);
 
 do $$
 declare f text;

@@ -3092,6 +3092,8 @@ insert into automation_priv.retention (table_name, reason) values
 insert into automation_priv.retention (table_name, stamp, keep, reason) values
     ('automation.integration_events', 't.at', '13 months', 'history; a delivery that is repeated later is a new event'),
     ('automation_priv.source_errors', 't.at', '90 days', 'repair before');
+create index integration_events_purge on automation.integration_events (at);
+create index source_errors_purge on automation_priv.source_errors (at);
 
 do $$
 declare x text;

@@ -186,6 +186,7 @@ insert into automation_priv.retention (table_name, reason) values
     ('automation_priv.stats_refreshes', 'bounded: one row a view');
 insert into automation_priv.retention (table_name, stamp, keep, reason) values
     ('automation.vendor_rollup', $x$ (t.day::timestamp at time zone 'UTC') $x$, '3 years', 'analytics, as the rollups of the log');
+create index vendor_rollup_day on automation.vendor_rollup ((day::timestamp at time zone 'UTC'));
 
 do $$
 declare f text;

@@ -1,6 +1,6 @@
 -- Retention: no table without a stated one; what a purge takes and what it leaves.
 begin;
-select plan(24);
+select plan(58);
 
 select is_empty($$
     select format('%s.%s', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -13,6 +13,9 @@ select is_empty($$
 $$, 'every leaf of the log is in the book');
 select is_empty($$ select table_name from automation_priv.retention where to_regclass(table_name) is null $$, 'every table of the list exists');
 select is_empty($$ select table_name from automation_priv.retention where length(reason) < 10 $$, 'with a reason');
+\set operations `cat OPERATIONS.md`
+select is_empty(format($$ select table_name from automation_priv.retention where keep is not null and strpos(%L, format('| `%%s` |', table_name)) = 0 $$, :'operations'),
+    'what is purged stands in OPERATIONS.md');
 create table automation_priv.forgotten (a integer);
 select isnt_empty($$
     select format('%s.%s', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -116,6 +119,107 @@ select results_eq($$ select purged, more from automation_priv.purge((select term
     $$ values (2, true) $$, 'one batch at a time');
 select is(pg_temp.purge_all(), 5::bigint, 'until all that is older than what was configured is gone');
 select throws_ok($$ update automation_priv.retention set keep = '0' where table_name = 'automation.runs' $$, '23514');
+-- ---- each table of the list ------------------------------------------------------------------------------------------------------------
+-- How rows get into it, whose stamp is $1 and that nothing but their age keeps. A table that is purged has its line here.
+create temporary sequence revision;
+create temporary table cases (table_name text primary key, cols text not null, vals text not null);
+insert into cases values
+('automation.runs', '(tenant_id, run_id, rule_id, rule_revision, trigger_type, trigger_ref, due_at, state, started_at, finished_at)',
+    $$ gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 1, 'manual', gen_random_uuid(), $1, 'succeeded', $1, $1 $$),
+('automation.rule_versions', '(tenant_id, rule_id, revision, definition, created_at)', $$ pg_temp.i('02'), pg_temp.i('98'), nextval('pg_temp.revision'), '{}', $1 $$),
+('automation.dead_letters', '(tenant_id, job_id, kind, queue, reason, attempt, crashes, effect_key, accepted_at, died_at, discarded_at)',
+    $$ gen_random_uuid(), gen_random_uuid(), 'noop', 'default', 'exhausted', 1, 0, gen_random_uuid(), $1, $1, $1 $$),
+('automation.job_counts', '(tenant_id, day, outcome, n)', $$ gen_random_uuid(), ($1 at time zone 'UTC')::date, 'done', 1 $$),
+('automation.execution_rollup', '(tenant_id, rule_id, hour, kind, n, done, failed, dead, unrun, took_us)',
+    $$ gen_random_uuid(), gen_random_uuid(), $1, 'noop', 1, 1, 0, 0, 0, 1 $$),
+('automation.vendor_rollup', '(tenant_id, vendor_id, day, asked, confirmed)', $$ gen_random_uuid(), gen_random_uuid(), ($1 at time zone 'UTC')::date, 1, 0 $$),
+('automation.trigger_events', '(tenant_id, event_id, event_type, payload, hops, occurred_at, dispatched_at)',
+    $$ gen_random_uuid(), gen_random_uuid(), 'a.b', '{}', 0, $1, $1 $$),
+('automation.rule_activations', '(tenant_id, rule_id, at, live, reason)', $$ gen_random_uuid(), gen_random_uuid(), $1, true, 'activated' $$),
+('automation.approvals', '(tenant_id, approval_id, run_id, rule_id, step, kind, content, state, requested_at, expires_at)',
+    $$ gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 1, 'send_email', '{}', 'approved', $1, $1 $$),
+('automation.integration_events', '(tenant_id, event_id, system, direction, event_type, status, at)',
+    $$ gen_random_uuid(), gen_random_uuid(), 'crm', 'inbound', 'a.b', 'published', $1 $$),
+('automation_priv.unique_keys', '(tenant_id, kind, key, job_id, held_until)', $$ gen_random_uuid(), 'noop', 'k', gen_random_uuid(), $1 $$),
+('automation_priv.log_quarantine', '(reason, row_data, at)', $$ 'x', '{}', $1 $$),
+('automation_priv.log_stage', '(batch_id, tenant_id, queued_at, execution_id, job_id, duration_us, attempt, outcome, kind, queue)',
+    $$ gen_random_uuid(), gen_random_uuid(), $1, gen_random_uuid(), gen_random_uuid(), 1, 1, 0, 'noop', 'default' $$),
+('automation_priv.source_errors', '(source_id, at, sqlstate, message)', $$ gen_random_uuid(), $1, '22000', 'x' $$),
+('automation_priv.herds', '(minute, seconds)', $$ $1 + n * interval '1 microsecond', 1 $$),
+('automation_priv.outbox_quarantine', '', $$ (jsonb_populate_record(null::automation_priv.outbox, jsonb_build_object('id', n, 'event_id', gen_random_uuid(),
+    'tenant_id', gen_random_uuid(), 'event_type', 'a.b', 'payload', '{}'::jsonb, 'hops', 0, 'marks', 0, 'txid', '1', 'occurred_at', $1, 'available_at', $1))).*, $1 $$);
+select set_eq('select table_name from cases', 'select table_name from automation_priv.retention where keep is not null',
+    'each table that is purged has a case, and no other');
+
+create function pg_temp.fill(p_table text, p_stamp timestamptz, p_rows integer) returns void language plpgsql as $$
+declare c cases;
+begin
+    select * into c from cases x where x.table_name = p_table;
+    set local session_replication_role = replica; -- the row alone, without the tenant and the rule that it belongs to
+    execute format('insert into %s %s select %s from generate_series(1, %s) n', p_table, c.cols, c.vals, p_rows) using p_stamp;
+    set local session_replication_role = origin;
+end $$;
+-- Of one row on either side of the instant: how many went, and how many of each are left beyond those that were there.
+create function pg_temp.around(p_table text) returns text language plpgsql as $$
+declare
+    r automation_priv.retention;
+    v_cut timestamptz;
+    v_count text;
+    v_was bigint[];
+    v_is bigint[];
+    v_purged bigint := 0;
+    p record;
+begin
+    select * into r from automation_priv.retention x where x.table_name = p_table;
+    v_cut := ((clock_timestamp() at time zone 'UTC') - r.keep) at time zone 'UTC';
+    v_count := format('select array[count(*) filter (where %s < $1), count(*) filter (where %1$s >= $1)] from %s t', r.stamp, p_table);
+    execute v_count into v_was using v_cut;
+    perform pg_temp.fill(p_table, v_cut - least('1 day', r.keep / 2), 1), pg_temp.fill(p_table, v_cut + least('1 day', r.keep / 2), 1);
+    loop
+        select * into p from automation_priv.purge((select term from automation_priv.leader),
+            coalesce((select max(x.table_name) from automation_priv.retention x where x.keep is not null and x.table_name < p_table), ''));
+        if p.table_name <> p_table then return 'purged ' || p.table_name; end if;
+        v_purged := v_purged + p.purged;
+        exit when not p.more;
+    end loop;
+    execute v_count into v_is using v_cut;
+    return format('%s went, %s old and %s young left', v_purged, v_is[1] - v_was[1], v_is[2] - v_was[2]);
+end $$;
+-- What follows the old version: old as well, and itself the last.
+insert into automation.rules (tenant_id, rule_id, name, definition) values (pg_temp.i('01'), pg_temp.i('98'), 'r', pg_temp.rule(1));
+select setval('pg_temp.revision', 1);
+set local session_replication_role = replica;
+insert into automation.rule_versions (tenant_id, rule_id, revision, definition, created_at) values (pg_temp.i('02'), pg_temp.i('98'), 1000000, '{}', now() - interval '9 years');
+set local session_replication_role = origin;
+select is(pg_temp.around(table_name), '1 went, 0 old and 1 young left', table_name || ': what is old goes, what is young stays') from cases order by 1;
+
+-- ---- what a purge reads -----------------------------------------------------------------------------------------------------------------
+-- Of a big table in which nothing is old: pages that its statement asks for, and those that the table has.
+create function pg_temp.reads(p_table text) returns table (pages bigint, of_pages bigint) language plpgsql as $$
+declare
+    r automation_priv.retention;
+    v_plan json;
+begin
+    select * into r from automation_priv.retention x where x.table_name = p_table;
+    execute 'explain (analyze, buffers, timing off, format json) ' || replace(automation_priv.purge_statement(r), '$1',
+        format('%L::timestamptz', clock_timestamp() - r.keep)) into v_plan;
+    return query select (v_plan -> 0 -> 'Plan' ->> 'Shared Hit Blocks')::bigint + (v_plan -> 0 -> 'Plan' ->> 'Shared Read Blocks')::bigint,
+        pg_relation_size(p_table) / 8192;
+end $$;
+create temporary view big as select table_name from cases where table_name <> 'automation_priv.log_stage'; -- which is empty between transactions
+select pg_temp.fill(table_name, now(), 20000) from big;
+create function pg_temp.analyze_big() returns void language plpgsql as $$
+declare t text;
+begin
+    for t in select table_name from big loop execute 'analyze ' || t; end loop;
+end $$;
+select pg_temp.analyze_big();
+create temporary table read as select b.table_name, r.* from big b, pg_temp.reads(b.table_name) r;
+select ok(pages * 5 <= of_pages, format('%s: its purge does not read it all: %s pages of %s', table_name, pages, of_pages)) from read order by 1;
+drop index automation.approvals_requested;
+select ok(pages * 5 > of_pages, format('noticed: no index by the stamp: %s pages of %s', pages, of_pages)) from pg_temp.reads('automation.approvals');
+
+-- ---- a stepped clock
 insert into automation_priv.log_quarantine (reason, row_data, at) values ('x', '{}', now() - interval '14 months');
 select automation_priv.clock_set(now());
 select is(pg_temp.purge_all(), 0::bigint, 'nothing is purged on a stepped clock');

@@ -35,9 +35,20 @@ exit_codes() {
     "$usher" help exit-codes
     echo '```'
 }
+# The rows of the retention list that have an age.
+retention() {
+    printf '| table | kept | what for |\n|---|---|---|\n'
+    cat migrations/0*.sql | perl -0777 -ne '
+        while (/\n    \(\x27(automation\w*\.\w+)\x27, (?:\x27[^\x27]*\x27|\$x\$.*?\$x\$), \x27([^\x27]+)\x27,.*?\x27((?:[^\x27]|\x27\x27)*)\x27\)[,;]/gs) {
+            my ($table, $keep, $why) = ($1, $2, $3);
+            $why =~ s/\x27\x27/\x27/g;
+            print "| `$table` | $keep | $why |\n" if $keep =~ /^\d+ (hour|day|month|year)s?$/;
+        }' | sort
+}
 block settings OPERATIONS.md < <("$usher" help settings-table)
 block exit-codes OPERATIONS.md < <(exit_codes)
 block outcomes PROTOCOL.md < <(outcomes)
+block retention OPERATIONS.md < <(retention)
 
 # Every command and every log event of the documents exists.
 commands=$("$usher" help --json | sed -nE 's/.*"command":"([^"]*)".*/\1/p')
