@@ -12,8 +12,13 @@
 int archiver_open(const struct cmd_run *run, struct progress *progress, struct archive **out) MUST_USE;
 void archiver_close(struct archive *a, struct progress *progress);
 
-/* The partition that an operand names. False, printed: it names none. */
-bool archiver_leaf(const struct cmd_run *run, const char *operand, char leaf[MANIFEST_LEAF_SIZE]) MUST_USE;
+/* EXIT_OK: all operands are months; else EXIT_USAGE, printed. Asked before anything else is done. */
+int archiver_operands(const struct cmd_run *run) MUST_USE;
+/* The partition that such an operand names. */
+void archiver_leaf(const char *operand, char leaf[MANIFEST_LEAF_SIZE]);
+
+/* Prints the error and returns its code; EXIT_OK for ERR_OK. */
+int archiver_end(const struct cmd_run *run, enum err err, const struct err_info *info) MUST_USE;
 
 /* Prints the error of a leaf and returns the code for it, or `code` if that is an error already: a command that goes on ends with
  * its first. */

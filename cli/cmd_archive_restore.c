@@ -24,16 +24,19 @@ static int run_restore(struct cmd_run *run)
     struct archive_part part = {0};
     struct err_info info = {0};
     char leaf[MANIFEST_LEAF_SIZE];
-    int code = archiver_leaf(run, run->operands[0], leaf) ? archiver_open(run, &progress, &a) : EXIT_USAGE;
+    int code = archiver_operands(run);
 
+    if (code == EXIT_OK)
+        code = archiver_open(run, &progress, &a);
     if (code != EXIT_OK)
         return code;
+    archiver_leaf(run->operands[0], leaf);
     enum err err = archive_look(a, leaf, &part, &info);
     if (err == ERR_OK)
         err = opts->dry_run ? archive_verify(a, leaf, NULL, &info) : archive_restore(a, leaf, opts->keep_ms, &info);
     archiver_close(a, &progress);
     if (err != ERR_OK)
-        return cmd_fail(run, cmd_exit_code(err), "%s", info.text);
+        return archiver_end(run, err, &info);
     struct out *o = out_new(columns, sizeof(columns) / sizeof(columns[0]));
     out_text(o, leaf);
     out_text(o, part.state);

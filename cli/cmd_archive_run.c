@@ -24,8 +24,8 @@ static enum err named(const struct cmd_run *run, struct archive *a, struct archi
     *parts = mem_zalloc(((size_t)run->n_operands + 1) * sizeof(**parts));
     for (int i = 0; i < run->n_operands && err == ERR_OK; i++) {
         char leaf[MANIFEST_LEAF_SIZE];
-        err = archiver_leaf(run, run->operands[i], leaf) ? archive_look(a, leaf, &(*parts)[i], info)
-                                                         : err_set(info, ERR_INVALID, "nothing was done");
+        archiver_leaf(run->operands[i], leaf);
+        err = archive_look(a, leaf, &(*parts)[i], info);
     }
     *n = (size_t)run->n_operands;
     return err;
@@ -74,13 +74,15 @@ static int run_run(struct cmd_run *run)
     struct archive_part *parts = NULL;
     struct err_info info = {0};
     size_t n = 0;
-    int code = archiver_open(run, &progress, &a);
+    int code = archiver_operands(run);
 
+    if (code == EXIT_OK)
+        code = archiver_open(run, &progress, &a);
     if (code != EXIT_OK)
         return code;
     enum err err = run->n_operands > 0 ? named(run, a, &parts, &n, &info) : archive_due(a, &parts, &n, &info);
     struct out *o = out_new(columns, sizeof(columns) / sizeof(columns[0]));
-    code = err == ERR_OK ? work(run, a, &progress, parts, n, o) : cmd_fail(run, cmd_exit_code(err), "%s", info.text);
+    code = err == ERR_OK ? work(run, a, &progress, parts, n, o) : archiver_end(run, err, &info);
     archiver_close(a, &progress);
     if (err == ERR_OK)
         out_print(o, run->json, stdout);

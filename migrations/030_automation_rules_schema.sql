@@ -709,7 +709,7 @@ begin
             from automation_priv.wedding_facts f where f.tenant_id = p_tenant and f.wedding_id = p_wedding);
 end $$;
 revoke execute on function automation_priv.facts_now, automation_priv.facts from public;
-grant execute on function automation_priv.facts to automation_worker, automation_scheduler;
+grant execute on function automation_priv.facts to automation_worker;
 
 do $$
 declare t text;

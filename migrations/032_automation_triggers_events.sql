@@ -1525,7 +1525,6 @@ grant insert on automation.execution_logs, automation_priv.log_stage, automation
     automation_priv.rollup_deltas to automation_worker;
 grant select on automation.kinds to automation_worker, automation_scheduler;
 grant select on automation_priv.clock to automation_worker, automation_scheduler;
-grant execute on all functions in schema automation_priv to automation_scheduler;
 do $$
 declare t text;
 begin

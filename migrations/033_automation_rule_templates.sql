@@ -3107,6 +3107,5 @@ begin
         execute format('grant select on table %s to automation_scheduler, automation_monitor', x);
     end loop;
 end $$;
-grant execute on all functions in schema automation_priv to automation_scheduler;
 grant execute on function automation.render_template, automation.instantiate_template to automation_scheduler;
 reset role;

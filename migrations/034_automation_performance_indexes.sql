@@ -195,7 +195,6 @@ begin
         execute format('revoke execute on function %s from public', f);
     end loop;
 end $$;
-grant execute on all functions in schema automation_priv to automation_scheduler;
 grant execute on function automation_priv.hist_percentile, automation_priv.hist_value, automation_priv.hist_bucket, automation_priv.hist_add, automation_priv.hist_sum
     to automation_monitor;
 grant select on automation_priv.vendor_deltas, automation.vendor_rollup, automation_priv.stats_rule, automation_priv.stats_milestone,

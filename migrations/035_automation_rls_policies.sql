@@ -62,6 +62,26 @@ grant select (id, tenant_id, event_type, hops, occurred_at, available_at, marks)
     to automation_monitor;
 grant select (id, tenant_id, job_id, reason, at) on automation_priv.log_quarantine to automation_monitor;
 
+-- ---- functions of the programs: each may call what its statements name and nothing else ------------------------------------------------------
+-- The leader's duties (common/io/store_lead*.c), statistics, and sums for metrics. Not the archiver's functions, nor the clock that development steps.
+grant execute on function
+    automation_priv.activate_rules, automation_priv.analyze_logs, automation_priv.audit, automation_priv.beacon_next, automation_priv.beacon_raise,
+    automation_priv.count_rule_cache, automation_priv.dead_fed, automation_priv.dead_unfed, automation_priv.due_herds, automation_priv.due_jobs,
+    automation_priv.due_timings, automation_priv.ensure_partitions, automation_priv.fold_deltas, automation_priv.fold_rollups,
+    automation_priv.fold_vendors, automation_priv.hist_add, automation_priv.hist_bucket, automation_priv.hist_percentile, automation_priv.hist_sum,
+    automation_priv.hist_value, automation_priv.leader_beat, automation_priv.leader_take, automation_priv.load_ruleset, automation_priv.log_runway,
+    automation_priv.mark_event, automation_priv.missing_messages, automation_priv.plan_runs, automation_priv.purge, automation_priv.queued_ready,
+    automation_priv.refresh_stats, automation_priv.refresh_zones, automation_priv.release_queued, automation_priv.relieve_entries,
+    automation_priv.replan_weddings, automation_priv.rules_beside, automation_priv.rules_to_check, automation_priv.settle_timing_keys,
+    automation_priv.shape_load, automation_priv.stamp_rule, automation_priv.still_waiting, automation_priv.sweep_workers, automation_priv.take_events,
+    automation_priv.take_wait_checks, automation_priv.timing_facts, automation_priv.unmark_event, automation_priv.wake_waits
+    to automation_scheduler;
+-- The archiver. What it detaches, copies and attaches is the owner's, whose member its login is besides.
+grant execute on function automation_priv.partitions_due, automation_priv.leaf_actual, automation_priv.leaf_facts, automation_priv.move_leaf, automation_priv.make_leaf,
+    automation_priv.attach_leaf, automation_priv.drop_leaf, automation_priv.ensure_partitions, automation_priv.replay_quarantine, automation_priv.log_runway,
+    automation_priv.analyze_logs to automation_maint;
+grant select on automation_priv.log_partitions, automation_priv.log_upkeep, automation_priv.clock to automation_maint;
+
 -- ---- tenants and members: the host application makes them -----------------------------------------------------------------------------
 create policy tenants_read on automation.tenants for select to authenticated using (tenant_id = (select automation.jwt_tenant()));
 create policy tenants_update on automation.tenants for update to authenticated

@@ -397,6 +397,26 @@ enum err store_archive_ensure(struct db_session *s, int64_t months, int64_t *mad
     return err;
 }
 
+enum err store_archive_gaps(struct db_session *s, int64_t months, struct db_result **out, struct err_info *info)
+{
+    static const struct db_stmt stmt = {
+        "partition_gaps",
+        "select to_char(m, 'YYYY-MM'), case when p.state is null or p.state in ('attached', 'restored') then 'absent' "
+        "else p.state end from pg_catalog.generate_series(date_trunc('month', clock_timestamp() at time zone 'UTC'), "
+        "(clock_timestamp() at time zone 'UTC') + make_interval(months => $1), '1 month') m "
+        "cross join lateral (select 'execution_logs_' || to_char(m, 'YYYY_MM')) l(leaf) "
+        "left join automation_priv.log_partitions p on p.leaf = l.leaf "
+        "where automation_priv.leaf_actual(l.leaf) <> 'attached' order by m"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_i32(&a, (int32_t)months);
+    enum err err = db_query(s, &stmt, &a, out, info);
+    arena_free(&arena);
+    return err;
+}
+
 enum err store_archive_replay(struct db_session *s, int64_t limit, int64_t *replayed, int64_t *repeated,
                               struct err_info *info)
 {

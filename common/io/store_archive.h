@@ -76,8 +76,11 @@ enum err store_archive_restored(struct db_session *s, const char *leaf, const ch
 /* ---- what operators ask: any session that may read ------------------------------------------------------------------------ */
 /* Columns: leaf, state, lo, hi, changed_at, hold_until, archived rows, archived bytes, size on disk, quarantined rows; oldest first. */
 enum err store_archive_list(struct db_session *s, struct db_result **out, struct err_info *info) MUST_USE;
-/* Makes what is missing up to `months` months ahead. Columns: leaf. */
+/* Makes what is missing up to `months` months ahead. */
 enum err store_archive_ensure(struct db_session *s, int64_t months, int64_t *made, struct err_info *info) MUST_USE;
+/* The months from the present one to `months` ahead that are no part of the log. Columns: month (2031-05), what the book says of it
+ * or "absent". */
+enum err store_archive_gaps(struct db_session *s, int64_t months, struct db_result **out, struct err_info *info) MUST_USE;
 enum err store_archive_replay(struct db_session *s, int64_t limit, int64_t *replayed, int64_t *repeated,
                               struct err_info *info) MUST_USE;
 /* Makes the log's statistics when they are older than a week, or a partition is new. */

@@ -352,12 +352,24 @@ case_audit_balances_and_says_when_not() {
 }
 
 case_partitions_are_listed_made_and_detached() {
+    local month leaf
     run 0 partition list --json
     expect "of this month" attached "$(field '[p["state"] for p in d if p["from"].startswith("'"$(date -u +%Y-%m)"'")][0]')"
     run 0 partition ensure --months 5 --json
     expect made 2 "$(field 'd["made"]')"
     run 0 partition ensure --months 5
-    contains "made once" "made: 0" "$out"
+    contains "made once" "made:    0" "$out"
+    month=$(sql "select to_char(min(lo) at time zone 'UTC', 'YYYY-MM') from automation_priv.log_partitions where lo > now()")
+    leaf=execution_logs_${month/-/_}
+    sql "update automation_priv.log_partitions set state = 'detached' where leaf = '$leaf'; alter table automation.execution_logs detach partition automation_part.$leaf" >/dev/null
+    run 4 partition ensure
+    contains "the month that is missing" "no part of the log: $month (detached); its rows go to quarantine" "$out"
+    out=$("$usher" partition ensure --json 2>/dev/null)
+    expect missing "$month (detached)" "$(field 'd["missing"]')"
+    sql "update automation_priv.log_partitions set state = 'attached' where leaf = '$leaf';
+        select automation_priv.attach_leaf(leaf, lo, hi) from automation_priv.log_partitions where leaf = '$leaf'" >/dev/null
+    run 0 partition ensure --json
+    expect "none is missing" None "$(field 'd["missing"]')"
     run 2 partition detach 2031
     contains "what a month is" "expected a month such as 2031-05" "$out"
     run 3 partition detach 2001-01
@@ -374,13 +386,30 @@ case_partitions_are_listed_made_and_detached() {
 }
 
 case_a_month_is_archived_verified_and_restored() {
-    local dir=$CLI_BASE/archive
+    local dir=$CLI_BASE/archive what
     mkdir -p "$dir"
     sql "select automation_priv.ensure_partition('2020-01-01');
         insert into automation.execution_logs (tenant_id, queued_at, execution_id, job_id, duration_us, attempt, outcome, kind, queue)
         select gen_random_uuid(), '2020-01-05', gen_random_uuid(), gen_random_uuid(), 1, 1, 1, 'noop', 'default' from generate_series(1, 500)" >/dev/null
-    run 1 archive run
+    run 78 archive run
     contains "the folder" USHER_ARCHIVE_DIR "$out"
+    run 78 archive run 2020-01
+    run 3 archive verify
+    contains "there is none" "no month has an archive" "$out"
+    # What is wrong has one code, whatever the command.
+    for what in 'partition detach' 'archive run' 'archive verify' 'archive restore'; do
+        run 2 $what January
+        contains "$what: what a month is" "expected a month such as 2031-05" "$out"
+        USHER_MAINT_DATABASE_URL=postgresql://127.0.0.1:1/x run 69 $what 2020-01
+        contains "$what: what is not there" "PostgreSQL is not available (USHER_MAINT_DATABASE_URL)" "$out"
+    done
+    run 2 archive verify 2020-01 January
+    for what in 'partition detach' 'archive run' 'archive restore'; do
+        run 3 $what 2001-01
+    done
+    for what in 'partition ensure' 'partition replay'; do
+        USHER_MAINT_DATABASE_URL=postgresql://127.0.0.1:1/x run 69 $what
+    done
     export USHER_ARCHIVE_DIR=$dir USHER_ARCHIVE_GRACE=0
     out=$("$usher" archive run --dry-run --json)
     expect "what is due" execution_logs_2020_01 "$(field 'd[0]["partition"]')"

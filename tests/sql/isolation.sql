@@ -2,11 +2,15 @@
 begin;
 \ir isolation.psql
 set local client_min_messages = warning;
-select plan(32);
+select plan(38);
 select automation_priv.ensure_partition('2031-05-17');
 select iso.fill(t) from generate_series(1, 2) t;
 
 select is_empty('select * from iso.catalog()', 'the catalog, with a leaf made just now');
+\set duties `cat common/io/store_lead*.c`
+select is_empty(format($$ select f[1] from regexp_matches(%L, 'automation_priv\.([a-z_]+)\(', 'g') f
+    where f[1] <> all (select unnest(regexp_split_to_array(functions, '\s+')) from iso.callers where role = 'automation_scheduler') $$, :'duties'),
+    'the leader may call what its duties name');
 select is_empty('select * from iso.matrix()', 'every role, command, table and tenant');
 
 -- ---- ways around ---------------------------------------------------------------------------------------------------------------------
@@ -72,30 +76,59 @@ select set_config('app.tenant_id', '', true);
     \set seed 42
 \endif
 select setseed((:seed % 1000) / 1000.0);
+-- Every table of tenants that the catalog knows, n questions of each. Of a table of which a role reads some columns only, those are asked for.
+create function iso.tenant_tables() returns setof text language sql as $$
+    select c.relname::text from pg_class c where c.relnamespace = 'automation'::regnamespace and c.relkind in ('r', 'p')
+        and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'tenant_id')
+$$;
+-- Whose rows the actor has: its tenants', and of templates what is everybody's.
+create function iso.mine(p iso.actors, p_table text) returns text language sql as $$
+    select format('(tenant_id = any (%L)', (select coalesce(array_agg(iso.id(s, 1)), '{}') || case when p.sees = '{1,2}'
+            then array['00000000-0000-0000-0000-000000000000'::uuid] else '{}' end from unnest(p.sees) s))
+        || case when p_table = 'rule_templates' and p.sees <> '{1,2}' then ' or tenant_id is null and published'
+            when p_table in ('rule_templates', 'message_templates') then ' or tenant_id is null' else '' end || ')'
+$$;
 create function iso.property(n integer) returns setof text language plpgsql as $$
 declare
     p iso.actors;
     v_table text;
     v_where text;
+    v_agg text;
+    v_row text;
     v_want bigint;
     v_got bigint;
-    v_agg text;
 begin
-    for i in 1..n loop
-        select * into p from iso.actors a where a.kind in ('person', 'api') order by random() limit 1;
-        select tab into v_table from iso.rights where tab not like '%templates' and tab <> 'webhook_endpoints' order by random() limit 1;
-        v_where := (array['true', 'tenant_id is not null', format('tenant_id = %L', iso.id(1 + (random() < 0.5)::integer, 1)), format('tenant_id <> %L', iso.id(1, 1)),
-            'not (tenant_id is null)', format('tenant_id in (select x.tenant_id from automation.%I x)', v_table)])[1 + floor(random() * 6)];
-        v_agg := (array['count(*)', 'count(distinct tenant_id)', 'coalesce(sum(length(t::text)), 0)'])[1 + floor(random() * 3)];
-        execute format('select %s from automation.%I t where tenant_id = any (%L) and %s', v_agg, v_table,
-            (select coalesce(array_agg(iso.id(s, 1)), '{}') || case when p.sees = '{1,2}' then array['00000000-0000-0000-0000-000000000000'::uuid] else '{}' end from unnest(p.sees) s), v_where) into v_want;
-        perform iso.become(p);
-        execute format('select %s from automation.%I t where %s', v_agg, v_table, v_where) into v_got;
-        reset role;
-        if v_got <> v_want then return next format('%s: %s of %s where %s: %s, not %s', p.name, v_agg, v_table, v_where, v_got, v_want); end if;
+    for v_table in select t from iso.tenant_tables() t order by t loop
+        for i in 1..n loop
+            select * into p from iso.actors a where a.kind in ('person', 'api') order by random() limit 1;
+            v_where := (array['true', 'tenant_id is not null', format('tenant_id = %L', iso.id(1 + (random() < 0.5)::integer, 1)), format('tenant_id <> %L', iso.id(1, 1)),
+                'not (tenant_id is null)', 'tenant_id is null', format('tenant_id in (select x.tenant_id from automation.%I x)', v_table)])[1 + floor(random() * 7)];
+            select string_agg(format('t.%I', a.attname), ', ' order by a.attnum) into v_row from pg_attribute a
+            where a.attrelid = ('automation.' || v_table)::regclass and a.attnum > 0 and not a.attisdropped and has_column_privilege(p.role, a.attrelid, a.attnum, 'select');
+            v_agg := (array['count(*)', 'count(distinct tenant_id)', format('coalesce(sum(length(row(%s)::text)), 0)', v_row)])[1 + floor(random() * 3)];
+            execute format('select %s from automation.%I t where %s and %s', v_agg, v_table, iso.mine(p, v_table), v_where) into v_want;
+            perform iso.become(p);
+            execute format('select %s from automation.%I t where %s', v_agg, v_table, v_where) into v_got;
+            reset role;
+            if v_got <> v_want then return next format('%s: %s of %s where %s: %s, not %s', p.name, v_agg, v_table, v_where, v_got, v_want); end if;
+        end loop;
     end loop;
 end $$;
-select is_empty('select * from iso.property(400)', 'random questions, seed ' || :'seed');
+insert into automation.rule_templates (tenant_id, key, category, name, description, definition, published) values (null, 'hidden', 'day', 'o', 'o', '{}', false);
+select is_empty('select * from iso.property(20)', 'random questions of every table, seed ' || :'seed');
+select is_empty('select iso.tenant_tables() except select tab from iso.rights', 'each of which has its line in the matrix');
+create function iso.property_notices(p_sql text) returns boolean language plpgsql as $$
+begin
+    execute p_sql;
+    raise exception using errcode = 'U0098', message = exists (select from iso.property(80))::text;
+exception when sqlstate 'U0098' then return sqlerrm::boolean;
+end $$;
+select ok(iso.property_notices(format('create table automation.forgotten as select tenant_id from automation.tenants; grant select on automation.forgotten
+    to authenticated, automation_api, automation_scheduler')), 'noticed: a table that nobody thought of');
+select ok(iso.property_notices('alter policy webhook_endpoints_read on automation.webhook_endpoints using (true)'), 'noticed: endpoints that everybody sees');
+select ok(iso.property_notices('alter policy message_templates_read on automation.message_templates using (true)'), 'noticed: messages, too');
+select ok(iso.property_notices('alter policy rule_templates_read on automation.rule_templates using (tenant_id = automation.jwt_tenant() or tenant_id is null)'),
+    'noticed: templates that are not published');
 
 -- ---- mutants ---------------------------------------------------------------------------------------------------------------------------------
 -- Each lock is broken and put back; the tests above must notice. One answer a survivor.
@@ -122,7 +155,9 @@ create function iso.mutants() returns table (tab text, sql text) language sql as
         'grant truncate on automation.stages to authenticated', 'grant references on automation.rules to service_role', 'grant trigger on automation.rules to automation_api',
         'grant select on automation.weddings to anon', 'grant select on automation.weddings to public', 'grant usage on schema automation_part to authenticated',
         'grant select on automation_priv.source_errors to automation_monitor', 'grant select on automation.weddings to automation_monitor',
-        'grant execute on function automation.wedding_timeline to automation_monitor',
+        'grant execute on function automation.wedding_timeline to automation_monitor', 'grant execute on function automation_priv.drop_leaf to automation_scheduler',
+        'grant execute on all functions in schema automation_priv to automation_scheduler', 'grant execute on function automation_priv.purge to automation_worker',
+        'revoke execute on function automation_priv.move_leaf from automation_maint', 'grant execute on function automation_priv.clock_set to automation_maint',
         'grant usage on schema automation_priv to authenticated', 'grant select on automation_part.execution_logs_2031_05 to authenticated',
         'grant execute on function automation.publish_event to authenticated', 'grant execute on function automation.enqueue_job to public',
         'grant execute on function automation.jwt_tenant to anon', 'alter view automation.stats_rule reset (security_barrier)',
