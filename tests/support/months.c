@@ -222,3 +222,26 @@ void months_cut(const struct months *t, const char *name, long by)
     if (stat(path, &st) != 0 || truncate(path, st.st_size + by) != 0)
         die(path);
 }
+
+static const char differences_sql[] =
+    "with facts as (select c.relname, x.fact from pg_class c, lateral ("
+    "  select format('%s %s %s %s %s %s', c.relowner, c.relacl, c.relrowsecurity, c.relforcerowsecurity, "
+    "c.relpersistence, c.reloptions)"
+    "  union all select replace(pg_get_indexdef(i.indexrelid), c.relname, 'LEAF') || i.indisvalid from pg_index i "
+    "where i.indrelid = c.oid"
+    "  union all select regexp_replace(regexp_replace(replace(pg_get_constraintdef(k.oid) || k.conname, c.relname, "
+    "'LEAF'), "
+    "    '2024-0\\d-01', 'X', 'g'), '_2024_0\\d', '', 'g') from pg_constraint k where k.conrelid = c.oid"
+    "  union all select format('%s %s %s %s %s', a.attname, a.atttypid, a.attnotnull, a.attstorage, "
+    "a.attcompression) "
+    "    from pg_attribute a where a.attrelid = c.oid and a.attnum > 0"
+    "  union all select p.polname from pg_policy p where p.polrelid = c.oid) x(fact)"
+    "  where c.relname in ('" MONTHS_LEAF "', 'execution_logs_2024_01')) "
+    "select (select count(*) from (select fact from facts group by fact having count(distinct relname) <> 2) odd) + "
+    "(select count(*) from pg_class c, unnest(c.relacl) x where relname = '" MONTHS_LEAF
+    "' and x::text not like 'automation_owner=%')";
+
+int64_t months_differences(struct months *t)
+{
+    return test_pg_i64(&t->pg, differences_sql);
+}
