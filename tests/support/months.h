@@ -35,8 +35,8 @@ int months_die(struct months *t, months_call call, const char *leaf, const char 
 bool months_in(struct months *t, const char *leaf, const char *state);
 /* A digest of the month as the log shows it, and of its number of rows. */
 int64_t months_digest(struct months *t, const char *leaf);
-/* Owner, rights, row-level security, policies, constraints, indexes, storage: in how many of these MONTHS_LEAF differs from a fresh leaf, or
- * lets anybody but the owner in. */
+/* Owner, rights, row-level security, policies, constraints, indexes, storage: in how many of these MONTHS_LEAF differs from a
+ * fresh leaf, or lets anybody but the owner in. */
 int64_t months_differences(struct months *t);
 int64_t months_rows(struct months *t, const char *leaf);
 
