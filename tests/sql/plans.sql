@@ -1,32 +1,12 @@
--- Plans: what the store's queries (common/io/store_rules.c, store_history.c) make of the indexes at size, as a role that row-level security binds;
--- and whether these tests would notice an index, a policy's shape or pruning that is gone.
+-- Plans: what questions shaped as the store's (common/io/store_rules.c, store_history.c) make of the indexes at size, as a role that row-level security
+-- binds; and whether these tests would notice an index, a policy's shape or pruning that is gone. tests/integration/test_plans.c asks the plans of the
+-- store's own statements, over the same rows.
 begin;
 set local client_min_messages = warning;
 set local jit = off;
 select plan(28);
 
-create schema plans;
-grant usage on schema plans to public;
-create function plans.id(p_kind integer, n bigint) returns uuid language sql immutable as $$ select md5(p_kind || '.' || n)::uuid $$;
-
--- 20 tenants of 1,000 rules; a log of five months with 10,000 rows each.
-select automation_priv.ensure_partitions('2031-01-01', '2031-02-01');
-insert into automation.tenants (tenant_id, name) select plans.id(1, t), 'Tenant ' || t from generate_series(1, 20) t;
-insert into automation.members (tenant_id, user_id) select plans.id(1, t), plans.id(1, t) from generate_series(1, 20) t;
-alter table automation.rules disable trigger user;
-insert into automation.rules (tenant_id, rule_id, name, status, definition, validated_revision, trigger_type, event_type, live)
-select plans.id(1, n % 20 + 1), plans.id(2, n), 'Rule ' || n, 'active', jsonb_build_object('name', repeat(n::text, 40)), 1, 'event', 'a.e' || n / 20 % 50, true
-from generate_series(0, 19999) n;
-alter table automation.rules enable trigger user;
-insert into automation.rule_versions (tenant_id, rule_id, revision, definition) select tenant_id, rule_id, 1, definition from automation.rules where name ~ '^Rule \d+$';
-insert into automation.execution_logs (tenant_id, queued_at, execution_id, job_id, run_id, rule_id, duration_us, attempt, outcome, kind, queue)
-select plans.id(1, n % 20 + 1), '2031-01-01 UTC'::timestamptz + n * interval '240 s', plans.id(3, n), plans.id(3, n), plans.id(4, n / 60 * 20 + n % 20),
-       plans.id(2, n / 60 * 20 % 20000 + n % 20), 9, 1, (n % 3 = 0)::integer, 'send_email', 'default'
-from generate_series(0, 49999) n;
-insert into automation.runs (tenant_id, run_id, rule_id, rule_revision, trigger_type, trigger_ref, due_at, state, started_at)
-select l.tenant_id, l.run_id, l.rule_id, 1, 'event', l.run_id, min(l.queued_at), 'succeeded', min(l.queued_at)
-from automation.execution_logs l where l.queued_at >= '2031-01-01' and l.queued_at < '2031-07-01' group by 1, 2, 3;
-analyze automation.members, automation.rules, automation.rule_versions, automation.execution_logs, automation.runs;
+\ir plans.psql
 -- As after VACUUM, which a transaction does not allow.
 update pg_class set relallvisible = relpages where oid = 'automation.rules'::regclass or relnamespace = 'automation_part'::regnamespace;
 
