@@ -169,7 +169,8 @@ static int leaves_of(const char *plan)
     int n = 0;
 
     for (const char *p = plan; (p = strstr(p, " on " LEAF)) != NULL; p++) {
-        const int month = atoi(p + strlen(" on " LEAF));
+        const char *digits = p + strlen(" on " LEAF);
+        const int month = (digits[0] - '0') * 10 + digits[1] - '0';
         cr_assert(month >= 1 && month <= 12, "%.60s", p);
         n += ran(p) && !seen[month];
         seen[month] |= ran(p);
