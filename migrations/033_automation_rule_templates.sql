@@ -2278,13 +2278,15 @@ language sql immutable parallel safe set search_path = '' as $$
         ('forms', 'name', 'text', true, true), ('forms', 'title', 'text', false, false)
 $$;
 
--- The type of a column of the host's, or an error that names those there are.
+-- The type of a column of the host's, of a domain the type below it, or an error that names those there are.
 create function automation_priv.source_column(p_table regclass, p_column text, p_where text) returns text
 language plpgsql stable set search_path = '' as $$
 declare v text;
 begin
-    select pg_catalog.format_type(a.atttypid, null) into v from pg_catalog.pg_attribute a
-    where a.attrelid = p_table and a.attname = p_column and a.attnum > 0 and not a.attisdropped;
+    with recursive d as (
+        select a.atttypid as type from pg_catalog.pg_attribute a where a.attrelid = p_table and a.attname = p_column and a.attnum > 0 and not a.attisdropped
+        union all select y.typbasetype from d join pg_catalog.pg_type y on y.oid = d.type and y.typtype = 'd')
+    select pg_catalog.format_type(d.type, -1) into v from d join pg_catalog.pg_type y on y.oid = d.type and y.typtype <> 'd';
     if not found then
         raise exception 'mapping %: % has no column %', p_where, p_table, coalesce(quote_ident(p_column), 'of no name') using errcode = '22023',
             hint = 'Columns: ' || (select string_agg(a.attname, ', ' order by a.attnum) from pg_catalog.pg_attribute a
@@ -2298,7 +2300,7 @@ language plpgsql immutable set search_path = '' as $$
 declare v text;
 begin
     if jsonb_typeof(p_object) is distinct from 'object' then
-        raise exception 'mapping %: found %, expected an object', p_where, coalesce(jsonb_typeof(p_object), 'nothing') using errcode = '22023';
+        raise exception 'mapping %: found %, expected an object', p_where, coalesce(left(p_object::text, 40), 'nothing') using errcode = '22023';
     end if;
     select k into v from jsonb_object_keys(p_object) k where not k = any (p_known) limit 1;
     if found then
@@ -2306,23 +2308,92 @@ begin
     end if;
 end $$;
 
+-- A value of a mapping is of one of these JSON types, or absent.
+create function automation_priv.source_is(p_value jsonb, p_where text, variadic p_types text[]) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    if not jsonb_typeof(p_value) = any (p_types) then
+        raise exception 'mapping %: found %, expected %', p_where, left(p_value::text, 40), (select string_agg(case x when 'boolean' then 'true or false'
+                when 'array' then 'a list' when 'object' then 'an object' else 'a ' || x end, ' or ' order by i) from unnest(p_types) with ordinality y(x, i))
+            using errcode = '22023';
+    end if;
+end $$;
+
+-- A constant that a mapping writes: of the column's type, and one that the column's own checks take.
+create function automation_priv.source_constant(p_target text, p_column text, p_type text, p_value jsonb, p_where text) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+    v_table regclass := to_regclass('automation.' || p_target);
+    v_sql text := case p_type when 'text[]' then format('array(select jsonb_array_elements_text(%L))', p_value) else format('%L::%s', p_value #>> '{}', p_type) end;
+    v_check text;
+    v_good boolean := jsonb_typeof(p_value) in ('array', 'null') or p_type <> 'text[]';
+begin
+    begin
+        if v_good then
+            execute 'select ' || v_sql;
+        end if;
+        v_good := v_good and (p_type = 'text[]' or jsonb_typeof(p_value) not in ('array', 'object'));
+    exception when data_exception then
+        v_good := false;
+    end;
+    if not v_good or p_value = 'null' and coalesce((select a.attnotnull from pg_catalog.pg_attribute a where a.attrelid = v_table and a.attname = p_column), true) then
+        raise exception 'mapping %: found %, expected %', p_where, left(p_value::text, 40), case p_type when 'uuid' then 'a UUID' when 'date' then 'a date' when 'time' then 'a time'
+            when 'timestamptz' then 'an instant' when 'boolean' then 'true or false' when 'text[]' then 'a list of strings' when 'text' then 'a string' else 'a whole number' end
+            using errcode = '22023';
+    end if;
+    for v_check in select pg_catalog.pg_get_expr(k.conbin, k.conrelid) from pg_catalog.pg_constraint k
+            join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and k.conkey = array[a.attnum] where k.conrelid = v_table and k.contype = 'c' and a.attname = p_column loop
+        execute format('select (%s) is distinct from false from (select %s as %I) x', v_check, v_sql, p_column) into v_good;
+        if not v_good then
+            raise exception 'mapping %: found %, expected what % of % takes: %', p_where, left(p_value::text, 40), p_column, p_target, v_check using errcode = '22023';
+        end if;
+    end loop;
+    if p_column = 'time_zone' then
+        perform automation_priv.source_zone(p_value, p_where);
+    end if;
+end $$;
+
+create function automation_priv.source_zone(p_value jsonb, p_where text) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+    if not exists (select from pg_catalog.pg_timezone_names z where z.name = p_value #>> '{}') then
+        raise exception 'mapping %: found %, expected a time zone such as Europe/Lisbon', p_where, left(p_value::text, 40) using errcode = '22023';
+    end if;
+end $$;
+
 -- One field of a mapping as an SQL expression over the host's row t: "column", or {"column" | "value", "path", "times", "map", "default", "zone"}.
 -- Adds the column to p_columns. p_type null: as jsonb, whatever it is.
-create function automation_priv.source_field(p_table regclass, p_spec jsonb, p_type text, p_where text, inout p_columns text[], out sql text)
+-- p_target, p_into: the column of ours that it is for; of neither, what is no column.
+create function automation_priv.source_field(p_table regclass, p_spec jsonb, p_type text, p_where text, p_target text, p_into text, inout p_columns text[], out sql text)
 language plpgsql stable set search_path = '' as $$
 declare
     s jsonb := case jsonb_typeof(p_spec) when 'string' then jsonb_build_object('column', p_spec) else p_spec end;
     v_from text;
     v_family text;
     v_good boolean;
+    v_constant record;
 begin
+    perform automation_priv.source_is(s, p_where, 'string', 'object');
     perform automation_priv.source_keys(s, p_where, 'column', 'value', 'path', 'times', 'map', 'default', 'zone');
     if (s ? 'column') = (s ? 'value') then
         raise exception 'mapping %: expected one of "column" and "value"', p_where using errcode = '22023';
-    elsif s ? 'value' then
+    elsif s ? 'value' and (select count(*) from jsonb_object_keys(s)) > 1 then
+        raise exception 'mapping %: expected nothing beside "value"', p_where using errcode = '22023';
+    end if;
+    perform automation_priv.source_is(s -> 'column', p_where || '.column', 'string'), automation_priv.source_is(s -> 'path', p_where || '.path', 'string'),
+        automation_priv.source_is(s -> 'times', p_where || '.times', 'number'), automation_priv.source_is(s -> 'zone', p_where || '.zone', 'string'),
+        automation_priv.source_is(s -> 'map', p_where || '.map', 'object'), automation_priv.source_is(s -> 'default', p_where || '.default', 'string', 'number', 'boolean'),
+        automation_priv.source_is(x.value, p_where || '.map.' || x.key, 'string', 'number', 'boolean')
+    from (select null::text as key, null::jsonb as value union all select e.key, e.value from jsonb_each(case jsonb_typeof(s -> 'map') when 'object' then s -> 'map' end) e) x;
+    if p_type <> 'jsonb' then
+        for v_constant in select '.value' as at, s -> 'value' as value where s ? 'value' union all select '.default', s -> 'default' where s ? 'default' and not s ? 'times'
+                union all select '.map.' || e.key, e.value from jsonb_each(s -> 'map') e where not s ? 'times' loop
+            perform automation_priv.source_constant(p_target, p_into, p_type, v_constant.value, p_where || v_constant.at);
+        end loop;
+    end if;
+    if s ? 'value' then
         sql := case when p_type is null then format('%L::jsonb', s -> 'value') when p_type = 'jsonb' then format('%L::jsonb', s -> 'value')
             when p_type = 'text[]' then format('array(select jsonb_array_elements_text(%L))', s -> 'value') else format('%L::%s', s ->> 'value', p_type) end;
-        execute 'select ' || sql; -- a constant that does not fit is found now
         return;
     end if;
     v_from := automation_priv.source_column(p_table, s ->> 'column', p_where);
@@ -2339,7 +2410,6 @@ begin
         v_from := case when p_type is null or p_type in ('jsonb', 'text[]') then 'jsonb' else 'text' end;
     end if;
     if s ? 'map' then
-        perform automation_priv.source_keys(s -> 'map', p_where || '.map', variadic array(select jsonb_object_keys(s -> 'map')));
         sql := format('coalesce(%L::jsonb ->> (%s)::text, %L)', s -> 'map', sql, s ->> 'default');
         v_from := 'text';
     elsif s ? 'default' then
@@ -2354,12 +2424,12 @@ begin
         if v_from not in ('timestamp without time zone', 'timestamp with time zone') then
             raise exception 'mapping %: "zone" is of timestamps, but column % is of type %', p_where, s ->> 'column', v_from using errcode = '22023';
         end if;
-        perform now() at time zone (s ->> 'zone');
+        perform automation_priv.source_zone(s -> 'zone', p_where || '.zone');
         sql := format('(%s at time zone %L)', sql, s ->> 'zone');
         v_from := case v_from when 'timestamp without time zone' then 'timestamp with time zone' else 'timestamp without time zone' end;
     end if;
     v_family := case when v_from in ('smallint', 'integer', 'bigint', 'numeric', 'real', 'double precision', 'money') then 'number'
-        when v_from in ('text', 'character varying', 'character', 'name', 'uuid', 'public.citext', 'citext') then 'text'
+        when v_from in ('text', 'character varying', 'bpchar', 'name', 'uuid', 'public.citext', 'citext') then 'text'
         when v_from in ('json', 'jsonb') then 'json' when v_from like '%[]' then 'list'
         when v_from like 'timestamp%' then 'instant' when v_from like 'time %' then 'time' else v_from end;
     v_good := case p_type
@@ -2390,24 +2460,78 @@ begin
         else format('(%s)::%s', sql, p_type) end;
 end $$;
 
+-- A table that a mapping names.
+create function automation_priv.source_table(p_name jsonb, p_where text) returns regclass
+language plpgsql stable set search_path = '' as $$
+declare v regclass;
+begin
+    if p_name is null then
+        raise exception 'mapping %: found nothing, expected a table such as public.studios', p_where using errcode = '22023';
+    end if;
+    perform automation_priv.source_is(p_name, p_where, 'string');
+    begin
+        v := to_regclass(p_name #>> '{}');
+    exception when others then null; -- no name at all
+    end;
+    if not exists (select from pg_catalog.pg_class c where c.oid = v and c.relkind in ('r', 'p')) then
+        raise exception 'mapping %: there is no table %', p_where, p_name #>> '{}' using errcode = '22023', hint = 'Its name has its schema, such as public.studios.';
+    end if;
+    return v;
+end $$;
+
+-- Projections run as automation_owner, whoever writes the host's row: the schema's names must be its to use, and no policy may hide the table's rows.
+create function automation_priv.source_usage(p_table regclass) returns void
+language plpgsql volatile set search_path = '' as $$
+declare v_schema text := (select n.nspname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = p_table);
+begin
+    if not pg_catalog.has_schema_privilege('automation_owner', v_schema, 'usage') then
+        execute format('grant usage on schema %I to automation_owner', v_schema);
+    end if;
+end $$;
+create function automation_priv.source_readable(p_table regclass, p_where text) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+    if exists (select from pg_catalog.pg_class c join pg_catalog.pg_roles r on r.rolname = 'automation_owner' and not r.rolsuper and not r.rolbypassrls
+            where c.oid = p_table and c.relrowsecurity and (c.relforcerowsecurity or not pg_catalog.pg_has_role(r.oid, c.relowner, 'usage'))
+            and (select not coalesce(bool_or(p.polpermissive and pg_catalog.pg_get_expr(p.polqual, p.polrelid) = 'true'), false) or bool_or(not p.polpermissive)
+                from pg_catalog.pg_policy p where p.polrelid = c.oid and p.polcmd in ('r', '*')
+                and exists (select from unnest(p.polroles) x where x = 0 or pg_catalog.pg_has_role(r.oid, x, 'usage')))) then
+        raise exception 'mapping %: row-level security of % hides rows from automation_owner, which projects; expected a policy that shows it all of them', p_where, p_table
+            using errcode = '22023', hint = format('create policy automation_owner_reads on %s for select to automation_owner using (true)', p_table);
+    end if;
+end $$;
+
 -- The tenant of a row: {"value": UUID}, {"column": of UUIDs}, or {"column", "lookup": {"table", "key", "value"}}.
 create function automation_priv.source_tenant(p_table regclass, p_spec jsonb, inout p_columns text[], out sql text)
 language plpgsql volatile set search_path = '' as $$
 declare
     l jsonb := p_spec -> 'lookup';
     v_table regclass;
+    v_type text;
 begin
     perform automation_priv.source_keys(p_spec, 'tenant', 'value', 'column', 'lookup');
-    select f.p_columns, f.sql into p_columns, sql from automation_priv.source_field(p_table, p_spec - 'lookup', case when l is null then 'uuid' else 'text' end, 'tenant', p_columns) f;
-    if l is null then
+    if p_spec ? 'value' and l is not null then
+        raise exception 'mapping tenant: "lookup" needs "column", not "value"' using errcode = '22023';
+    end if;
+    select f.p_columns, f.sql into p_columns, sql from automation_priv.source_field(p_table, p_spec - 'lookup', case when l is null then 'uuid' else 'text' end, 'tenant', null, null, p_columns) f;
+    if p_spec ? 'value' and not exists (select from automation.tenants t where t.tenant_id = (p_spec ->> 'value')::uuid) then
+        raise exception 'mapping tenant.value: there is no tenant %', p_spec ->> 'value' using errcode = '22023';
+    elsif l is null then
         return;
     end if;
-    perform automation_priv.source_keys(l, 'tenant.lookup', 'table', 'key', 'value');
-    v_table := to_regclass(l ->> 'table');
-    if v_table is null then
-        raise exception 'mapping tenant.lookup.table: there is no table %', coalesce(l ->> 'table', 'named') using errcode = '22023';
+    perform automation_priv.source_keys(l, 'tenant.lookup', 'table', 'key', 'value'), automation_priv.source_is(l -> 'key', 'tenant.lookup.key', 'string'),
+        automation_priv.source_is(l -> 'value', 'tenant.lookup.value', 'string');
+    v_table := automation_priv.source_table(l -> 'table', 'tenant.lookup.table');
+    v_type := automation_priv.source_column(v_table, l ->> 'value', 'tenant.lookup.value');
+    if v_type not in ('uuid', 'text', 'character varying', 'bpchar') then
+        raise exception 'mapping tenant.lookup.value: column % of % is of type %, expected uuid or text', l ->> 'value', v_table, v_type using errcode = '22023';
     end if;
-    perform automation_priv.source_column(v_table, l ->> 'key', 'tenant.lookup.key'), automation_priv.source_column(v_table, l ->> 'value', 'tenant.lookup.value');
+    perform automation_priv.source_column(v_table, l ->> 'key', 'tenant.lookup.key'), automation_priv.source_readable(v_table, 'tenant.lookup.table');
+    if not exists (select from pg_catalog.pg_index i join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0] where i.indrelid = v_table
+            and i.indisunique and i.indisvalid and i.indnkeyatts = 1 and i.indpred is null and a.attname = l ->> 'key') then
+        raise exception 'mapping tenant.lookup.key: column % of % has no unique index of its own: a row could have two tenants', l ->> 'key', v_table using errcode = '22023';
+    end if;
+    perform automation_priv.source_usage(v_table);
     -- The projection runs as automation_owner, whoever writes the host's row.
     execute format('grant select (%I, %I) on %s to automation_owner', l ->> 'key', l ->> 'value', v_table);
     sql := format('(select l.%I::text::uuid from %s l where l.%I = t.%I)', l ->> 'value', v_table, l ->> 'key', p_spec ->> 'column');
@@ -2421,9 +2545,10 @@ declare
     v_type text;
     v_of regclass;
 begin
-    perform automation_priv.source_keys(s, p_where, 'column', 'of');
+    perform automation_priv.source_is(s, p_where, 'string', 'object');
+    perform automation_priv.source_keys(s, p_where, 'column', 'of'), automation_priv.source_is(s -> 'column', p_where || '.column', 'string');
     v_type := automation_priv.source_column(p_table, s ->> 'column', p_where);
-    v_of := to_regclass(s ->> 'of');
+    v_of := case when s ? 'of' then automation_priv.source_table(s -> 'of', p_where || '.of') end;
     if v_type <> 'uuid' and v_of is null then
         raise exception 'mapping %: column % is of type %, not uuid: "of" must name the table whose key it is', p_where, s ->> 'column', v_type using errcode = '22023';
     end if;
@@ -2461,6 +2586,12 @@ declare
 begin
     fields := '{}';
     for f in select e.key, e.value from jsonb_each(p_fields) e order by 1 loop
+        if f.key ~ '(^|\.)(\.|$)' then
+            raise exception 'mapping columns: found %, expected names joined by dots', to_jsonb(f.key) using errcode = '22023';
+        elsif exists (select from jsonb_object_keys(p_fields) k where starts_with(k, f.key || '.')) then
+            raise exception 'mapping columns.%: also an object, by columns.%', f.key, (select k from jsonb_object_keys(p_fields) k where starts_with(k, f.key || '.') limit 1)
+                using errcode = '22023';
+        end if;
         v_head := case when p_target = 'attributes' then 'attributes' else split_part(f.key, '.', 1) end;
         select * into c from automation_priv.source_targets() t where t.target = p_target and t.col = v_head and t.type <> 'uuid';
         if not found or (c.type = 'jsonb') <> (p_target = 'attributes' or strpos(f.key, '.') > 0) then
@@ -2468,7 +2599,7 @@ begin
                 hint = 'Columns: ' || (select string_agg(t.col || case t.type when 'jsonb' then '.<name>' else '' end, ', ' order by t.col)
                     from automation_priv.source_targets() t where t.target = p_target and t.type <> 'uuid');
         end if;
-        select x.p_columns, x.sql into p_columns, v_sql from automation_priv.source_field(p_table, f.value, nullif(c.type, 'jsonb'), 'columns.' || f.key, p_columns) x;
+        select x.p_columns, x.sql into p_columns, v_sql from automation_priv.source_field(p_table, f.value, nullif(c.type, 'jsonb'), 'columns.' || f.key, p_target, c.col, p_columns) x;
         if c.type = 'jsonb' then
             v_nested := automation_priv.jsonb_merge(v_nested, jsonb_build_object(v_head,
                 jsonb_build_object(case when p_target = 'attributes' then f.key else substr(f.key, length(v_head) + 2) end, v_sql)));
@@ -2499,6 +2630,12 @@ begin
     if (p_spec ? 'null') = (p_spec ? 'in') then
         raise exception 'mapping where: expected one of "null" and "in"' using errcode = '22023';
     end if;
+    perform automation_priv.source_is(p_spec -> 'column', 'where.column', 'string'), automation_priv.source_is(p_spec -> 'null', 'where.null', 'boolean'),
+        automation_priv.source_is(p_spec -> 'in', 'where.in', 'array');
+    perform automation_priv.source_is(x.value, 'where.in.' || (x.i - 1), 'string') from jsonb_array_elements(p_spec -> 'in') with ordinality x(value, i);
+    if p_spec -> 'in' = '[]' then
+        raise exception 'mapping where.in: found [], expected at least one string' using errcode = '22023';
+    end if;
     perform automation_priv.source_column(p_table, p_spec ->> 'column', 'where.column');
     if not p_spec ->> 'column' = any (p_columns) then
         p_columns := p_columns || (p_spec ->> 'column');
@@ -2521,14 +2658,19 @@ declare
 begin
     for e in select x.value as spec, x.i - 1 as i from jsonb_array_elements(coalesce(p_events, '[]')) with ordinality x(value, i) loop
         v_at := 'events.' || e.i;
-        perform automation_priv.source_keys(e.spec, v_at, 'on', 'type', 'column', 'from', 'to', 'payload');
+        perform automation_priv.source_keys(e.spec, v_at, 'on', 'type', 'column', 'from', 'to', 'payload'), automation_priv.source_is(e.spec -> 'on', v_at || '.on', 'string'),
+            automation_priv.source_is(e.spec -> 'type', v_at || '.type', 'string'), automation_priv.source_is(e.spec -> 'column', v_at || '.column', 'string'),
+            automation_priv.source_is(e.spec -> 'payload', v_at || '.payload', 'object');
         if e.spec ->> 'on' is null or e.spec ->> 'on' not in ('insert', 'update', 'delete') then
             raise exception 'mapping %.on: found %, expected "insert", "update" or "delete"', v_at, coalesce(e.spec ->> 'on', 'nothing') using errcode = '22023';
-        elsif e.spec ->> 'type' is null or e.spec ->> 'type' !~ '^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$' then
+        elsif e.spec ->> 'type' is null or e.spec ->> 'type' !~ '^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$' or length(e.spec ->> 'type') > 64 then
             raise exception 'mapping %.type: found %, expected lower-case words joined by dots, such as payment.received', v_at, coalesce(e.spec ->> 'type', 'nothing')
                 using errcode = '22023';
         elsif (e.spec ? 'from' or e.spec ? 'to') and not e.spec ? 'column' then
             raise exception 'mapping %: "from" and "to" need "column"', v_at using errcode = '22023';
+        elsif (e.spec ->> 'on' = 'insert' and e.spec ? 'from') or (e.spec ->> 'on' = 'delete' and e.spec ? 'to') then
+            raise exception 'mapping %: % has no %', v_at, case e.spec ->> 'on' when 'insert' then 'an insert' else 'a delete' end,
+                case e.spec ->> 'on' when 'insert' then '"from"' else '"to"' end using errcode = '22023';
         end if;
         if e.spec ? 'column' then
             perform automation_priv.source_column(p_table, e.spec ->> 'column', v_at || '.column');
@@ -2538,7 +2680,7 @@ begin
         end if;
         v_parts := '{}';
         for p in select x.key, x.value from jsonb_each(coalesce(e.spec -> 'payload', '{}')) x order by 1 loop
-            select x.p_columns, x.sql into p_columns, v_sql from automation_priv.source_field(p_table, p.value, null, v_at || '.payload.' || p.key, p_columns) x;
+            select x.p_columns, x.sql into p_columns, v_sql from automation_priv.source_field(p_table, p.value, null, v_at || '.payload.' || p.key, null, null, p_columns) x;
             v_parts := v_parts || format('%L, %s', p.key, v_sql);
         end loop;
         v_all := v_all || ('jsonb_build_object(' || array_to_string(v_parts, ', ') || ')');
@@ -2563,13 +2705,23 @@ declare
     v_ident text := '';
     v_set text;
 begin
-    perform automation_priv.source_keys(p_mapping, 'itself', 'into', 'key', 'tenant', 'wedding', 'vendor', 'columns', 'where', 'events', 'on_delete');
+    perform automation_priv.source_keys(p_mapping, 'itself', 'into', 'key', 'tenant', 'wedding', 'vendor', 'columns', 'where', 'events', 'on_delete'),
+        automation_priv.source_is(p_mapping -> 'into', 'into', 'string'), automation_priv.source_is(p_mapping -> 'key', 'key', 'string', 'array'),
+        automation_priv.source_is(p_mapping -> 'columns', 'columns', 'object'), automation_priv.source_is(p_mapping -> 'events', 'events', 'array'),
+        automation_priv.source_is(p_mapping -> 'on_delete', 'on_delete', 'string');
+    perform automation_priv.source_is(x.value, 'key.' || (x.i - 1), 'string')
+    from jsonb_array_elements(case jsonb_typeof(p_mapping -> 'key') when 'array' then p_mapping -> 'key' end) with ordinality x(value, i);
+    if p_mapping -> 'key' = '[]' or (select count(*) > count(distinct x) from jsonb_array_elements(case jsonb_typeof(p_mapping -> 'key') when 'array' then p_mapping -> 'key' end) x) then
+        raise exception 'mapping key: found %, expected columns, each once', p_mapping -> 'key' using errcode = '22023';
+    end if;
     s.target := p_mapping ->> 'into';
     if s.target is not null and not exists (select from automation_priv.source_targets() t where t.target = s.target) then
         raise exception 'mapping into: found %, expected one of %', s.target, (select string_agg(distinct t.target, ', ') from automation_priv.source_targets() t)
             using errcode = '22023';
-    elsif s.target is null and (p_mapping ? 'columns' or p_mapping -> 'events' is null) then
-        raise exception 'mapping into: missing; without it there must be "events" and no "columns"' using errcode = '22023';
+    elsif s.target is null and (p_mapping ? 'columns' or p_mapping ? 'on_delete' or coalesce(p_mapping -> 'events', '[]') = '[]') then
+        raise exception 'mapping into: missing; without it there must be "events", no "columns" and no "on_delete"' using errcode = '22023';
+    elsif p_mapping ? 'vendor' and s.target is distinct from 'wedding_vendors' then
+        raise exception 'mapping vendor: only wedding_vendors have one' using errcode = '22023';
     elsif coalesce(p_mapping ->> 'on_delete', 'keep') not in ('delete', 'keep', 'archive') or (p_mapping ->> 'on_delete' = 'archive' and s.target <> 'weddings') then
         raise exception 'mapping on_delete: found %, expected "delete" or "keep", or for weddings "archive"', p_mapping ->> 'on_delete' using errcode = '22023';
     end if;
@@ -2602,6 +2754,9 @@ begin
         raise exception 'mapping wedding: missing; % belong to one', s.target using errcode = '22023';
     end if;
     if s.target = 'wedding_vendors' then
+        if not p_mapping ? 'vendor' then
+            raise exception 'mapping vendor: missing; wedding_vendors belong to one' using errcode = '22023';
+        end if;
         select x.p_columns, x.sql into v_columns, v_vendor from automation_priv.source_reference(p_table, p_mapping -> 'vendor', 'vendor', v_columns) x;
     end if;
     if s.target is not null then
@@ -2621,10 +2776,10 @@ begin
     s.raw_sql := (select 'jsonb_build_object(' || string_agg(format('%L, t.%I', c, c), ', ') || ')' from unnest(v_columns) c);
     s.eval_sql := format('select jsonb_agg(jsonb_build_object(''i'', r.i, ''key'', %s, ''tenant'', d.doc -> ''tenant_id'', ''wedding'', %s, ''ident'', %s, '
         || '''doc'', d.doc, ''payloads'', %s) order by r.i) from jsonb_array_elements($1) with ordinality r(raw, i) '
-        || 'cross join lateral jsonb_populate_record(null::%s, r.raw) t '
+        || 'cross join lateral jsonb_to_record(r.raw) as t(%s) '
         || 'cross join lateral (select jsonb_build_object(%s) || %s || jsonb_build_object(''tenant_id'', %s) as doc offset 0) d where %s',
         v_key, case when v_ident like '%''wedding_id''%' then 'd.doc -> ''wedding_id''' else v_wedding end, (select 'jsonb_build_array(' || string_agg(format('d.doc -> %L', k), ', ') || ')::text' from unnest('tenant_id'::text || s.ident) k),
-        v_payloads, p_table, v_ident, v_doc, v_tenant, v_where);
+        v_payloads, (select string_agg(format('%I %s', c, automation_priv.source_column(p_table, c, 'itself')), ', ') from unnest(v_columns) c), v_ident, v_doc, v_tenant, v_where);
     if s.target is null then
         return;
     end if;
@@ -2834,6 +2989,24 @@ begin
     return coalesce(jsonb_array_length(v_rows), 0);
 end $$;
 
+-- Row-level security would hide rows of the host's table from whoever backfills or repairs: rows that are there would be taken for gone.
+create function automation_priv.source_whole(p_table regclass) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+    if pg_catalog.row_security_active(p_table) then
+        raise exception 'row-level security of % hides rows from %: expected its owner without FORCE, or a role with BYPASSRLS', p_table, current_user using errcode = '22023';
+    end if;
+end $$;
+
+-- Runs a mapping's expressions over a row of nulls as the projection does: what can not be compared, read or called is found now.
+create function automation_priv.source_probe(s automation_priv.sources) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+    execute s.eval_sql using '[{}]'::jsonb;
+exception when others then
+    raise exception 'mapping itself: rows of % can not be projected: %', s.host_name, sqlerrm using errcode = '22023';
+end $$;
+
 -- Attaches a table of the host's: README, "Your own tables". Called by a member of automation_owner that owns the table. p_backfill: project the rows that are
 -- there, in batches of 1,000, within this transaction; else they wait for backfill_source.
 create function automation.attach_source(p_table regclass, p_mapping jsonb, p_backfill boolean default true) returns uuid
@@ -2841,25 +3014,25 @@ language plpgsql set search_path = '' as $$
 declare
     s automation_priv.sources;
     v_id uuid := gen_random_uuid();
-    v_schema text := (select n.nspname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = p_table);
 begin
-    if v_schema in ('automation', 'automation_part', 'automation_priv') then
+    if p_table is null or p_backfill is null then
+        raise exception 'attach_source: % is NULL, expected %', case when p_table is null then 'the table' else 'p_backfill' end,
+            case when p_table is null then 'a table of the host''s' else 'true or false' end using errcode = '22023';
+    elsif (select c.relnamespace::regnamespace::text from pg_catalog.pg_class c where c.oid = p_table) in ('automation', 'automation_part', 'automation_priv') then
         raise exception '% is one of ours: only the host''s tables are attached', p_table using errcode = '22023';
     elsif not exists (select from pg_catalog.pg_class c where c.oid = p_table and c.relkind in ('r', 'p') and not c.relispartition) then
         raise exception '% is no table, or a partition: attach the partitioned table', p_table using errcode = '22023';
     elsif exists (select from automation_priv.sources x where x.host_table = p_table) then
         raise exception '% is attached: detach it first', p_table using errcode = '22023';
     end if;
+    perform automation_priv.source_whole(p_table);
     s := automation_priv.source_compile(p_table, p_mapping, s);
+    perform automation_priv.source_usage(p_table), automation_priv.source_probe(s);
     s.source_id := v_id;
     s.state := 'on';
     s.backfilled := false;
     s.attached_at := clock_timestamp();
     insert into automation_priv.sources select s.*;
-    -- The row type is named in the projection, which runs as automation_owner.
-    if not pg_catalog.has_schema_privilege('automation_owner', v_schema, 'usage') then
-        execute format('grant usage on schema %I to automation_owner', v_schema);
-    end if;
     execute format('create trigger automation_source_insert after insert on %s referencing new table as new_rows for each statement execute function automation_priv.source_changed(%L)', p_table, v_id);
     execute format('create trigger automation_source_update after update on %s referencing old table as old_rows new table as new_rows for each statement execute function automation_priv.source_changed(%L)', p_table, v_id);
     execute format('create trigger automation_source_delete after delete on %s referencing old table as old_rows for each statement execute function automation_priv.source_changed(%L)', p_table, v_id);

@@ -36,7 +36,7 @@ select is(pg_temp.try('{"columns": {"title": {"column": "couple", "val": 1}, "ti
     '22023 mapping columns.title: unknown member val; allowed: column, value, path, times, map, default, zone');
 select is(pg_temp.try('{"columns": {"title": {}, "time_zone": {"value": "UTC"}}}'), '22023 mapping columns.title: expected one of "column" and "value"');
 select is(pg_temp.try('{"into": "wedding"}'), '22023 mapping into: found wedding, expected one of attributes, contacts, forms, milestones, stages, vendors, wedding_vendors, weddings');
-select is(pg_temp.try('{"tenant": {"value": "nobody"}}'), '22P02 invalid input syntax for type uuid: "nobody"');
+select is(pg_temp.try('{"tenant": {"value": "nobody"}}'), '22023 mapping tenant.value: found "nobody", expected a UUID');
 select is(pg_temp.try('{"tenant": {"column": "studio"}}'), '22023 mapping tenant: column studio is of type integer, expected text, a number or a date');
 select is(pg_temp.try('{"tenant": {"column": "studio", "lookup": {"table": "host.studio", "key": "id", "value": "x"}}}'), '22023 mapping tenant.lookup.table: there is no table host.studio');
 select is(pg_temp.try('{"on_delete": "burn"}'), '22023 mapping on_delete: found burn, expected "delete" or "keep", or for weddings "archive"');
