@@ -2227,10 +2227,10 @@ create table automation_priv.source_errors (
     id bigint generated always as identity primary key,
     source_id uuid not null,
     at timestamptz not null default clock_timestamp(),
-    key jsonb, -- of the row; null: the whole statement
+    key jsonb, -- of the row; null: of a whole statement, or of its rows that were not looked at any more
     sqlstate text not null,
     message text not null,
-    old_row jsonb,
+    old_row jsonb, -- without key: a list of rows
     new_row jsonb
 );
 create index source_errors_at on automation_priv.source_errors (source_id, at);
@@ -2843,8 +2843,8 @@ begin
         begin
             execute s.eval_sql into v_old using (select jsonb_agg(coalesce(nullif(x -> 'old', 'null'), '{}')) from jsonb_array_elements(p_changes) x);
         exception when others then
-            -- What a row was is not needed to project what it is: a bad row that was mended.
-            if jsonb_array_length(p_changes) > 1 or jsonb_typeof(p_changes #> '{0,new}') is distinct from 'object' then raise; end if;
+            -- What a row was is not needed to project what it is: a bad row that was mended. Nor, in a repair, of one that is gone: nothing came of it.
+            if jsonb_array_length(p_changes) > 1 or jsonb_typeof(p_changes #> '{0,new}') is distinct from 'object' and (p_events or sqlstate !~ '^22') then raise; end if;
         end;
     end if;
     execute s.eval_sql into v_new using (select jsonb_agg(coalesce(nullif(x -> 'new', 'null'), '{}')) from jsonb_array_elements(p_changes) x);
@@ -2893,11 +2893,13 @@ begin
     end if;
 end $$;
 
--- All at once; what fails, row by row, so that a bad row is noted alone. Never raises but when the statement is cancelled.
+-- All at once; what fails, row by row, so that a bad row is noted alone. Never raises but when the statement is cancelled. A statement of the host's, which
+-- waits, is left at the limit of errors: what its other rows were is noted a thousand at a time, what they are is in the table. p_events: of the host's.
 create function automation_priv.source_apply(s automation_priv.sources, p_changes jsonb, p_events boolean) returns integer
 language plpgsql security definer set search_path = '' as $$
 declare
     c jsonb;
+    v_at bigint;
     n integer := 0;
 begin
     begin
@@ -2909,15 +2911,19 @@ begin
             return 1;
         end if;
     end;
-    for c in select x from jsonb_array_elements(p_changes) x loop
+    for c, v_at in select x.value, x.i from jsonb_array_elements(p_changes) with ordinality x(value, i) order by x.i loop
         begin
             perform automation_priv.source_project(s, jsonb_build_array(c), p_events);
         exception when others then
             n := n + 1;
             perform automation_priv.source_fail(s, sqlstate, sqlerrm, c);
-            -- A statement of a million bad rows is not noted a million times.
-            exit when n >= automation_priv.source_error_limit();
         end;
+        if p_events and n >= automation_priv.source_error_limit() then
+            insert into automation_priv.source_errors (source_id, sqlstate, message, old_row)
+            select s.source_id, 'U0004', 'further rows of the statement, not looked at: ' || count(*), jsonb_agg(x.value -> 'old') filter (where jsonb_typeof(x.value -> 'old') = 'object')
+            from jsonb_array_elements(p_changes) with ordinality x(value, i) where x.i > v_at group by x.i / 1000;
+            exit;
+        end if;
     end loop;
     return n;
 end $$;
@@ -2960,6 +2966,19 @@ begin
     return null;
 end $$;
 
+-- The source of a table, its row locked, for whoever sees all of the table's rows.
+create function automation_priv.source_held(p_table regclass) returns automation_priv.sources
+language plpgsql set search_path = '' as $$
+declare s automation_priv.sources;
+begin
+    select * into s from automation_priv.sources x where x.host_table = p_table for update;
+    if not found then
+        raise exception '% is not attached', coalesce(p_table::text, 'NULL') using errcode = '22023';
+    end if;
+    perform automation_priv.source_whole(p_table);
+    return s;
+end $$;
+
 -- Rows in the order of their keys, locked FOR SHARE so that no older state comes after a newer one; without events. Returns how many were looked at: 0
 -- when all are done. Call it again and again, each time in a transaction of its own, where attach_source was told not to.
 create function automation.backfill_source(p_table regclass, p_limit integer default 1000) returns integer
@@ -2970,9 +2989,9 @@ declare
     v_key text;
     v_after text;
 begin
-    select * into s from automation_priv.sources x where x.host_table = p_table for update;
-    if not found then
-        raise exception '% is not attached', p_table using errcode = '22023';
+    s := automation_priv.source_held(p_table);
+    if p_limit is null or p_limit not between 1 and 100000 then
+        raise exception 'p_limit: found %, expected 1 to 100000 rows', coalesce(p_limit::text, 'NULL') using errcode = '22023';
     elsif s.backfilled then
         return 0;
     end if;
@@ -3048,7 +3067,7 @@ declare v_source uuid;
 begin
     delete from automation_priv.sources x where x.host_table = p_table returning x.source_id into v_source;
     if not found then
-        raise exception '% is not attached', p_table using errcode = '22023';
+        raise exception '% is not attached', coalesce(p_table::text, 'NULL') using errcode = '22023';
     end if;
     delete from automation_priv.source_errors x where x.source_id = v_source;
     if exists (select from pg_catalog.pg_class c where c.oid = p_table) then
@@ -3058,27 +3077,44 @@ begin
     end if;
 end $$;
 
--- Tries the noted rows again as they are in the table now, without events, and switches the source on. Returns what is still wrong.
-create function automation.repair_source(p_table regclass) returns integer
+-- Switches the source on and projects again what is noted, as it is in the table now, without events. Where whole statements are noted, or the source was off
+-- and saw nothing, that is the whole table: at once, or, without p_backfill, by backfill_source. Returns how many rows are
+-- still wrong.
+create function automation.repair_source(p_table regclass, p_backfill boolean default true) returns integer
 language plpgsql set search_path = '' as $$
 declare
-    s automation_priv.sources;
-    e record;
-    v_now jsonb;
-    v_where text;
-    n integer := 0;
+    s automation_priv.sources := automation_priv.source_held(p_table);
+    v_last bigint := (select max(e.id) from automation_priv.source_errors e where e.source_id = s.source_id);
+    v_all boolean := s.state = 'off' or exists (select from automation_priv.source_errors e where e.source_id = s.source_id and e.key is null);
+    -- What the noted rows were and are, of each row one state a time: what is projected together has a row once. What the backfill comes by is left to it.
+    v_sql text := format('select jsonb_agg(x.change) as rows from (select c.change, row_number() over (partition by c.key) as round from ('
+        || 'select jsonb_build_object(''old'', w.raw, ''new'', n.raw) as change, k.key, w.raw is distinct from n.raw or not $2 and count(*) over (partition by k.key) = 1 as due '
+        || 'from jsonb_array_elements($1) w(raw) cross join lateral (select jsonb_build_array(%s) as key) k '
+        || 'left join lateral (select %s as raw from %s t where %s for share of t) n on true) c where c.due) x group by x.round order by x.round',
+        (select string_agg(format('w.raw -> %L', k), ', ') from unnest(s.key_columns) k), s.raw_sql, p_table,
+        (select string_agg(format('t.%I = (w.raw ->> %L)::%s', k, k, s.key_types[i]), ' and ') from unnest(s.key_columns) with ordinality x(k, i)));
+    v_rows jsonb;
+    v_n bigint;
 begin
-    update automation_priv.sources x set state = 'on', reason = null where x.host_table = p_table returning * into s;
-    if not found then
-        raise exception '% is not attached', p_table using errcode = '22023';
+    if p_backfill is null then
+        raise exception 'repair_source: p_backfill is NULL, expected true or false' using errcode = '22023';
     end if;
-    select string_agg(format('t.%I = ($1 ->> %s)::%s', k, i - 1, s.key_types[i]), ' and ') into v_where from unnest(s.key_columns) with ordinality x(k, i);
-    for e in delete from automation_priv.source_errors x where x.source_id = s.source_id and x.key is not null returning x.key, x.old_row, x.new_row loop
-        execute format('select %s from %s t where %s for share of t', s.raw_sql, p_table, v_where) into v_now using e.key;
-        n := n + automation_priv.source_apply(s, jsonb_build_array(case when v_now is null
-            then jsonb_build_object('old', coalesce(e.new_row, e.old_row)) else jsonb_build_object('new', v_now) end), false);
+    update automation_priv.sources x set state = 'on', reason = null, backfilled = x.backfilled and not v_all, backfilled_to = case when not v_all then x.backfilled_to end
+    where x.source_id = s.source_id;
+    loop
+        with e as (
+            delete from automation_priv.source_errors x where x.id in (select y.id from automation_priv.source_errors y
+                where y.source_id = s.source_id and y.id <= v_last order by y.id limit 1000) returning x.id, x.key, x.old_row, x.new_row)
+        select count(*), (select jsonb_agg(distinct w.raw) from e cross join lateral jsonb_array_elements(case when e.key is null then e.old_row
+            else jsonb_build_array(e.old_row) || jsonb_build_array(e.new_row) end) w(raw) where jsonb_typeof(w.raw) = 'object') into v_n, v_rows from e;
+        exit when v_n = 0;
+        for v_rows in execute v_sql using v_rows, v_all loop
+            perform automation_priv.source_apply(s, v_rows, false);
+        end loop;
     end loop;
-    return n;
+    while p_backfill and automation.backfill_source(p_table) > 0 loop
+    end loop;
+    return (select count(distinct coalesce(e.key::text, e.id::text)) from automation_priv.source_errors e where e.source_id = s.source_id);
 end $$;
 
 -- ---- other systems -----------------------------------------------------------------------------------------------------------------------------------
