@@ -3177,6 +3177,16 @@ create table automation.external_sync_state (
 create index external_sync_state_internal on automation.external_sync_state (tenant_id, internal_id) where internal_id is not null;
 alter table automation.external_sync_state enable row level security;
 
+create function automation_priv.check_party(p_tenant uuid, p_system text) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+    if not exists (select from automation.tenants t where t.tenant_id = p_tenant) then
+        raise exception 'unknown tenant %', coalesce(p_tenant::text, 'NULL') using errcode = '22023';
+    elsif p_system is null or p_system !~ '^[a-z][a-z0-9_.-]{0,62}$' then
+        raise exception 'system %: expected a lower-case word such as stripe', quote_nullable(p_system) using errcode = '22023';
+    end if;
+end $$;
+
 -- Notes an external row: 'new', 'changed' or 'same' as what was seen before. Our id, once known, stays when none is given.
 create function automation.sync_seen(p_tenant uuid, p_system text, p_entity text, p_external_id text, p_seen jsonb, p_internal uuid default null) returns text
 language plpgsql security definer set search_path = '' as $$
@@ -3185,6 +3195,14 @@ declare
     v_digest bytea := sha256(convert_to(p_seen::text, 'UTF8'));
     v_old bytea;
 begin
+    perform automation_priv.check_party(p_tenant, p_system);
+    if p_entity is null or p_entity !~ '^[a-z][a-z0-9_]{0,62}$' then
+        raise exception 'entity %: expected a lower-case word such as wedding', quote_nullable(p_entity) using errcode = '22023';
+    elsif p_external_id is null or length(p_external_id) not between 1 and 200 then
+        raise exception 'external id %: expected 1 to 200 characters, by which the row is known again', quote_nullable(left(p_external_id, 40)) using errcode = '22023';
+    elsif p_seen is null then
+        raise exception 'what was seen of % %: found NULL, expected JSON', p_entity, quote_literal(p_external_id) using errcode = '22023';
+    end if;
     insert into automation.external_sync_state (tenant_id, system, entity, external_id, internal_id, digest, seen_at, changed_at)
     values (p_tenant, p_system, p_entity, p_external_id, p_internal, v_digest, v_now, v_now) on conflict do nothing;
     if found then
@@ -3209,9 +3227,8 @@ declare
     v_wedding uuid := p_wedding;
     v_now timestamptz := automation.now();
 begin
-    if p_system is null or p_system !~ '^[a-z][a-z0-9_.-]{0,62}$' then
-        raise exception 'system %: expected a lower-case word such as stripe', quote_nullable(p_system) using errcode = '22023';
-    elsif p_external_id is null or length(p_external_id) not between 1 and 200 then
+    perform automation_priv.check_party(p_tenant, p_system);
+    if p_external_id is null or length(p_external_id) not between 1 and 200 then
         raise exception 'external id %: expected 1 to 200 characters, by which the event is known again', coalesce(quote_literal(left(p_external_id, 40)), 'NULL') using errcode = '22023';
     elsif length(p_correlation) > 200 then
         raise exception 'correlation id of % characters: expected at most 200', length(p_correlation) using errcode = '22023';
@@ -3241,12 +3258,26 @@ begin
     return next;
 end $$;
 
+-- What an endpoint is told: event types, none for all, and the name under which its secret is kept.
+create function automation_priv.check_endpoint(p_tenant uuid, p_system text, p_events text[], p_secret_ref text) returns void
+language plpgsql stable set search_path = '' as $$
+declare v_bad text := (select quote_nullable(x) from unnest(p_events) x where x is null or x !~ '^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$' or length(x) > 64 limit 1);
+begin
+    perform automation_priv.check_party(p_tenant, p_system);
+    if p_events is null or v_bad is not null then
+        raise exception 'event types: found %, expected lower-case words joined by dots, such as payment.received, or none for all', coalesce(v_bad, 'NULL') using errcode = '22023';
+    elsif p_secret_ref !~ '^[A-Za-z][A-Za-z0-9_./:-]{0,199}$' then -- not told back: it may be the secret itself
+        raise exception 'secret_ref of % characters: expected the name under which the secret is kept, such as env:CRM_SECRET', length(p_secret_ref) using errcode = '22023';
+    end if;
+end $$;
+
 -- A new endpoint for another system to call. The token is shown this once.
 create function automation.open_endpoint(p_tenant uuid, p_system text, p_events text[] default '{}', p_secret_ref text default null)
 returns table (endpoint_id uuid, token text)
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_column
 begin
+    perform automation_priv.check_endpoint(p_tenant, p_system, p_events, p_secret_ref);
     token := translate(encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'base64'), '+/=', '-_');
     insert into automation.webhook_endpoints (tenant_id, system, direction, token_hash, events, secret_ref)
     values (p_tenant, p_system, 'inbound', sha256(convert_to(token, 'UTF8')), p_events, p_secret_ref) returning webhook_endpoints.endpoint_id into endpoint_id;
@@ -3269,12 +3300,39 @@ begin
     return query select * from automation.receive_event(e.tenant_id, e.system, p_external_id, p_type, p_payload, null, p_external_wedding, p_correlation, p_at, e.endpoint_id);
 end $$;
 
+-- A new endpoint of another system for the services that send to it. `active` and `events` are columns to be changed; who deletes the row closes it.
+create function automation.open_outbound(p_tenant uuid, p_system text, p_url text, p_events text[] default '{}', p_secret_ref text default null) returns uuid
+language plpgsql security definer set search_path = '' as $$
+declare v_id uuid;
+begin
+    perform automation_priv.check_endpoint(p_tenant, p_system, p_events, p_secret_ref);
+    if p_url is null or p_url !~ '^https?://[^/?#@{ ]+([/?#].*)?$' or length(p_url) > 2048 then -- not told back: its query may hold a key
+        raise exception 'url of % characters: expected http:// or https://, a host without user or password, at most 2048 characters', coalesce(length(p_url), 0) using errcode = '22023';
+    end if;
+    insert into automation.webhook_endpoints (tenant_id, system, direction, url, events, secret_ref)
+    values (p_tenant, p_system, 'outbound', p_url, p_events, p_secret_ref) returning endpoint_id into v_id;
+    return v_id;
+end $$;
+
 -- What goes to another system: noted as pending by whoever sends it, and settled when it knows what became of it.
 create function automation.record_outbound(p_tenant uuid, p_system text, p_type text, p_payload jsonb default '{}', p_wedding uuid default null,
     p_external_id text default null, p_correlation text default null, p_endpoint uuid default null, p_event_id uuid default null) returns uuid
 language plpgsql security definer set search_path = '' as $$
 declare v_id uuid := coalesce(p_event_id, gen_random_uuid());
 begin
+    perform automation_priv.check_party(p_tenant, p_system);
+    if p_type is null or length(p_type) not between 1 and 64 then
+        raise exception 'event type %: expected 1 to 64 characters', quote_nullable(left(p_type, 80)) using errcode = '22023';
+    elsif p_payload is null or jsonb_typeof(p_payload) <> 'object' then
+        raise exception 'event payload: found %; expected an object', coalesce(jsonb_typeof(p_payload), 'NULL') using errcode = '22023';
+    elsif pg_column_size(p_payload) > 65536 then
+        raise exception 'event payload of % bytes: expected at most 65536', pg_column_size(p_payload) using errcode = '22023';
+    elsif length(p_external_id) not between 1 and 200 or length(p_correlation) > 200 then
+        raise exception 'external id of % and correlation id of % characters: expected at most 200', length(p_external_id), length(p_correlation) using errcode = '22023';
+    elsif p_endpoint is not null and not exists (select from automation.webhook_endpoints x
+            where x.tenant_id = p_tenant and x.endpoint_id = p_endpoint and x.direction = 'outbound') then
+        raise exception 'tenant % has no outbound endpoint %', p_tenant, p_endpoint using errcode = '22023';
+    end if;
     insert into automation.integration_events (tenant_id, event_id, system, direction, external_id, correlation_id, event_type, wedding_id, endpoint_id, payload, status, at)
     values (p_tenant, v_id, p_system, 'outbound', p_external_id, p_correlation, p_type, p_wedding, p_endpoint, p_payload, 'pending', automation.now())
     on conflict (tenant_id, event_id) do nothing;
@@ -3284,6 +3342,10 @@ end $$;
 create function automation.settle_outbound(p_tenant uuid, p_event_id uuid, p_error text default null) returns boolean
 language plpgsql security definer set search_path = '' as $$
 begin
+    if p_tenant is null or p_event_id is null then
+        raise exception 'settle_outbound: % is NULL, expected the id that record_outbound returned and its tenant', case when p_tenant is null then 'the tenant' else 'the event id' end
+            using errcode = '22023';
+    end if;
     update automation.integration_events e set status = case when p_error is null then 'sent' else 'failed' end, error = left(p_error, 1000),
         attempts = (e.attempts + 1)::smallint, settled_at = automation.now()
     where e.tenant_id = p_tenant and e.event_id = p_event_id and e.direction = 'outbound' and e.status <> 'sent';

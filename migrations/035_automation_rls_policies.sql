@@ -317,7 +317,7 @@ grant select on automation.tenants, automation.members, automation.weddings, aut
 -- ---- doors ---------------------------------------------------------------------------------------------------------------------------------------
 -- They take the tenant as an argument, so services that act for all tenants may call them.
 grant execute on function automation.enqueue_job, automation.enqueue_jobs, automation.publish_event, automation.instantiate_template, automation.render_template,
-    automation.receive_event, automation.receive_webhook, automation.open_endpoint, automation.sync_seen, automation.record_outbound, automation.settle_outbound
+    automation.receive_event, automation.receive_webhook, automation.open_endpoint, automation.open_outbound, automation.sync_seen, automation.record_outbound, automation.settle_outbound
     to service_role;
 
 -- What a person may ask the engine for: the tenant is no argument, and a key is the tenant's own, so that nobody takes another's event id. Jobs of
@@ -357,7 +357,21 @@ begin
     end if;
     return automation.decide_approval(v_tenant, p_approval, p_decision, 'member ' || v_user::text, p_content, p_note);
 end $$;
-revoke execute on function automation_priv.own_tenant, automation.publish_own_event, automation.use_template, automation.decide_own_approval from public;
-grant execute on function automation.publish_own_event, automation.use_template, automation.decide_own_approval to authenticated;
+-- open_outbound() for the caller's tenant: where its data goes is for its owners to say. No secret_ref: those names are the operator's.
+create function automation.open_own_outbound(p_system text, p_url text, p_events text[] default '{}') returns uuid
+language plpgsql security definer set search_path = '' as $$
+declare
+    v_tenant uuid := automation_priv.own_tenant();
+    v_user uuid := (pg_catalog.current_setting('request.jwt.claims')::jsonb ->> 'sub')::uuid;
+begin
+    perform from automation.members m where m.tenant_id = v_tenant and m.user_id = v_user and m.role in ('owner', 'admin');
+    if not found then
+        raise exception 'this member''s role may not open endpoints: expected owner or admin' using errcode = '42501';
+    end if;
+    return automation.open_outbound(v_tenant, p_system, p_url, p_events);
+end $$;
+revoke execute on function automation_priv.own_tenant, automation.publish_own_event, automation.use_template, automation.decide_own_approval, automation.open_own_outbound
+    from public;
+grant execute on function automation.publish_own_event, automation.use_template, automation.decide_own_approval, automation.open_own_outbound to authenticated;
 
 reset role;

@@ -1,6 +1,6 @@
 -- Events from and to other systems, endpoints, and which row is which of theirs.
 begin;
-select plan(43);
+select plan(79);
 
 insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000001', 'Studio'), ('10000000-0000-4000-8000-000000000002', 'Other');
 insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone) values
@@ -85,6 +85,72 @@ select is(automation.record_outbound('10000000-0000-4000-8000-000000000001', 'cr
     '60000000-0000-4000-8000-000000000001'::uuid);
 select results_eq($$ select automation.settle_outbound('10000000-0000-4000-8000-000000000001', '60000000-0000-4000-8000-000000000001', e) from (values ('timed out'), (null), (null)) x(e) $$,
     array[true, true, false], 'failed, then sent, then final');
+
+
+-- ---- endpoints of other systems, for services that send: by an operator, and by a tenant's own people
+create temp table outbound as select automation.open_outbound('10000000-0000-4000-8000-000000000001', 'crm', 'https://crm.example/hook?k=1', '{wedding.booked}', 'env:CRM_SECRET') as id;
+select results_eq($$ select tenant_id, system, direction, url, secret_ref, events, active from automation.webhook_endpoints where endpoint_id = (select id from outbound) $$,
+    $$ values ('10000000-0000-4000-8000-000000000001'::uuid, 'crm', 'outbound', 'https://crm.example/hook?k=1', 'env:CRM_SECRET', '{wedding.booked}'::text[], true) $$, 'an outbound endpoint');
+select lives_ok($$ select automation.record_outbound('10000000-0000-4000-8000-000000000001', 'crm', 'wedding.booked', p_endpoint => (select id from outbound)) $$, 'that sends are noted under');
+select throws_ok($$ select automation.record_outbound('10000000-0000-4000-8000-000000000002', 'crm', 'wedding.booked', p_endpoint => (select id from outbound)) $$, '22023',
+    format('tenant 10000000-0000-4000-8000-000000000002 has no outbound endpoint %s', (select id from outbound)), 'by its own tenant only');
+create temp table refused_doors (i serial, call text, error text);
+insert into refused_doors (call, error) values
+('open_outbound(null, ''crm'', ''https://x.example'')', 'unknown tenant NULL'),
+('open_outbound(%1$L, null, ''https://x.example'')', 'system NULL: expected a lower-case word such as stripe'),
+('open_outbound(%1$L, ''crm'', null)', 'url of 0 characters: expected http:// or https://, a host without user or password, at most 2048 characters'),
+('open_outbound(%1$L, ''crm'', ''ftp://x.example'')', 'url of 15 characters: expected http:// or https://, a host without user or password, at most 2048 characters'),
+('open_outbound(%1$L, ''crm'', ''https://u:p@x.example'')', 'url of 21 characters: expected http:// or https://, a host without user or password, at most 2048 characters'),
+('open_outbound(%1$L, ''crm'', ''https://x.example'', null)', 'event types: found NULL, expected lower-case words joined by dots, such as payment.received, or none for all'),
+('open_outbound(%1$L, ''crm'', ''https://x.example'', array[''a.b'', null])', 'event types: found NULL, expected lower-case words joined by dots, such as payment.received, or none for all'),
+('open_outbound(%1$L, ''crm'', ''https://x.example'', ''{Paid}'')', 'event types: found ''Paid'', expected lower-case words joined by dots, such as payment.received, or none for all'),
+('open_outbound(%1$L, ''crm'', ''https://x.example'', ''{}'', ''whsec_+abc='')', 'secret_ref of 11 characters: expected the name under which the secret is kept, such as env:CRM_SECRET'),
+('open_endpoint(null, ''crm'')', 'unknown tenant NULL'),
+('open_endpoint(%1$L, ''CRM'')', 'system ''CRM'': expected a lower-case word such as stripe'),
+('open_endpoint(%1$L, ''crm'', null)', 'event types: found NULL, expected lower-case words joined by dots, such as payment.received, or none for all'),
+('sync_seen(null, ''crm'', ''wedding'', ''1'', ''{}'')', 'unknown tenant NULL'),
+('sync_seen(%1$L, null, ''wedding'', ''1'', ''{}'')', 'system NULL: expected a lower-case word such as stripe'),
+('sync_seen(%1$L, ''crm'', null, ''1'', ''{}'')', 'entity NULL: expected a lower-case word such as wedding'),
+('sync_seen(%1$L, ''crm'', ''wedding'', null, ''{}'')', 'external id NULL: expected 1 to 200 characters, by which the row is known again'),
+('sync_seen(%1$L, ''crm'', ''wedding'', ''1'', null)', 'what was seen of wedding ''1'': found NULL, expected JSON'),
+('record_outbound(null, ''crm'', ''a.b'')', 'unknown tenant NULL'),
+('record_outbound(%1$L, null, ''a.b'')', 'system NULL: expected a lower-case word such as stripe'),
+('record_outbound(%1$L, ''crm'', null)', 'event type NULL: expected 1 to 64 characters'),
+('record_outbound(%1$L, ''crm'', ''a.b'', null)', 'event payload: found NULL; expected an object'),
+('record_outbound(%1$L, ''crm'', ''a.b'', ''[]'')', 'event payload: found array; expected an object'),
+('settle_outbound(null, %1$L)', 'settle_outbound: the tenant is NULL, expected the id that record_outbound returned and its tenant'),
+('settle_outbound(%1$L, null)', 'settle_outbound: the event id is NULL, expected the id that record_outbound returned and its tenant');
+create function pg_temp.refused_doors() returns setof text language sql as $$
+    select throws_ok(format('select automation.' || r.call, '10000000-0000-4000-8000-000000000001'), '22023', r.error, r.call) from refused_doors r order by r.i $$;
+select pg_temp.refused_doors();
+select is_empty($$ select from automation.external_sync_state where external_id = '1' $$, 'what is refused leaves nothing');
+
+insert into automation.members (tenant_id, user_id, role) values ('10000000-0000-4000-8000-000000000001', '70000000-0000-4000-8000-000000000001', 'admin'),
+    ('10000000-0000-4000-8000-000000000001', '70000000-0000-4000-8000-000000000002', 'member');
+create function pg_temp.person(n integer) returns void language sql as $$ select set_config('request.jwt.claims', jsonb_build_object('sub', '70000000-0000-4000-8000-00000000000' || n,
+    'app_metadata', jsonb_build_object('tenant_id', '10000000-0000-4000-8000-000000000001'))::text, true) $$;
+grant select on outbound to authenticated;
+select pg_temp.person(1);
+set local role authenticated;
+select lives_ok($$ select automation.open_own_outbound('mailer', 'https://mailer.example/in', '{a.b}') $$, 'an admin opens one');
+select results_eq($$ select tenant_id, url, events from automation.webhook_endpoints where system = 'mailer' $$,
+    $$ values ('10000000-0000-4000-8000-000000000001'::uuid, 'https://mailer.example/in', '{a.b}'::text[]) $$, 'of the own tenant');
+select lives_ok($$ delete from automation.webhook_endpoints where system = 'mailer' $$, 'and closes it');
+select throws_ok($$ select automation.open_outbound('10000000-0000-4000-8000-000000000002', 'crm', 'https://x.example') $$, '42501', null, 'the door that takes a tenant is closed');
+select throws_ok($$ insert into automation.webhook_endpoints (tenant_id, system, direction, url) values ('10000000-0000-4000-8000-000000000001', 'x', 'outbound', 'https://x.example') $$,
+    '42501', null, 'and so is the table');
+reset role;
+select pg_temp.person(2);
+set local role authenticated;
+select throws_ok($$ select automation.open_own_outbound('mailer', 'https://mailer.example/in') $$, '42501', 'this member''s role may not open endpoints: expected owner or admin');
+reset role;
+select pg_temp.person(3);
+set local role authenticated;
+select throws_ok($$ select automation.open_own_outbound('mailer', 'https://mailer.example/in') $$, '42501', 'no tenant: the token names none, or its user is no member of it');
+reset role;
+set local role service_role;
+select lives_ok($$ select automation.open_outbound('10000000-0000-4000-8000-000000000002', 'crm', 'https://x.example') $$, 'services open it for any tenant');
+reset role;
 
 select * from finish();
 rollback;
