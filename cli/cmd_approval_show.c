@@ -13,7 +13,7 @@ static void print(const struct cmd_run *run, const struct id *approval, const st
         {"id", OUT_TEXT},           {"tenant_id", OUT_TEXT},  {"wedding_id", OUT_TEXT}, {"wedding", OUT_TEXT},
         {"rule_id", OUT_TEXT},      {"rule", OUT_TEXT},       {"kind", OUT_TEXT},       {"state", OUT_TEXT},
         {"requested_at", OUT_TEXT}, {"expires_at", OUT_TEXT}, {"decided_at", OUT_TEXT}, {"decided_by", OUT_TEXT},
-        {"note", OUT_TEXT},         {"content", OUT_JSON},
+        {"edited_by", OUT_TEXT},    {"note", OUT_TEXT},       {"content", OUT_JSON},
     };
     struct out *o = out_new(columns, sizeof(columns) / sizeof(columns[0]));
     struct id tenant = db_id(r, 0, 0), wedding = db_id(r, 0, 1), rule = db_id(r, 0, 3);
@@ -27,7 +27,7 @@ static void print(const struct cmd_run *run, const struct id *approval, const st
         out_str(o, db_text(r, 0, col));
     for (int col = 7; col < 10; col++)
         out_time(o, db_time(r, 0, col));
-    for (int col = 10; col < 13; col++)
+    for (int col = 10; col < 14; col++)
         out_str(o, db_text(r, 0, col));
     out_print_one(o, run->json, stdout);
     out_free(o);

@@ -38,7 +38,7 @@ enum err store_approval_show(struct db_session *db, const struct id *approval, s
         "    case when a.state = 'pending' and not exists (select from automation_priv.ledger l where l.job_id = "
         "a.approval_id) then "
         "'ended' else a.state end,\n"
-        "    a.requested_at, a.expires_at, a.decided_at, a.decided_by, a.note, a.content\n"
+        "    a.requested_at, a.expires_at, a.decided_at, a.decided_by, a.edited_by, a.note, a.content\n"
         "from automation.approvals a join automation.rules r on r.tenant_id = a.tenant_id and r.rule_id = a.rule_id\n"
         "left join automation.weddings w on w.tenant_id = a.tenant_id and w.wedding_id = a.wedding_id where "
         "a.approval_id = $1"};
@@ -71,6 +71,26 @@ enum err store_approval_decide(struct db_session *db, const struct store_decisio
     enum err err = db_query(db, &stmt, &a, &r, info);
     *found = err == ERR_OK && db_rows(r) > 0;
     *done = *found && db_bool(r, 0, 0);
+    db_result_free(r);
+    arena_free(&arena);
+    return err;
+}
+
+enum err store_approval_ahead(struct db_session *db, const struct store_preapproval *p, bool *done, struct err_info *info)
+{
+    static const struct db_stmt grant = {"approval_preapprove", "select automation.preapprove($1, $2, $3, $4)"};
+    static const struct db_stmt revoke = {"approval_revoke", "select automation.revoke_preapproval($1, $2, $3, $4)"};
+    struct arena arena = {0};
+    struct db_result *r = NULL;
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_id(&a, &p->tenant);
+    db_arg_id(&a, &p->rule);
+    db_arg_cstr(&a, p->by);
+    db_arg_id(&a, id_is_zero(&p->wedding) ? NULL : &p->wedding);
+    enum err err = db_query(db, p->grant ? &grant : &revoke, &a, &r, info);
+    *done = err == ERR_OK && db_bool(r, 0, 0);
     db_result_free(r);
     arena_free(&arena);
     return err;

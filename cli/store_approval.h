@@ -20,7 +20,7 @@ enum err store_approval_list(struct db_session *db, const struct id *tenant, int
                              struct err_info *info) MUST_USE;
 
 /* One row, or none: tenant_id, wedding_id, wedding, rule_id, rule, kind, state, requested_at, expires_at, decided_at, decided_by,
- * note, content. */
+ * edited_by, note, content. */
 enum err store_approval_show(struct db_session *db, const struct id *approval, struct db_result **out,
                              struct err_info *info) MUST_USE;
 
@@ -34,5 +34,15 @@ struct store_decision {
 /* *found: there is such an item; *done: it was still to be decided. */
 enum err store_approval_decide(struct db_session *db, const struct store_decision *d, bool *found, bool *done,
                                struct err_info *info) MUST_USE;
+
+struct store_preapproval {
+    struct id tenant, rule;
+    struct id wedding; /* zero: the word for all */
+    const char *by;    /* who */
+    bool grant;        /* give the word, or take it back */
+};
+/* *done: it was not so before. */
+enum err store_approval_ahead(struct db_session *db, const struct store_preapproval *p, bool *done,
+                              struct err_info *info) MUST_USE;
 
 #endif

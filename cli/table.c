@@ -46,6 +46,8 @@
     X(cmd_approval_reject)                                                                                             \
     X(cmd_approval_approve)                                                                                            \
     X(cmd_approval_show)                                                                                               \
+    X(cmd_approval_revoke)                                                                                             \
+    X(cmd_approval_preapprove)                                                                                         \
     X(cmd_approval_list)                                                                                               \
     X(cmd_wedding_show)                                                                                                \
     X(cmd_wedding_move)                                                                                                \

@@ -1357,12 +1357,12 @@ begin
 end $$;
 
 -- ---- dead letters: replay, discard, feed ----------------------------------------------------------------------------------------------------------
--- What operators did. One row a command, kept for good.
+-- What operators did, and words given ahead by whomever. One row a command, kept for good.
 create table automation_priv.audit_trail (
     id bigint generated always as identity primary key,
     at timestamptz not null default clock_timestamp(),
     who text not null,
-    what text not null, -- replay_dead discard_dead restore_resume
+    what text not null, -- replay_dead discard_dead restore_resume preapprove revoke_preapproval
     tenant_id uuid,     -- null: of any tenant
     asked integer not null,
     n integer not null, -- what was changed
@@ -1621,7 +1621,7 @@ insert into automation_priv.retention (table_name, reason) values
     ('automation_priv.retention', 'bounded: one row a table'),
     ('automation_priv.schema_migrations', 'bounded: one row a migration'),
     ('automation_priv.log_partitions', 'kept: one row a month, which says where its log is'),
-    ('automation_priv.audit_trail', 'kept for good: what operators did'),
+    ('automation_priv.audit_trail', 'kept for good: what operators did, and who approved ahead'),
     ('automation_priv.ledger', 'bounded: unfinished jobs; a job that ends leaves'),
     ('automation_priv.wait_checks', 'bounded: unfinished jobs'),
     ('automation_priv.workers', 'bounded: a dead worker''s row goes with its last job'),

@@ -577,9 +577,64 @@ create table automation.preapprovals (
     granted_by text not null,
     granted_at timestamptz not null default automation.now(),
     foreign key (tenant_id, rule_id) references automation.rules on delete cascade,
+    foreign key (tenant_id, wedding_id) references automation.weddings on delete cascade,
     unique nulls not distinct (tenant_id, rule_id, wedding_id)
 );
+create index preapprovals_wedding on automation.preapprovals (tenant_id, wedding_id) where wedding_id is not null;
 alter table automation.preapprovals enable row level security;
+
+-- The name that goes on record with what a person decides.
+create function automation_priv.check_who(p_by text) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+    if coalesce(length(btrim(p_by)), 0) not between 1 and 200 then
+        raise exception 'who decides is %: expected a name of 1 to 200 characters', coalesce(quote_literal(left(p_by, 40)), 'NULL') using errcode = '22023';
+    end if;
+end $$;
+
+-- What both doors of words given ahead ask: the tenant's rule, its wedding or none, and who.
+create function automation_priv.check_preapproval(p_tenant uuid, p_rule uuid, p_by text, p_wedding uuid) returns void
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    perform automation_priv.check_who(p_by);
+    if not exists (select from automation.rules u where u.tenant_id = p_tenant and u.rule_id = p_rule) then
+        raise exception 'tenant % has no rule %', coalesce(p_tenant::text, 'NULL'), coalesce(p_rule::text, 'NULL') using errcode = '22023';
+    end if;
+    if p_wedding is not null and not exists (select from automation.weddings w where w.tenant_id = p_tenant and w.wedding_id = p_wedding) then
+        raise exception 'tenant % has no wedding %', p_tenant, p_wedding using errcode = '22023';
+    end if;
+end $$;
+
+-- From now on the rule's steps that ask for approval act without asking: for this wedding, or for all (null). What waits already goes on waiting. False: the
+-- word stands already, as whoever gave it first gave it.
+create function automation.preapprove(p_tenant uuid, p_rule uuid, p_by text, p_wedding uuid default null) returns boolean
+language plpgsql security definer set search_path = '' as $$
+declare v_new boolean;
+begin
+    perform automation_priv.check_preapproval(p_tenant, p_rule, p_by, p_wedding);
+    insert into automation.preapprovals (tenant_id, rule_id, wedding_id, granted_by) values (p_tenant, p_rule, p_wedding, p_by) on conflict do nothing;
+    v_new := found;
+    if v_new then
+        insert into automation_priv.audit_trail (who, what, tenant_id, asked, n, filter)
+        values (p_by, 'preapprove', p_tenant, 1, 1, jsonb_build_object('rule', p_rule, 'wedding', p_wedding));
+    end if;
+    return v_new;
+end $$;
+
+-- Takes the word for this wedding back, or that for all (null): each stands by itself. What acted on it stays. False: there was none.
+create function automation.revoke_preapproval(p_tenant uuid, p_rule uuid, p_by text, p_wedding uuid default null) returns boolean
+language plpgsql security definer set search_path = '' as $$
+declare v_granted_by text;
+begin
+    perform automation_priv.check_preapproval(p_tenant, p_rule, p_by, p_wedding);
+    delete from automation.preapprovals p where p.tenant_id = p_tenant and p.rule_id = p_rule and p.wedding_id is not distinct from p_wedding
+    returning p.granted_by into v_granted_by;
+    if not found then return false; end if;
+    insert into automation_priv.audit_trail (who, what, tenant_id, asked, n, filter)
+    values (p_by, 'revoke_preapproval', p_tenant, 1, 1, jsonb_build_object('rule', p_rule, 'wedding', p_wedding, 'granted_by', v_granted_by));
+    return true;
+end $$;
+grant execute on function automation.preapprove, automation.revoke_preapproval to automation_scheduler;
 
 -- What people have to know is an event, so that a rule can tell them, and a task of the team.
 create function automation_priv.approval_event(a automation.approvals, p_type text, p_now timestamptz) returns void
@@ -653,6 +708,7 @@ begin
     if p_decision is null or p_decision not in ('approved', 'rejected', 'edited') then
         raise exception 'decision %: expected approved, rejected or edited', quote_nullable(p_decision) using errcode = '22023';
     end if;
+    perform automation_priv.check_who(p_by);
     if pg_column_size(p_content) > 65536 then
         raise exception 'content has % bytes; allowed are 65536', pg_column_size(p_content) using errcode = '22023';
     end if;

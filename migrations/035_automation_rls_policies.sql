@@ -344,18 +344,16 @@ language plpgsql security definer set search_path = '' as $$
 begin
     return automation.instantiate_template(automation_priv.own_tenant(), p_key, p_params, p_version, p_status, p_name);
 end $$;
--- decide_approval() for the caller's tenant; the record names the token's user. The roles that may are listed, so that one added later may not unasked.
-create function automation.decide_own_approval(p_approval uuid, p_decision text, p_content jsonb default null, p_note text default null) returns boolean
-language plpgsql security definer set search_path = '' as $$
-declare
-    v_tenant uuid := automation_priv.own_tenant();
-    v_user uuid := (pg_catalog.current_setting('request.jwt.claims')::jsonb ->> 'sub')::uuid;
+-- Who decides, for the record: the token's user. The roles that may are listed, so that one added later may not unasked.
+create function automation_priv.own_decider(p_tenant uuid) returns text
+language plpgsql stable security definer set search_path = '' as $$
+declare v_user uuid := (pg_catalog.current_setting('request.jwt.claims')::jsonb ->> 'sub')::uuid;
 begin
-    perform from automation.members m where m.tenant_id = v_tenant and m.user_id = v_user and m.role in ('owner', 'admin', 'member');
+    perform from automation.members m where m.tenant_id = p_tenant and m.user_id = v_user and m.role in ('owner', 'admin', 'member');
     if not found then
         raise exception 'this member''s role may not decide on approvals: expected owner, admin or member' using errcode = '42501';
     end if;
-    return automation.decide_approval(v_tenant, p_approval, p_decision, 'member ' || v_user::text, p_content, p_note);
+    return 'member ' || v_user::text;
 end $$;
 -- open_outbound() for the caller's tenant: where its data goes is for its owners to say. No secret_ref: those names are the operator's.
 create function automation.open_own_outbound(p_system text, p_url text, p_events text[] default '{}') returns uuid
@@ -370,8 +368,28 @@ begin
     end if;
     return automation.open_outbound(v_tenant, p_system, p_url, p_events);
 end $$;
-revoke execute on function automation_priv.own_tenant, automation.publish_own_event, automation.use_template, automation.decide_own_approval, automation.open_own_outbound
-    from public;
-grant execute on function automation.publish_own_event, automation.use_template, automation.decide_own_approval, automation.open_own_outbound to authenticated;
+-- decide_approval(), preapprove() and revoke_preapproval() for the caller's tenant.
+create function automation.decide_own_approval(p_approval uuid, p_decision text, p_content jsonb default null, p_note text default null) returns boolean
+language plpgsql security definer set search_path = '' as $$
+declare v_tenant uuid := automation_priv.own_tenant();
+begin
+    return automation.decide_approval(v_tenant, p_approval, p_decision, automation_priv.own_decider(v_tenant), p_content, p_note);
+end $$;
+create function automation.preapprove_own(p_rule uuid, p_wedding uuid default null) returns boolean
+language plpgsql security definer set search_path = '' as $$
+declare v_tenant uuid := automation_priv.own_tenant();
+begin
+    return automation.preapprove(v_tenant, p_rule, automation_priv.own_decider(v_tenant), p_wedding);
+end $$;
+create function automation.revoke_own_preapproval(p_rule uuid, p_wedding uuid default null) returns boolean
+language plpgsql security definer set search_path = '' as $$
+declare v_tenant uuid := automation_priv.own_tenant();
+begin
+    return automation.revoke_preapproval(v_tenant, p_rule, automation_priv.own_decider(v_tenant), p_wedding);
+end $$;
+revoke execute on function automation_priv.own_tenant, automation_priv.own_decider, automation.publish_own_event, automation.use_template,
+    automation.decide_own_approval, automation.preapprove_own, automation.revoke_own_preapproval, automation.open_own_outbound from public;
+grant execute on function automation.publish_own_event, automation.use_template, automation.decide_own_approval, automation.preapprove_own,
+    automation.revoke_own_preapproval, automation.open_own_outbound to authenticated;
 
 reset role;

@@ -295,18 +295,41 @@ case_wedding_move_and_show_tell_its_timeline() {
     local id
     id=$(field 'd[0]["id"]')
     expect "what waits" "Thank Cora" "$(field 'd[0]["content"]')"
-    run 0 approval edit "$id" '{"title": "Thank both"}'
+    run 0 approval edit "$id" '{"title": "Thank both"}' --by rui
     run 0 approval show "$id" --json
-    expect "edited" "pending Thank both" "$(field '" ".join((d["state"], d["content"]["title"]))')"
+    expect "edited, and by whom" "pending rui Thank both" "$(field '" ".join((d["state"], d["edited_by"], d["content"]["title"]))')"
     run 0 approval reject "$id" --by ana --note 'called them'
     run 4 approval approve "$id"
-    run 0 approval show "$id"
-    contains "who and why" "called them" "$out"
+    run 0 approval show "$id" --json
+    expect "who and why" "rejected rui ana called them" "$(field '" ".join((d["state"], d["edited_by"], d["decided_by"], d["note"]))')"
+    local tenant=10000000-0000-4000-8000-000000000011 rule=30000000-0000-4000-8000-000000000012 wedding=20000000-0000-4000-8000-000000000011
+    run 0 approval preapprove $rule --tenant $tenant --wedding $wedding --by ana
+    expect "a word given ahead" "preapproved" "$out"
+    run 4 approval preapprove $rule --tenant $tenant --wedding $wedding --by rui
+    sql "select automation.start_rule('$tenant', '$rule', '$wedding')" >/dev/null
+    wait_for 20 "the step to act without asking" approved_ahead || return
+    run 3 approval revoke $rule --tenant $tenant
+    contains "the word for all is another one" "the rule for all weddings was not approved ahead" "$out"
+    run 0 approval revoke $rule --tenant $tenant --wedding $wedding --by rui --json
+    expect "taken back" "revoked" "$(field 'd["state"]')"
+    run 3 approval revoke $rule --tenant $tenant --wedding $wedding
+    run 2 approval preapprove $rule
+    contains "a tenant is needed" "--tenant is required" "$out"
+    run 1 approval preapprove $rule --tenant $tenant --wedding $rule
+    contains "a wedding of its own" "has no wedding $rule" "$out"
+    run 1 approval preapprove $wedding --tenant $tenant
+    contains "a rule of its own" "has no rule $wedding" "$out"
+    expect "audit trail" "preapprove ana, revoke_preapproval rui" "$(sql "select string_agg(what || ' ' || who, ', ' order by id) from automation_priv.audit_trail
+        where tenant_id = '$tenant'")"
     run 3 approval approve 8d03ae6f-055f-823e-b840-51066c04214b
     run 0 zones refresh
 }
 timeline_rules_checked() {
     [ "$(sql "select count(*) from automation.rules where validated_revision = revision and name in ('Month', 'Ask')")" = 2 ]
+}
+approved_ahead() {
+    [ "$(sql "select count(*) from automation.approvals a join automation.tasks t on t.tenant_id = a.tenant_id and t.task_id = a.approval_id
+        where a.state = 'approved' and a.decided_by = 'ana' and t.title = 'Thank Cora'")" = 1 ]
 }
 approval_waits() {
     [ "$(sql "select count(*) from automation_priv.ledger where parked_reason = 'approval'")" = 1 ]

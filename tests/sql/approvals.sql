@@ -2,7 +2,7 @@
 begin;
 \ir isolation.psql
 set local client_min_messages = warning;
-select plan(24);
+select plan(50);
 select automation_priv.ensure_partition(now()::date);
 select iso.fill(t) from generate_series(1, 2) t;
 
@@ -75,5 +75,51 @@ select is(iso.item_of(3), 'pending edited:' || :'who' || ' new approval', 'who e
 select is(iso.item_of(4), 'approved ' || :'who' || ' edited:' || :'who' || ' new approved new', 'what was changed goes out');
 select is(iso.item_of(5), 'pending s approval', 'what was refused changed nothing');
 select is((select count(*) from automation.approvals where tenant_id = iso.id(2, 1) and (state <> 'pending' or edited_by is not null)), 0::bigint, 'the other tenant''s items are as they were');
+
+-- ---- words given ahead
+select throws_ok($$ select automation.decide_approval(iso.id(1, 1), iso.item(1, 6), 'approved', null) $$, '22023',
+    'who decides is NULL: expected a name of 1 to 200 characters', 'nobody decides without a name');
+select throws_ok($$ select automation.preapprove(iso.id(1, 1), iso.id(1, 9), ' ') $$, '22023', 'who decides is '' '': expected a name of 1 to 200 characters');
+select throws_ok($$ select automation.preapprove(iso.id(1, 1), iso.id(1, 9), repeat('x', 201)) $$, '22023', null, 'a name has its limit');
+select throws_ok($$ select automation.preapprove(null, iso.id(1, 9), 'ana') $$, '22023', 'tenant NULL has no rule ' || iso.id(1, 9));
+select throws_ok($$ select automation.preapprove(iso.id(1, 1), null, 'ana') $$, '22023', 'tenant ' || iso.id(1, 1) || ' has no rule NULL');
+select throws_ok($$ select automation.preapprove(iso.id(1, 1), iso.id(2, 9), 'ana') $$, '22023', 'tenant ' || iso.id(1, 1) || ' has no rule ' || iso.id(2, 9));
+select throws_ok($$ select automation.preapprove(iso.id(1, 1), iso.id(1, 9), 'ana', iso.id(2, 3)) $$, '22023',
+    'tenant ' || iso.id(1, 1) || ' has no wedding ' || iso.id(2, 3));
+select throws_ok($$ select automation.revoke_preapproval(iso.id(1, 1), iso.id(2, 9), 'ana') $$, '22023', null, 'the other way asks the same');
+
+create function iso.ahead() returns table (line text) language sql as $$
+    select concat_ws(' ', case p.rule_id when iso.id(1, 9) then 'rule' end, case when p.wedding_id is null then 'all' else 'one' end, p.granted_by)
+    from automation.preapprovals p where p.tenant_id = iso.id(1, 1) and p.rule_id <> iso.id(1, 8) order by p.wedding_id nulls first $$;
+delete from automation_priv.audit_trail;
+select ok(automation.preapprove(iso.id(1, 1), iso.id(1, 9), 'ana'), 'for all');
+select ok(automation.preapprove(iso.id(1, 1), iso.id(1, 9), 'ana', iso.id(1, 3)), 'for one besides');
+select ok(not automation.preapprove(iso.id(1, 1), iso.id(1, 9), 'rui'), 'what stands is not given again');
+select results_eq($$ select line from iso.ahead() $$, array['rule all ana', 'rule one ana'], 'and keeps who gave it first');
+select ok(automation.revoke_preapproval(iso.id(1, 1), iso.id(1, 9), 'rui'), 'the word for all is taken back');
+select ok(not automation.revoke_preapproval(iso.id(1, 1), iso.id(1, 9), 'rui'), 'once');
+select results_eq($$ select line from iso.ahead() $$, array['rule one ana'], 'that for one still stands');
+
+select iso.as('A');
+select ok(automation.preapprove_own(iso.id(1, 10), iso.id(1, 3)), 'a member gives a word');
+select ok(automation.revoke_own_preapproval(iso.id(1, 9), iso.id(1, 3)), 'and takes another''s back');
+select throws_ok($$ select automation.preapprove_own(iso.id(2, 9)) $$, '22023', null, 'not for another tenant''s rule');
+select throws_ok($$ select automation.preapprove(iso.id(1, 1), iso.id(1, 9), 'someone else') $$, '42501', null, 'the door that takes a name is closed');
+select throws_ok($$ select automation.revoke_preapproval(iso.id(1, 1), iso.id(1, 10), 'someone else') $$, '42501', null, 'in both ways');
+select throws_ok($$ insert into automation.preapprovals values (iso.id(1, 1), iso.id(1, 9), null, 'x', now()) $$, '42501', null, 'and so is the table');
+reset role;
+select results_eq($$ select format('%s %s %s %s', what, case who when 'member ' || iso.id(1, 2) then 'A' else who end, case filter ->> 'wedding' when iso.id(1, 3)::text
+    then 'one' else filter ->> 'wedding' end, filter ->> 'granted_by') from automation_priv.audit_trail where tenant_id = iso.id(1, 1) order by id $$,
+    array['preapprove ana  ', 'preapprove ana one ', 'revoke_preapproval rui  ana', 'preapprove A one ', 'revoke_preapproval A one ana'],
+    'each change is on the trail, and what changed nothing is not');
+
+update automation.members set role = 'viewer' where tenant_id = iso.id(1, 1);
+select iso.as('A');
+select throws_ok($$ select automation.preapprove_own(iso.id(1, 9)) $$, '42501', null, 'a role that is not listed may not give');
+select throws_ok($$ select automation.revoke_own_preapproval(iso.id(1, 10), iso.id(1, 3)) $$, '42501', null, 'nor take back');
+reset role;
+delete from automation.weddings where tenant_id = iso.id(1, 1);
+select is_empty($$ select line from iso.ahead() $$, 'a word for a wedding goes with it');
+select is((select count(*) from automation.preapprovals where tenant_id = iso.id(1, 1)), 1::bigint, 'one for all stays');
 select * from finish();
 rollback;

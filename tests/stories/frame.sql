@@ -172,6 +172,8 @@ begin
     when 'decide' then
         perform automation.decide_approval(s.tenant, a.approval_id, l ->> 2, 'team', l -> 3) from automation.approvals a
         where a.tenant_id = s.tenant and a.wedding_id = v_wedding and a.state = 'pending';
+    when 'preapprove' then perform automation.preapprove(s.tenant, stories.id(s.name, l ->> 1), 'team', case when l ->> 2 is not null then stories.id(s.name, l ->> 2) end);
+    when 'revoke' then perform automation.revoke_preapproval(s.tenant, stories.id(s.name, l ->> 1), 'team', case when l ->> 2 is not null then stories.id(s.name, l ->> 2) end);
     when 'move' then
         perform automation.move_wedding(s.tenant, v_wedding, (l ->> 2)::date, (l ->> 3)::time);
     when 'without' then
