@@ -2247,6 +2247,8 @@ begin
     return a || (select coalesce(jsonb_object_agg(e.key, automation_priv.jsonb_merge(a -> e.key, e.value)), '{}') from jsonb_each(b) e);
 end $$;
 
+create aggregate automation_priv.jsonb_merge_all(jsonb) (sfunc = automation_priv.jsonb_merge, stype = jsonb, initcond = '{}');
+
 -- A key of the host's as our id: itself where it is a UUID, else derived from table and key.
 create function automation_priv.host_id(p_host text, p_key text, p_is_uuid boolean) returns uuid
 language plpgsql immutable parallel safe set search_path = '' as $$
@@ -2274,6 +2276,7 @@ language sql immutable parallel safe set search_path = '' as $$
         ('wedding_vendors', 'confirmed', 'boolean', false, false), ('wedding_vendors', 'arrival', 'timestamptz', false, false),
         ('milestones', 'wedding_id', 'uuid', false, true), ('milestones', 'name', 'text', true, true), ('milestones', 'local_date', 'date', true, false),
         ('milestones', 'local_time', 'time', false, false),
+        ('members', 'user_id', 'uuid', false, true), ('members', 'role', 'text', false, false),
         ('stages', 'name', 'text', true, true), ('stages', 'title', 'text', false, false), ('stages', 'position', 'integer', false, false),
         ('forms', 'name', 'text', true, true), ('forms', 'title', 'text', false, false)
 $$;
@@ -2446,7 +2449,7 @@ begin
         raise exception 'mapping %: column % is of type %, expected %', p_where, s ->> 'column', v_from, case p_type
                 when 'date' then 'date, timestamp or text' when 'timestamptz' then 'timestamp with time zone (or one without and "zone")'
                 when 'integer' then 'a number or text' when 'bigint' then 'a number or text' when 'text[]' then 'a list, jsonb or text'
-                when 'time' then 'time, timestamp without time zone or text' when 'boolean' then 'boolean or text' else 'text, a number or a date' end
+                when 'time' then 'time, timestamp without time zone or text' when 'boolean' then 'boolean or text' when 'uuid' then 'uuid or text' else 'text, a number or a date' end
             using errcode = '22023';
     end if;
     sql := case
@@ -2563,11 +2566,25 @@ language sql stable set search_path = '' as $$
     select n.nspname || '.' || c.relname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = p_table
 $$;
 
+-- A name in a path: as it is written, or {column}, the host's text as a name of ours: Final Payment → final_payment. p_absent: of no row.
+create function automation_priv.host_word(p_text text, p_absent boolean) returns text
+language plpgsql immutable set search_path = '' as $$
+declare v text := btrim(regexp_replace(lower(p_text), '[^a-z0-9]+', '_', 'g'), '_');
+begin
+    if p_absent then
+        return '';
+    elsif v is null or v !~ '^[a-z][a-z0-9_]{0,62}$' then
+        raise exception 'found %, expected a text that makes a name: a letter, then letters and digits', quote_nullable(left(p_text, 80)) using errcode = '22023';
+    end if;
+    return v;
+end $$;
+
 -- {"invoice.balance_due": SQL, "invoice.paid": SQL} as one nested object: what is null is null, so that a host's null takes a value back.
 create function automation_priv.source_nest(p_fields jsonb) returns text
 language plpgsql immutable set search_path = '' as $$
 begin
-    return (select 'jsonb_build_object(' || string_agg(format('%L, %s', x.head, case when x.leaf is not null then x.leaf else automation_priv.source_nest(x.rest) end), ', ' order by x.head) || ')'
+    return (select 'jsonb_build_object(' || string_agg(format('%s, %s', case when x.head ~ '^\{.*\}$' then format('automation_priv.host_word(t.%I::text, r.raw = ''{}'')', btrim(x.head, '{}'))
+        else quote_literal(x.head) end, case when x.leaf is not null then x.leaf else automation_priv.source_nest(x.rest) end), ', ' order by x.head) || ')'
         from (select split_part(f.key, '.', 1) as head, max(f.value) filter (where strpos(f.key, '.') = 0) as leaf,
                      jsonb_object_agg(substr(f.key, strpos(f.key, '.') + 1), f.value) filter (where strpos(f.key, '.') > 0) as rest
               from jsonb_each_text(p_fields) f group by 1) x);
@@ -2580,6 +2597,7 @@ declare
     f record;
     c record;
     v_head text;
+    v_part text;
     v_nested jsonb := '{}';
     v_parts text[] := '{}';
     v_sql text;
@@ -2600,6 +2618,13 @@ begin
                     from automation_priv.source_targets() t where t.target = p_target and t.type <> 'uuid');
         end if;
         select x.p_columns, x.sql into p_columns, v_sql from automation_priv.source_field(p_table, f.value, nullif(c.type, 'jsonb'), 'columns.' || f.key, p_target, c.col, p_columns) x;
+        for v_part in select x from regexp_split_to_table(f.key, '\.') x where x ~ '[{}]' loop
+            if v_part !~ '^\{[^{}]+\}$' then
+                raise exception 'mapping columns.%: found %, expected a name or a column in braces', f.key, v_part using errcode = '22023';
+            end if;
+            perform automation_priv.source_column(p_table, btrim(v_part, '{}'), 'columns.' || f.key);
+            p_columns := p_columns || case when not btrim(v_part, '{}') = any (p_columns) then array[btrim(v_part, '{}')] else '{}' end;
+        end loop;
         if c.type = 'jsonb' then
             v_nested := automation_priv.jsonb_merge(v_nested, jsonb_build_object(v_head,
                 jsonb_build_object(case when p_target = 'attributes' then f.key else substr(f.key, length(v_head) + 2) end, v_sql)));
@@ -2698,6 +2723,7 @@ declare
     v_tenant text;
     v_wedding text := 'null';
     v_vendor text;
+    v_user text;
     v_where text;
     v_payloads text;
     v_key text;
@@ -2705,7 +2731,7 @@ declare
     v_ident text := '';
     v_set text;
 begin
-    perform automation_priv.source_keys(p_mapping, 'itself', 'into', 'key', 'tenant', 'wedding', 'vendor', 'columns', 'where', 'events', 'on_delete'),
+    perform automation_priv.source_keys(p_mapping, 'itself', 'into', 'key', 'tenant', 'wedding', 'vendor', 'user', 'columns', 'where', 'events', 'on_delete'),
         automation_priv.source_is(p_mapping -> 'into', 'into', 'string'), automation_priv.source_is(p_mapping -> 'key', 'key', 'string', 'array'),
         automation_priv.source_is(p_mapping -> 'columns', 'columns', 'object'), automation_priv.source_is(p_mapping -> 'events', 'events', 'array'),
         automation_priv.source_is(p_mapping -> 'on_delete', 'on_delete', 'string');
@@ -2720,6 +2746,10 @@ begin
             using errcode = '22023';
     elsif s.target is null and (p_mapping ? 'columns' or p_mapping ? 'on_delete' or coalesce(p_mapping -> 'events', '[]') = '[]') then
         raise exception 'mapping into: missing; without it there must be "events", no "columns" and no "on_delete"' using errcode = '22023';
+    elsif p_mapping ? 'user' and s.target is distinct from 'members' then
+        raise exception 'mapping user: only members have one' using errcode = '22023';
+    elsif p_mapping ->> 'on_delete' = 'delete' and s.target = 'attributes' then
+        raise exception 'mapping on_delete: found delete, expected "keep": attributes of a wedding stay when a row is gone' using errcode = '22023';
     elsif p_mapping ? 'vendor' and s.target is distinct from 'wedding_vendors' then
         raise exception 'mapping vendor: only wedding_vendors have one' using errcode = '22023';
     elsif coalesce(p_mapping ->> 'on_delete', 'keep') not in ('delete', 'keep', 'archive') or (p_mapping ->> 'on_delete' = 'archive' and s.target <> 'weddings') then
@@ -2759,11 +2789,18 @@ begin
         end if;
         select x.p_columns, x.sql into v_columns, v_vendor from automation_priv.source_reference(p_table, p_mapping -> 'vendor', 'vendor', v_columns) x;
     end if;
+    if s.target = 'members' then
+        if not p_mapping ? 'user' and s.key_types <> array['uuid'] then
+            raise exception 'mapping user: missing, and the key is no UUID: name the column that has the "sub" of the users'' tokens' using errcode = '22023';
+        end if;
+        select x.p_columns, x.sql into v_columns, v_user
+        from automation_priv.source_field(p_table, coalesce(p_mapping -> 'user', to_jsonb(s.key_columns[1])), 'uuid', 'user', 'members', 'user_id', v_columns) x;
+    end if;
     if s.target is not null then
         select x.p_columns, x.sql, x.fields into v_columns, v_doc, v_fields
         from automation_priv.source_document(p_table, s.target, coalesce(p_mapping -> 'columns', '{}'), v_columns) x;
         v_ident := case s.target when 'vendors' then format('''vendor_id'', %s', v_id) when 'contacts' then format('''contact_id'', %s, ''wedding_id'', %s', v_id, v_wedding)
-            when 'wedding_vendors' then format('''wedding_id'', %s, ''vendor_id'', %s', v_wedding, v_vendor)
+            when 'wedding_vendors' then format('''wedding_id'', %s, ''vendor_id'', %s', v_wedding, v_vendor) when 'members' then format('''user_id'', %s', v_user)
             when 'stages' then '' when 'forms' then '' else format('''wedding_id'', %s', v_wedding) end;
         if s.target = 'contacts' then
             v_fields := v_fields || 'wedding_id'::text;
@@ -2786,8 +2823,9 @@ begin
     v_set := (select string_agg(case when f in ('venue', 'attributes') then format('%1$I = automation_priv.jsonb_merge(x.%1$I, excluded.%1$I)', f)
         else format('%1$I = excluded.%1$I', f) end, ', ') from unnest(v_fields) f where not f = any (s.ident));
     if s.target = 'attributes' then
-        s.upsert_sql := 'update automation.weddings x set attributes = automation_priv.jsonb_merge(x.attributes, d.attributes) '
-            'from jsonb_to_recordset($1) as d(tenant_id uuid, wedding_id uuid, attributes jsonb) where x.tenant_id = d.tenant_id and x.wedding_id = d.wedding_id '
+        s.upsert_sql := 'update automation.weddings x set attributes = automation_priv.jsonb_merge(x.attributes, d.attributes) from ('
+            'select r.tenant_id, r.wedding_id, automation_priv.jsonb_merge_all(r.attributes order by r.i) as attributes '
+            'from rows from (jsonb_to_recordset($1) as (tenant_id uuid, wedding_id uuid, attributes jsonb)) with ordinality as r(tenant_id, wedding_id, attributes, i) group by 1, 2) d where x.tenant_id = d.tenant_id and x.wedding_id = d.wedding_id '
             'and automation_priv.jsonb_merge(x.attributes, d.attributes) <> x.attributes';
         return;
     end if;
@@ -2855,7 +2893,7 @@ begin
         raise exception 'row %: no tenant', (select x.value ->> 'key' from jsonb_each(v_new) x where x.value ->> 'tenant' is null limit 1) using errcode = '23502';
     end if;
     if s.target is not null then
-        select jsonb_agg(x.value -> 'doc') into v_docs from jsonb_each(v_new) x;
+        select jsonb_agg(x.value -> 'doc' order by (x.value ->> 'i')::integer) into v_docs from jsonb_each(v_new) x;
         select jsonb_agg(o.value -> 'doc') into v_gone from jsonb_each(v_old) o where not exists (
             select from jsonb_each(v_new) n where n.value ->> 'ident' = o.value ->> 'ident');
         if v_gone is not null and s.delete_sql is not null then
@@ -3086,11 +3124,11 @@ declare
     s automation_priv.sources := automation_priv.source_held(p_table);
     v_last bigint := (select max(e.id) from automation_priv.source_errors e where e.source_id = s.source_id);
     v_all boolean := s.state = 'off' or exists (select from automation_priv.source_errors e where e.source_id = s.source_id and e.key is null);
-    -- What the noted rows were and are, of each row one state a time: what is projected together has a row once. What the backfill comes by is left to it.
-    v_sql text := format('select jsonb_agg(x.change) as rows from (select c.change, row_number() over (partition by c.key) as round from ('
-        || 'select jsonb_build_object(''old'', w.raw, ''new'', n.raw) as change, k.key, w.raw is distinct from n.raw or not $2 and count(*) over (partition by k.key) = 1 as due '
+    -- What the noted rows were and are. What the backfill comes by is left to it.
+    v_sql text := format('select jsonb_agg(c.change) from (select jsonb_build_object(''old'', w.raw, ''new'', n.raw) as change, '
+        || 'w.raw is distinct from n.raw or not $2 and count(*) over (partition by k.key) = 1 as due '
         || 'from jsonb_array_elements($1) w(raw) cross join lateral (select jsonb_build_array(%s) as key) k '
-        || 'left join lateral (select %s as raw from %s t where %s for share of t) n on true) c where c.due) x group by x.round order by x.round',
+        || 'left join lateral (select %s as raw from %s t where %s for share of t) n on true) c where c.due',
         (select string_agg(format('w.raw -> %L', k), ', ') from unnest(s.key_columns) k), s.raw_sql, p_table,
         (select string_agg(format('t.%I = (w.raw ->> %L)::%s', k, k, s.key_types[i]), ' and ') from unnest(s.key_columns) with ordinality x(k, i)));
     v_rows jsonb;
@@ -3108,9 +3146,10 @@ begin
         select count(*), (select jsonb_agg(distinct w.raw) from e cross join lateral jsonb_array_elements(case when e.key is null then e.old_row
             else jsonb_build_array(e.old_row) || jsonb_build_array(e.new_row) end) w(raw) where jsonb_typeof(w.raw) = 'object') into v_n, v_rows from e;
         exit when v_n = 0;
-        for v_rows in execute v_sql using v_rows, v_all loop
+        execute v_sql into v_rows using v_rows, v_all;
+        if v_rows is not null then
             perform automation_priv.source_apply(s, v_rows, false);
-        end loop;
+        end if;
     end loop;
     while p_backfill and automation.backfill_source(p_table) > 0 loop
     end loop;

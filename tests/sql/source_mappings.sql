@@ -1,6 +1,6 @@
 -- Mappings that are wrong: each is refused when the table is attached, with the place, what was found and what was expected, and leaves nothing.
 begin;
-select plan(110);
+select plan(117);
 
 insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000001', 'Studio');
 create schema host;
@@ -31,10 +31,10 @@ insert into wrong (patch, error) values
 ('null', 'itself: found null, expected an object'),
 ('[]', 'itself: found [], expected an object'),
 ('"weddings"', 'itself: found "weddings", expected an object'),
-('{"colums": {}}', 'itself: unknown member colums; allowed: into, key, tenant, wedding, vendor, columns, where, events, on_delete'),
+('{"colums": {}}', 'itself: unknown member colums; allowed: into, key, tenant, wedding, vendor, user, columns, where, events, on_delete'),
 ('{"into": 5}', 'into: found 5, expected a string'),
 ('{"raw": {"into": null}}', 'into: found null, expected a string'),
-('{"into": "Weddings"}', 'into: found Weddings, expected one of attributes, contacts, forms, milestones, stages, vendors, wedding_vendors, weddings'),
+('{"into": "Weddings"}', 'into: found Weddings, expected one of attributes, contacts, forms, members, milestones, stages, vendors, wedding_vendors, weddings'),
 ('{"raw": {"key": null}}', 'key: found null, expected a string or a list'),
 ('{"key": 1}', 'key: found 1, expected a string or a list'),
 ('{"key": []}', 'key: found [], expected columns, each once'),
@@ -98,6 +98,14 @@ insert into wrong (patch, error) values
 ('{"into": "wedding_vendors", "wedding": "owner"}', 'vendor: missing; wedding_vendors belong to one'),
 ('{"vendor": "owner"}', 'vendor: only wedding_vendors have one'),
 ('{"wedding": "owner"}', 'wedding: a row of weddings is the wedding itself'),
+('{"user": "owner"}', 'user: only members have one'),
+('{"into": "members", "columns": {}}', 'user: missing, and the key is no UUID: name the column that has the "sub" of the users'' tokens'),
+('{"into": "members", "columns": {}, "user": "guests"}', 'user: column guests is of type integer, expected uuid or text'),
+('{"into": "members", "user": "owner", "columns": {"role": {"value": "boss"}}}',
+    'columns.role.value: found "boss", expected what role of members takes: (role = ANY (ARRAY[''owner''::text, ''admin''::text, ''member''::text]))'),
+('{"into": "attributes", "wedding": "owner", "columns": {"x": "id"}, "on_delete": "delete"}', 'on_delete: found delete, expected "keep": attributes of a wedding stay when a row is gone'),
+('{"into": "attributes", "wedding": "owner", "columns": {"forms.{slug}.at": "id"}}', 'columns.forms.{slug}.at: host.events has no column slug'),
+('{"into": "attributes", "wedding": "owner", "columns": {"forms.x{state}.at": "id"}}', 'columns.forms.x{state}.at: found x{state}, expected a name or a column in braces'),
 -- tenants
 ('{"tenant": "studio"}', 'tenant: found "studio", expected an object'),
 ('{"raw": {"tenant": null}}', 'tenant: found null, expected an object'),

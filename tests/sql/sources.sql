@@ -35,14 +35,14 @@ select is(pg_temp.try('{"columns": {"title": {"column": "couple", "path": "a"}, 
 select is(pg_temp.try('{"columns": {"title": {"column": "couple", "val": 1}, "time_zone": {"value": "UTC"}}}'),
     '22023 mapping columns.title: unknown member val; allowed: column, value, path, times, map, default, zone');
 select is(pg_temp.try('{"columns": {"title": {}, "time_zone": {"value": "UTC"}}}'), '22023 mapping columns.title: expected one of "column" and "value"');
-select is(pg_temp.try('{"into": "wedding"}'), '22023 mapping into: found wedding, expected one of attributes, contacts, forms, milestones, stages, vendors, wedding_vendors, weddings');
+select is(pg_temp.try('{"into": "wedding"}'), '22023 mapping into: found wedding, expected one of attributes, contacts, forms, members, milestones, stages, vendors, wedding_vendors, weddings');
 select is(pg_temp.try('{"tenant": {"value": "nobody"}}'), '22023 mapping tenant.value: found "nobody", expected a UUID');
-select is(pg_temp.try('{"tenant": {"column": "studio"}}'), '22023 mapping tenant: column studio is of type integer, expected text, a number or a date');
+select is(pg_temp.try('{"tenant": {"column": "studio"}}'), '22023 mapping tenant: column studio is of type integer, expected uuid or text');
 select is(pg_temp.try('{"tenant": {"column": "studio", "lookup": {"table": "host.studio", "key": "id", "value": "x"}}}'), '22023 mapping tenant.lookup.table: there is no table host.studio');
 select is(pg_temp.try('{"on_delete": "burn"}'), '22023 mapping on_delete: found burn, expected "delete" or "keep", or for weddings "archive"');
 select is(pg_temp.try('{"events": [{"on": "upsert", "type": "a.b"}]}'), '22023 mapping events.0.on: found upsert, expected "insert", "update" or "delete"');
 select is(pg_temp.try('{"events": [{"on": "insert", "type": "Paid"}]}'), '22023 mapping events.0.type: found Paid, expected lower-case words joined by dots, such as payment.received');
-select is(pg_temp.try('{"colums": {}}'), '22023 mapping itself: unknown member colums; allowed: into, key, tenant, wedding, vendor, columns, where, events, on_delete');
+select is(pg_temp.try('{"colums": {}}'), '22023 mapping itself: unknown member colums; allowed: into, key, tenant, wedding, vendor, user, columns, where, events, on_delete');
 select throws_ok($$ select automation.attach_source('host.dates', '{"into": "milestones"}') $$, '22023', 'mapping key: host.dates has no primary key: name the columns that identify a row');
 select throws_like($$ select automation.attach_source('automation.weddings', '{}') $$, '%is one of ours%');
 select is_empty($$ select from automation_priv.sources $$, 'what is refused leaves nothing');
