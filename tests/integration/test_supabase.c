@@ -12,19 +12,18 @@
 #include "tests/support/pg.h"
 #include "tests/support/postgres.h"
 
-/* As supabase/postgres sets its images up; the last statement takes our own power away. */
-static const char bootstrap[] =
-    "create role supabase_admin superuser login;"
-    "create role anon nologin noinherit;"
-    "create role authenticated nologin noinherit;"
-    "create role service_role nologin noinherit bypassrls;"
-    "create role authenticator login noinherit;"
-    "grant anon, authenticated, service_role to authenticator;"
-    "grant usage on schema public to anon, authenticated, service_role;"
-    "alter default privileges in schema public grant all on tables to postgres, anon, authenticated, service_role;"
-    "alter default privileges in schema public grant all on functions to postgres, anon, authenticated, service_role;"
-    "alter default privileges in schema public grant all on sequences to postgres, anon, authenticated, service_role;"
-    "alter role postgres nosuperuser createdb createrole login replication bypassrls";
+/* tests/tools/sql.sh runs suites of tests/sql behind the same file. */
+static void bootstrap(void)
+{
+    char sql[4096] = "";
+    FILE *f = fopen("tests/support/supabase.sql", "r");
+
+    cr_assert(f != NULL);
+    const size_t n = fread(sql, 1, sizeof(sql) - 1, f);
+    cr_assert(n > 0 && n < sizeof(sql) - 1);
+    fclose(f);
+    test_pg_run_server(sql);
+}
 
 static void up(const struct test_pg *pg, char fingerprint[MIGRATE_FINGERPRINT_SIZE])
 {
@@ -42,7 +41,7 @@ Test(supabase, installs_without_a_superuser_and_again_and_anew_to_the_same_schem
     char first[MIGRATE_FINGERPRINT_SIZE], again[MIGRATE_FINGERPRINT_SIZE], anew[MIGRATE_FINGERPRINT_SIZE];
 
     postgres_start(&server);
-    test_pg_run_server(bootstrap);
+    bootstrap();
     cr_assert_not(test_pg_available() == false);
     test_pg_create(&pg, NULL);
     up(&pg, first);

@@ -1,6 +1,6 @@
 -- Mappings that are wrong: each is refused when the table is attached, with the place, what was found and what was expected, and leaves nothing.
 begin;
-select plan(117);
+select plan(118);
 
 insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000001', 'Studio');
 create schema host;
@@ -152,12 +152,15 @@ select is(pg_temp.try('{"tenant": {"column": "studio", "lookup": {"table": "othe
 create policy fewer on other.secret as restrictive for select to public using (id > 0);
 select alike(pg_temp.try('{"tenant": {"column": "studio", "lookup": {"table": "other.secret", "key": "id", "value": "tenant"}}}'), '%hides rows%', 'and a restrictive one beside it');
 create role host_clerk in role automation_owner;
+grant host_clerk to current_user;
 grant all on schema host to host_clerk;
 alter table host.events owner to host_clerk;
 alter table host.events enable row level security, force row level security;
 set local role host_clerk;
 select is(pg_temp.try('{"tenant": {"value": "10000000-0000-4000-8000-000000000001"}}'),
     '22023 row-level security of host.events hides rows from host_clerk: expected its owner without FORCE, or a role with BYPASSRLS', 'rows that the caller would not see');
+select throws_like($$ select automation.attach_source('host.events', '{"tenant": {"value": "10000000-0000-4000-8000-000000000001"}, "events": [{"on": "insert", "type": "a.b"}]}', false) $$,
+    'row-level security of host.events hides rows from %', 'also where the backfill waits');
 reset role;
 
 -- ---- no arguments

@@ -1,6 +1,6 @@
 -- The host's users, forms and payments, shaped unlike ours.
 begin;
-select plan(31);
+select plan(37);
 
 insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000001', 'Studio'), ('10000000-0000-4000-8000-000000000002', 'Other');
 create schema auth;
@@ -109,5 +109,21 @@ select lives_ok($$ select automation.attach_source('host.columns', '{"into": "st
 insert into host.columns values (1, 'inquiry', 1), (2, 'proposal', 2);
 select results_eq($$ select name, position from automation.stages order by 2 $$, $$ values ('inquiry', 1), ('proposal', 2) $$, 'in their order');
 select is_empty($$ select from automation_priv.sources where state = 'off' $$, 'all sources are on');
+
+-- ---- written by those who may write the host's table and nothing of ours, under the host's own policies
+grant authenticated to current_user;
+grant usage on schema host to authenticated;
+grant all on all tables in schema host to authenticated;
+alter table host.columns enable row level security;
+create policy own on host.columns for all to authenticated using (nr > 1) with check (nr > 1);
+select set_config('request.jwt.claims', '', true);
+set local role authenticated;
+select lives_ok($$ insert into host.columns values (3, 'contract', 3) $$, 'a person of the host''s inserts');
+select lives_ok($$ update host.columns set nr = nr + 1 $$, 'updates what its policies show');
+select throws_ok($$ select automation.repair_source('host.columns') $$, '42501', null, 'and may do nothing with the source');
+reset role;
+select results_eq($$ select name, position from automation.stages order by 2 $$, $$ values ('inquiry', 1), ('proposal', 3), ('contract', 4) $$, 'which is projected');
+select is(automation.repair_source('host.columns'), 0, 'a repair sees all rows');
+select is((select count(*) from automation.stages), 3::bigint, 'and takes none for gone');
 select * from finish();
 rollback;
