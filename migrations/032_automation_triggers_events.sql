@@ -166,6 +166,16 @@ begin
     return case when p_time is null then (p_date + 1)::timestamp at time zone p_zone else (p_date + p_time) at time zone p_zone end;
 end $$;
 
+-- The limit that still lies ahead at p_at: null when it has passed; that of the next year for what comes yearly.
+create function automation_priv.limit_ahead(p_date date, p_time time, p_zone text, p_yearly boolean, p_at timestamptz) returns timestamptz
+language plpgsql stable set search_path = '' as $$
+declare
+    v_years integer := case when p_yearly then greatest(0, extract(year from p_at at time zone p_zone) - extract(year from p_date)) else 0 end;
+begin
+    return (select min(x.t) from generate_series(v_years, v_years + coalesce(p_yearly, false)::integer) n
+        cross join lateral (select automation_priv.anchor_limit((p_date + make_interval(years => n))::date, p_time, p_zone) as t) x where x.t >= p_at);
+end $$;
+
 -- A timing's instant for one wedding: what is due before its anchor is not moved past it by the window.
 create function automation_priv.timing_instant(k automation.timing_keys, p_date date, p_time time, p_wedding_zone text, p_tenant_zone text, p_occurrence integer)
 returns timestamptz
@@ -238,7 +248,7 @@ begin
     return query
     select case
             when p_spec ? 'window' then (select case when x.t > v.top then p_now else x.t end
-                from (select automation_priv.anchor_limit(m.local_date, m.local_time, z.zone) as top) v
+                from (select automation_priv.limit_ahead(m.local_date, m.local_time, z.zone, (p_spec #> '{window,yearly}')::boolean, p_now) as top) v
                 cross join lateral (select automation_priv.open_instant(p_now, case p_spec #>> '{window,zone}' when 'wedding' then w.time_zone when 'tenant'
                     then n.time_zone else p_spec #>> '{window,zone}' end, p_spec -> 'window', null) as t) x)
             when p_spec ? 'milestone' then (select case when x.t is null then null else greatest(p_now, x.t) end -- greatest() skips nulls
@@ -326,11 +336,10 @@ declare
     v_zone text;
 begin
     select case p_spread ->> 'zone' when 'wedding' then w.time_zone when 'tenant' then n.time_zone else p_spread ->> 'zone' end,
-        automation_priv.anchor_limit(m.local_date, m.local_time, w.time_zone) into v_zone, v_limit
+        automation_priv.limit_ahead(m.local_date, m.local_time, w.time_zone, (p_spread -> 'yearly')::boolean, p_at) into v_zone, v_limit
     from automation.weddings w join automation.tenants n using (tenant_id)
     left join automation.milestones m on m.tenant_id = w.tenant_id and m.wedding_id = w.wedding_id and m.name = p_spread ->> 'limit'
     where w.tenant_id = p_tenant and w.wedding_id = p_wedding;
-    v_limit := case when v_limit >= p_at then v_limit end; -- a later year's run is not before the first year's milestone
     if v_limit is null or v_limit >= p_at + interval '12 hours' then
         v_seconds := greatest(v_seconds, (p_spread ->> 'herd')::double precision);
     end if;
@@ -666,7 +675,8 @@ begin
     if not found then
         insert into automation.approvals (tenant_id, approval_id, run_id, rule_id, wedding_id, step, kind, content, requested_at, expires_at, state, decided_at, decided_by)
         select p_tenant, p_job, p_run, r.rule_id, p_wedding, l.step, l.kind, p_effect -> 'content', p_now, greatest(coalesce(
-                (select automation_priv.anchor_limit(m.local_date, m.local_time, w.time_zone) from automation.milestones m join automation.weddings w using (tenant_id, wedding_id)
+                (select automation_priv.limit_ahead(m.local_date, m.local_time, w.time_zone, (p_effect -> 'yearly')::boolean, p_now)
+                 from automation.milestones m join automation.weddings w using (tenant_id, wedding_id)
                  where m.tenant_id = p_tenant and m.wedding_id = p_wedding and m.name = p_effect ->> 'limit'), p_now + interval '30 days'), p_now + interval '1 hour'),
             case when g.granted_by is null then 'pending' else 'approved' end, case when g.granted_by is not null then p_now end, g.granted_by
         from automation_priv.ledger l

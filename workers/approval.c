@@ -29,11 +29,8 @@ bool approval_wanted(const struct job *job)
 
 void approval_request(struct job *job, json_t *content)
 {
-    const char *limit = advance_limit(&job->rule->rule->trigger);
-
     job->result.effect = json_pack("{s:s,s:o}", "op", "request_approval", "content", content);
-    if (limit != NULL)
-        json_object_set_new(job->result.effect, "limit", json_string(limit));
+    advance_put_limit(&job->rule->rule->trigger, job->result.effect);
     exec_park(job, "approval", NULL);
 }
 

@@ -51,10 +51,20 @@ const char *advance_limit(const struct rule_trigger *t)
     return before ? vocab_text(VOCAB_MILESTONE, (int)t->milestone) : NULL;
 }
 
+void advance_put_limit(const struct rule_trigger *t, json_t *spec)
+{
+    const char *limit = advance_limit(t);
+
+    if (limit == NULL)
+        return;
+    json_object_set_new(spec, "limit", json_string(limit));
+    if (t->yearly > 0)
+        json_object_set_new(spec, "yearly", json_true());
+}
+
 static json_t *window_due(const struct rule *rule, const struct step *step)
 {
     const struct rule_window *w = &rule->settings.window;
-    const char *limit = advance_limit(&rule->trigger);
     json_t *window;
 
     if (!w->set || step->urgent || vocab_action_effect(step->type) != EFFECT_OUTWARD)
@@ -62,8 +72,7 @@ static json_t *window_due(const struct rule *rule, const struct step *step)
     window = advance_window(w);
     json_object_set_new(window, "zone", json_string(rule->trigger.zone));
     json_object_set_new(window, "outside", json_string(vocab_text(VOCAB_OUTSIDE, (int)w->outside)));
-    if (limit != NULL)
-        json_object_set_new(window, "limit", json_string(limit));
+    advance_put_limit(&rule->trigger, window);
     return json_pack("{s:o}", "window", window);
 }
 

@@ -33,7 +33,6 @@ json_t *spread_spec(const struct rule *rule, const struct id *tenant, const stru
                     int64_t herd_s)
 {
     const struct rule_settings *s = &rule->settings;
-    const char *limit = advance_limit(&rule->trigger);
 
     if (s->no_smear || is_urgent(&rule->program))
         herd_s = 0;
@@ -43,7 +42,6 @@ json_t *spread_spec(const struct rule *rule, const struct id *tenant, const stru
     json_t *spec = json_pack("{s:i,s:i,s:I,s:i,s:s}", "share", (int)spread_share(tenant, wedding, due_us), "seconds",
                              (int)s->jitter_s, "herd", (json_int_t)herd_s, "until",
                              s->window.set ? (int)s->window.to_minute : DAY_END_MINUTE, "zone", rule->trigger.zone);
-    if (limit != NULL)
-        json_object_set_new(spec, "limit", json_string(limit));
+    advance_put_limit(&rule->trigger, spec);
     return spec;
 }

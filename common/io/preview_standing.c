@@ -265,7 +265,8 @@ enum err preview_standing(struct preview *p)
                                         .at_us = p->at_us,
                                         .as_of_us = p->as_of_us,
                                         .limit = advance_limit(&p->rule->trigger),
-                                        .by_event = p->rule->trigger.type == TRIGGER_EVENT};
+                                        .by_event = p->rule->trigger.type == TRIGGER_EVENT,
+                                        .yearly = p->rule->trigger.yearly > 0};
     char reason[LOGIC_REASON_SIZE];
     struct db_result *r = NULL;
 

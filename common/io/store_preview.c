@@ -303,8 +303,8 @@ enum err store_preview_standing(struct db_session *s, const struct store_preview
         "        where d.tenant_id = $1 and d.rule_id = $2), '[]'),\n"
         "    (select p.granted_by from automation.preapprovals p where p.tenant_id = $1 and p.rule_id = $2\n"
         "        and (p.wedding_id is null or p.wedding_id = $3) order by p.wedding_id nulls last limit 1),\n"
-        "    (select automation_priv.anchor_limit(m.local_date, m.local_time, w.time_zone) from automation.milestones "
-        "m\n"
+        "    (select automation_priv.limit_ahead(m.local_date, m.local_time, w.time_zone, $10, $6) from "
+        "automation.milestones m\n"
         "        where m.tenant_id = $1 and m.wedding_id = $3 and m.name = $8)\n"
         "from automation.weddings w\n"
         "left join automation.rules u on u.tenant_id = w.tenant_id and u.rule_id = $2\n"
@@ -330,6 +330,7 @@ enum err store_preview_standing(struct db_session *s, const struct store_preview
     db_arg_time(&a, start->as_of_us);
     db_arg_cstr(&a, start->limit);
     db_arg_bool(&a, start->by_event);
+    db_arg_bool(&a, start->yearly);
     return query(s, &stmt, &a, &arena, out, info);
 }
 

@@ -1,6 +1,6 @@
 -- Where a run begins that is moved on from its planned moment: never earlier, within its span, the window, the local day and before the milestone.
 begin;
-select plan(12);
+select plan(14);
 
 insert into automation.tenants (tenant_id, name, time_zone) values ('10000000-0000-4000-8000-000000000001', 'Studio', 'America/New_York');
 insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, ceremony_date, ceremony_time)
@@ -19,7 +19,9 @@ insert into cases values
     ('a herd widens it', '{"share": 500000, "seconds": 600, "herd": 1800, "until": 1440, "zone": "wedding", "limit": "ceremony"}', '2031-06-13 08:00+00', '2031-06-13 08:15+00'),
     ('not for what must be done within twelve hours', '{"share": 500000, "seconds": 0, "herd": 1800, "until": 1440, "zone": "wedding", "limit": "ceremony"}', '2031-06-14 02:01+00', '2031-06-14 02:01+00'),
     ('a milestone of an earlier year is no limit', '{"share": 500000, "seconds": 600, "herd": 0, "until": 1440, "zone": "wedding", "limit": "ceremony"}', '2032-05-15 08:00+00', '2032-05-15 08:05+00'),
-    ('whose own span stays', '{"share": 500000, "seconds": 600, "herd": 1800, "until": 1440, "zone": "wedding", "limit": "ceremony"}', '2031-06-14 02:01+00', '2031-06-14 02:06+00');
+    ('whose own span stays', '{"share": 500000, "seconds": 600, "herd": 1800, "until": 1440, "zone": "wedding", "limit": "ceremony"}', '2031-06-14 02:01+00', '2031-06-14 02:06+00'),
+    ('each year has its own', '{"share": 500000, "seconds": 3600, "herd": 0, "until": 1440, "zone": "wedding", "limit": "ceremony", "yearly": true}', '2033-06-14 13:40+00', '2033-06-14 13:50+00'),
+    ('and after it the next one''s', '{"share": 500000, "seconds": 3600, "herd": 0, "until": 1440, "zone": "wedding", "limit": "ceremony", "yearly": true}', '2033-06-14 14:40+00', '2033-06-14 15:10+00');
 select is(automation_priv.spread_due('10000000-0000-4000-8000-000000000001', '20000000-0000-4000-8000-000000000001', c.spec, c.planned), c.due, c.what) from cases c;
 
 select * from finish();

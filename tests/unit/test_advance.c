@@ -60,6 +60,10 @@ Test(advance, what_reaches_people_waits_for_its_window)
     cr_expect_null(advance_due(&rule, &task));
     free(text);
     json_decref(due);
+    rule.trigger.yearly = 3;
+    due = advance_due(&rule, &mail);
+    cr_expect(json_is_true(json_object_get(json_object_get(due, "window"), "yearly")), "each year has its own limit");
+    json_decref(due);
     rule.trigger.offset.days = 1;
     due = advance_due(&rule, &mail);
     cr_expect_null(json_object_get(json_object_get(due, "window"), "limit"),
