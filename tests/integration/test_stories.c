@@ -214,7 +214,7 @@ static void take_mails(void)
     struct buf sql = {0};
 
     sink_read(&mail, "accepted.jsonl", &lines);
-    buf_put_str(&sql, "insert into stories.mails select btrim(split_part(m ->> 'message_id', '@', 1), '<'), m ->> "
+    buf_put_str(&sql, "insert into stories.mails (message_id, recipient, subject) select btrim(split_part(m ->> 'message_id', '@', 1), '<'), m ->> "
                       "'to', m ->> 'subject'"
                       " from jsonb_array_elements($mails$[");
     for (char *line = lines.data, *end;

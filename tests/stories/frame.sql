@@ -9,7 +9,7 @@ create table stories.script (
     at timestamptz not null,
     line jsonb not null
 );
-create table stories.mails (message_id text not null, recipient text not null, subject text not null);
+create table stories.mails (n bigint generated always as identity, message_id text not null, recipient text not null, subject text not null);
 
 create function stories.id(p_story text, p_name text) returns uuid
 language sql immutable as $$ select automation_priv.derive('story', p_story, p_name) $$;
@@ -127,7 +127,7 @@ declare
     k text;
 begin
     select x into k from jsonb_object_keys(p_doc) x
-    where x not in ('story', 'zone', 'from', 'until', 'tenant', 'vendors', 'weddings', 'rules', 'script', 'expect') limit 1;
+    where x not in ('story', 'zone', 'from', 'until', 'tenant', 'vendors', 'weddings', 'rules', 'script', 'expect', 'order') limit 1;
     if k is not null or p_doc ->> 'story' is null or jsonb_typeof(p_doc -> 'expect') is distinct from 'array' then
         raise exception 'story %: unknown key % or no "story" or no "expect"', p_name, k;
     end if;
@@ -229,12 +229,23 @@ language sql stable as $$
     order by x.at, x.wedding, x.rule, x.what
 $$;
 
--- Lines that are missing (-) and lines that were not expected (+).
+-- Of the mails that the story's key "order" names, those accepted, in the relay's order.
+create function stories.accepted(p_story text) returns jsonb
+language sql stable as $$
+    select coalesce(jsonb_agg(m.subject order by m.n), '[]') from stories.mails m
+    join automation.execution_logs l on l.job_id::text = m.message_id and l.outcome = 0
+    join stories.story s on s.tenant = l.tenant_id and s.name = p_story where s.doc -> 'order' ? m.subject
+$$;
+
+-- Lines that are missing (-) and lines that were not expected (+), and mails that came in another order.
 create function stories.differences() returns table (story text, line text)
 language plpgsql stable as $$
 declare s stories.story;
 begin
     for s in select * from stories.story order by name loop
+        if s.doc -> 'order' <> stories.accepted(s.name) then
+            return query values (s.name, '- in this order: ' || (s.doc ->> 'order')), (s.name, '+ in this order: ' || stories.accepted(s.name)::text);
+        end if;
         return query
         with want as (select x as l, row_number() over (partition by x) as n from jsonb_array_elements_text(s.doc -> 'expect') x),
         got as (select h.line as l, row_number() over (partition by h.line) as n from stories.happened(s.name) h)
