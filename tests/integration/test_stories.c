@@ -21,6 +21,7 @@
 static struct sink mail;
 static struct db_session *db;
 static int scheduler, worker;
+static const char *const *scheduler_env;
 static char smtp[64];
 
 /* ---- loading -------------------------------------------------------------------------------------------------------------- */
@@ -57,9 +58,8 @@ static void load(const char *path)
     buf_free(&doc);
 }
 
-static size_t load_all(void)
+static size_t load_all(const char *pattern)
 {
-    const char *pattern = getenv("STORIES");
     char path[256];
     struct buf frame = {0};
     glob_t found;
@@ -67,7 +67,7 @@ static size_t load_all(void)
     read_file("tests/stories/frame.sql", &frame);
     test_pg_run(&sys.pg, buf_text(&frame));
     buf_free(&frame);
-    snprintf(path, sizeof(path), "tests/stories/%s.json", pattern != NULL ? pattern : "*");
+    snprintf(path, sizeof(path), "tests/stories/%s.json", pattern);
     cr_assert_eq(glob(path, 0, NULL, &found), 0, "no story %s", path);
     for (size_t i = 0; i < found.gl_pathc; i++)
         load(found.gl_pathv[i]);
@@ -114,7 +114,7 @@ static void start(const char *what)
         system_lease_passes();
         worker = start_worker();
     } else if (strcmp(what, "scheduler") == 0) {
-        scheduler = system_scheduler(NULL);
+        scheduler = system_scheduler(scheduler_env);
     } else if (strcmp(what, "redis") == 0) {
         redis_server_restart(&sys.redis);
     } else if (strcmp(what, "mail") == 0) {
@@ -214,7 +214,8 @@ static void take_mails(void)
     struct buf sql = {0};
 
     sink_read(&mail, "accepted.jsonl", &lines);
-    buf_put_str(&sql, "insert into stories.mails (message_id, recipient, subject) select btrim(split_part(m ->> 'message_id', '@', 1), '<'), m ->> "
+    buf_put_str(&sql, "insert into stories.mails (message_id, recipient, subject) select btrim(split_part(m ->> "
+                      "'message_id', '@', 1), '<'), m ->> "
                       "'to', m ->> 'subject'"
                       " from jsonb_array_elements($mails$[");
     for (char *line = lines.data, *end;
@@ -263,7 +264,7 @@ static void close_stories(void)
 
 TestSuite(stories, .fini = close_stories, .timeout = 300);
 
-Test(stories, every_wedding_gets_exactly_what_its_story_tells)
+static void tell(const char *pattern)
 {
     if (!system_open(true))
         return;
@@ -272,13 +273,28 @@ Test(stories, every_wedding_gets_exactly_what_its_story_tells)
                "select automation_priv.ensure_partitions('" BEGINNING "', '" BEGINNING
                "'); select automation_priv.clock_set('" BEGINNING "')");
     db = test_pg_session(&sys.pg);
-    size_t n = load_all();
+    size_t n = load_all(pattern);
     sink_start(&mail, "smtp_sink.py", NULL);
     snprintf(smtp, sizeof(smtp), "USHER_SMTP_URL=smtp://127.0.0.1:%d", mail.port);
     worker = start_worker();
-    scheduler = system_scheduler(NULL);
+    scheduler = system_scheduler(scheduler_env);
     int64_t begun_ms = clock_mono_ms();
     play();
     judge();
     cr_log_info("%zu stories in %lld ms", n, (long long)(clock_mono_ms() - begun_ms));
+}
+
+Test(stories, every_wedding_gets_exactly_what_its_story_tells)
+{
+    const char *pattern = getenv("STORIES");
+
+    tell(pattern != NULL ? pattern : "*");
+}
+
+Test(stories, a_herd_is_spread_as_its_story_tells)
+{
+    static const char *const env[] = {"USHER_SMEAR_ABOVE=4", NULL};
+
+    scheduler_env = env;
+    tell("smear/*");
 }
