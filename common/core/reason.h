@@ -1,5 +1,5 @@
 /* reason: why something planned did not happen, or waits. One table: the words that the engine and the SQL functions store,
- * and what people read beside them. Other reasons are of jobs that died, which say themselves what was wrong; PROTOCOL.md
+ * and what people read beside them. Other reasons are of jobs that died, which say themselves what was wrong; OPERATIONS.md
  * has them all. */
 #ifndef COMMON_CORE_REASON_H
 #define COMMON_CORE_REASON_H

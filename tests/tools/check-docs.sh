@@ -66,6 +66,17 @@ while read -r cell; do
     grep -rqE "\((faults, )?$cell[,)]" tests/faults --include='*.c' || { echo "check-docs: $cell is no cell of tests/faults"; failed=1; }
 done < <(cat PROTOCOL.md OPERATIONS.md | sed -n '/^|.* cell.*|$/,/^$/p' | sed -E 's/.*\| (.*) \|$/\1/' | grep -oE '`[a-z]+_[a-z_0-9]+`' | tr -d '`' | sort -u)
 
+# The table of reasons for dead jobs has those that the code gives, and no others: literals, and of the variable ones what recipient.c sets.
+dead_calls() {
+    grep -rhoE --include='*.c' '\bexec_dead\(job, .*' workers
+    grep -rhoE --include='*.c' '\b(bury\(job|dead\(|exec_park\(job|dead =|reason = err ==|no_recipient =).*' workers/exec.c workers/bare.c \
+        scheduler/relieve.c common/core/recipient.c
+    grep -rhoE "(end_unrun\([a-z_]+, |object\()'dead', '[a-z_]+'" migrations | sed -E "s/.*'([a-z_]+)'$/\"\1\"/"
+}
+code=$(dead_calls | sed -E 's/^exec_dead\(job, //; s/("[a-z_]+"( : "[a-z_]+")?).*/\1/' | grep -oE '"[a-z_]+"' | tr -d '"' | sort -u)
+table=$(sed -n '/^| dead because/,/^$/p' OPERATIONS.md | sed -nE 's/^\| `([a-z_]+)`.*/\1/p' | sort)
+diff -u --label 'reasons in OPERATIONS.md' --label 'reasons in the code' <(echo "$table") <(echo "$code") || failed=1
+
 # The reference of rules knows every word of the validator and every operator.
 while read -r word; do
     grep -qF -- "$word" RULES.md || { echo "check-docs: RULES.md does not say anything of $word"; failed=1; }
