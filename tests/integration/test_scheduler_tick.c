@@ -10,6 +10,7 @@
 #define RUNS "select count(*) from automation.runs where "
 /* The wedding is on 2026-08-01 in Lisbon (UTC+1 in summer), now is 2026-05-02 12:00 UTC: 91 days before. */
 #define TODAY DAYS_BEFORE("91")
+#define IS(path, value) "{\"==\":[{\"var\":\"" path "\"}," value "]}"
 
 Test(scheduler_tick, a_due_timing_starts_a_run_bound_to_the_wedding)
 {
@@ -70,7 +71,6 @@ Test(scheduler_tick, what_does_not_run_says_why)
 /* A day apart, so that each is a batch of its own, for which only what its condition reads is asked. */
 Test(scheduler_tick, a_condition_finds_every_part_of_the_facts_that_it_reads)
 {
-#define IS(path, value) "{\"==\":[{\"var\":\"" path "\"}," value "]}"
     static const char *const conditions[] = {
         IS("wedding.guest_count", "120"),
         IS("venue.indoor", "true"),
@@ -107,6 +107,41 @@ Test(scheduler_tick, a_condition_finds_every_part_of_the_facts_that_it_reads)
         cr_expect_eq(leader_i64(&t, RUNS "rule_id::text like '%%c%x' and state = 'running'", (unsigned)i), 1, "%s",
                      conditions[i]);
     }
+    leader_close(&t);
+}
+
+/* Two timings of three weddings, two of which have the same id, in one batch: each condition reads its own wedding's facts. */
+Test(scheduler_tick, weddings_of_one_batch_do_not_share_their_facts)
+{
+    struct leader t;
+    if (!leader_open(&t))
+        return;
+    leader_sql(&t, "insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, ceremony_date, "
+                   "ceremony_time, guest_count, venue) values"
+                   " ('" LEADER_TENANT "', '00000000-0000-0000-0000-0000000000b0', 'small', 'booked', 'Europe/Lisbon',"
+                   " '2026-08-01', '15:00', 7, '{\"indoor\":true}'),"
+                   " ('" LEADER_OTHER "', '" LEADER_WEDDING "', 'other', 'booked', 'Europe/Lisbon', '2026-08-01', "
+                   "'15:00', 300, '{}')");
+    leader_rule(&t, "c1", TODAY ",\"conditions\":" IS("wedding.guest_count", "120") "," LEADER_TASK);
+    leader_rule(&t, "c2",
+                "\"trigger\":{\"type\":\"milestone\",\"milestone\":\"ceremony\",\"offset\":\"-P91D\",\"at\":\"08:00\"},"
+                "\"conditions\":" IS("venue.indoor", "true") "," LEADER_TASK);
+    leader_sql(&t, "insert into automation.rules (tenant_id, rule_id, name, status, definition) select '" LEADER_OTHER
+                   "', rule_id, name, 'active', replace(definition::text, '120', '300')::jsonb from automation.rules"
+                   " where rule_id::text like '%%c1'");
+    leader_work(&t);
+    cr_expect_eq(leader_i64(&t, RUNS "true"), 5);
+    cr_expect_eq(leader_i64(&t, RUNS "state = 'running' and rule_id::text like '%%c1' and tenant_id = '" LEADER_TENANT
+                                     "' and wedding_id::text like '%%b1'"),
+                 1, "120 guests");
+    cr_expect_eq(leader_i64(&t, RUNS "state = 'skipped' and rule_id::text like '%%c1' and tenant_id = '" LEADER_TENANT
+                                     "' and wedding_id::text like '%%b0'"),
+                 1, "seven");
+    cr_expect_eq(leader_i64(&t, RUNS "state = 'running' and tenant_id = '" LEADER_OTHER "'"), 1, "300, of another's");
+    cr_expect_eq(leader_i64(&t,
+                            RUNS "state = 'running' and rule_id::text like '%%c2' and wedding_id::text like '%%b0'"),
+                 1, "its venue is indoors");
+    cr_expect_eq(leader_i64(&t, RUNS "state = 'running'"), 3);
     leader_close(&t);
 }
 
@@ -197,7 +232,7 @@ Test(scheduler_tick, a_timing_that_can_not_be_planned_does_not_hold_up_the_other
     leader_rule(&t, "c1",
                 DAYS_BEFORE("92") ",\"settings\":{\"late\":{\"policy\":\"fire_all\"}},"
                                   "\"actions\":[{\"type\":\"create_note\",\"params\":{\"text\":\"x\"}}]");
-    leader_rule(&t, "c2", TODAY "," LEADER_TASK);
+    leader_rule(&t, "c2", TODAY ",\"conditions\":" IS("wedding.guest_count", "120") "," LEADER_TASK);
     for (int i = 0; i < 5 && leader_i64(&t, RUNS "true") == 0; i++)
         leader_work(&t);
     cr_expect_eq(leader_i64(&t, RUNS "rule_id::text like '%%c2' and state = 'running'"), 1);
