@@ -132,10 +132,12 @@ DOWN_TEST(what_the_host_built_on_ours_refuses_it_and_its_tables_stay)
         refused(pg.name, cases[i].says);
         test_pg_run(&pg, cases[i].drop);
     }
-    test_pg_run(&pg, "create table public.bookings (id serial primary key, couple text, day date);"
-                     "select automation.attach_source('public.bookings', '{\"into\": \"weddings\", \"tenant\": "
-                     "{\"value\": \"10000000-0000-4000-8000-000000000001\"}, \"columns\": {\"title\": \"couple\", "
-                     "\"ceremony_date\": \"day\", \"time_zone\": {\"value\": \"UTC\"}}}')");
+    test_pg_run(&pg,
+                "insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000001', 'a');"
+                "create table public.bookings (id serial primary key, couple text, day date);"
+                "select automation.attach_source('public.bookings', '{\"into\": \"weddings\", \"tenant\": "
+                "{\"value\": \"10000000-0000-4000-8000-000000000001\"}, \"columns\": {\"title\": \"couple\", "
+                "\"ceremony_date\": \"day\", \"time_zone\": {\"value\": \"UTC\"}}}')");
     cr_assert_gt(test_pg_i64(&pg, "select count(*) from pg_trigger where tgrelid = 'public.bookings'::regclass"), 0);
     down();
     cr_expect_eq(test_pg_i64(&pg, "select count(*) from pg_trigger where tgrelid = 'public.bookings'::regclass"), 0);
