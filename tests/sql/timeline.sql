@@ -1,6 +1,6 @@
 -- Dates and zones: offsets over zones, both changes of clocks and leap days; windows; derived milestones; the time zone database; the diff of a move.
 begin;
-select plan(27);
+select plan(29);
 
 insert into automation.tenants (tenant_id, name, time_zone) values ('10000000-0000-4000-8000-000000000001', 'Studio', 'Europe/Lisbon');
 insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, ceremony_date, ceremony_time)
@@ -140,6 +140,26 @@ select results_eq($$ select change from automation.move_wedding('10000000-0000-4
 select is(automation_priv.timing_instant(k, '2031-06-14', '15:00', 'Europe/Lisbon', 'Europe/Lisbon', 3), '2033-05-16 08:00+00', 'each year has its own limit')
 from jsonb_populate_record(null::automation.timing_keys, '{"months": 0, "days": -30, "seconds": 0, "at_time": "22:30", "zone_mode": "wedding", "yearly": 3,
     "send_window": {"days": 127, "from": 540, "to": 1140}}') k;
+
+-- ---- what fires again after a move: only for a rule that is active and says refire
+set local session_replication_role = replica; -- the rows as a tick has left them, without what their triggers would do
+insert into automation.timing_keys (tenant_id, timing_id, milestone, months, days, seconds, at_time, zone_mode)
+values ('10000000-0000-4000-8000-000000000001', '90000000-0000-4000-8000-000000000001', 'ceremony', 0, -3, 0, '09:00', 'wedding');
+insert into automation.timings (tenant_id, wedding_id, timing_id, state, due_at, fired_due, revision)
+values ('10000000-0000-4000-8000-000000000001', '20000000-0000-4000-8000-000000000001', '90000000-0000-4000-8000-000000000001', 'fired', '2031-06-11 08:00+00',
+    '2031-05-11 08:00+00', 1);
+insert into automation.rules (tenant_id, rule_id, name, status, timing_id, definition)
+values ('10000000-0000-4000-8000-000000000001', '90000000-0000-4000-8000-000000000002', 'again', 'paused', '90000000-0000-4000-8000-000000000001',
+    '{"settings": {"on_date_change": "refire"}}');
+create function pg_temp.refired() returns text language plpgsql as $$
+begin
+    perform automation_priv.refire_timings('10000000-0000-4000-8000-000000000001', '20000000-0000-4000-8000-000000000001');
+    return (select state || ' ' || occurrence from automation.timings where timing_id = '90000000-0000-4000-8000-000000000001');
+end $$;
+select is(pg_temp.refired(), 'fired 1', 'a paused rule makes nothing fire again');
+update automation.rules set status = 'active' where rule_id = '90000000-0000-4000-8000-000000000002';
+select is(pg_temp.refired(), 'pending 2', 'an active one does');
+set local session_replication_role = origin;
 
 select * from finish();
 rollback;
