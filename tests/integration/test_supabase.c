@@ -130,7 +130,7 @@ Test(supabase, months_leave_the_log_and_come_back_without_a_superuser, .timeout 
     struct months t;
 
     postgres_start(&server);
-    test_pg_run_server(bootstrap);
+    bootstrap();
     cr_assert(months_open(&t));
     cr_expect_eq(test_pg_i64(&t.pg, "select rolsuper::int from pg_roles where rolname = current_user"), 0);
     a_month_leaves_and_comes_back(&t);
