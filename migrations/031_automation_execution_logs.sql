@@ -138,6 +138,7 @@ create table automation_priv.unique_keys (
     key text not null,
     job_id uuid not null,
     held_until timestamptz, -- null while the job is not final
+    held_for interval not null default '24 hours', -- from then on
     primary key (tenant_id, kind, key)
 );
 create index unique_keys_job on automation_priv.unique_keys (job_id);
@@ -675,20 +676,40 @@ end $$;
 -- ---- the SQL door -----------------------------------------------------------------------------------------------------------------------
 -- Takes a unique key for a job: null, or the job that holds it. A row is locked only when its time is over: who ends the holder, in one
 -- transaction with other jobs, must not wait for a stranger's transaction that asked for the key.
-create function automation_priv.take_key(p_tenant uuid, p_kind text, p_key text, p_job uuid, p_now timestamptz) returns uuid
+create function automation_priv.take_key(p_tenant uuid, p_kind text, p_key text, p_job uuid, p_for interval, p_now timestamptz) returns uuid
 language plpgsql security definer set search_path = '' as $$
 declare
     v_holder uuid;
 begin
     loop
-        insert into automation_priv.unique_keys (tenant_id, kind, key, job_id) values (p_tenant, p_kind, p_key, p_job) on conflict do nothing;
+        insert into automation_priv.unique_keys (tenant_id, kind, key, job_id, held_for)
+        values (p_tenant, p_kind, p_key, p_job, p_for) on conflict do nothing;
         if found then return null; end if;
-        update automation_priv.unique_keys u set job_id = p_job, held_until = null
+        update automation_priv.unique_keys u set job_id = p_job, held_until = null, held_for = p_for
         where u.tenant_id = p_tenant and u.kind = p_kind and u.key = p_key and u.held_until <= p_now;
         if found then return null; end if;
         select u.job_id into v_holder from automation_priv.unique_keys u where u.tenant_id = p_tenant and u.kind = p_kind and u.key = p_key;
         if found then return v_holder; end if; -- else it was purged between
     end loop;
+end $$;
+
+-- What is wrong with a job that a program asks for, in words; null: nothing. The limits are those of bare entries (common/core/envelope.c).
+create function automation_priv.job_fault(p_kind text, p_class text, p_payload jsonb, p_tenant uuid, p_tenant_known boolean, p_run_at timestamptz,
+    p_deadline timestamptz, p_queue text, p_priority integer, p_max_attempts integer, p_timeout_ms integer) returns text
+language plpgsql immutable set search_path = '' as $$
+begin
+    return case
+        when p_class is null then format('unknown kind %s: register it in automation.kinds first', quote_nullable(p_kind))
+        when p_class <> 'free' then format('kind %s is a step of rules and can not be enqueued by itself', quote_literal(p_kind))
+        when jsonb_typeof(p_payload) is distinct from 'object' then format('payload %s: an object is expected', coalesce(left(p_payload::text, 40), 'NULL'))
+        when octet_length(p_payload::text) > 262144 then format('payload of %s bytes: at most 262144 are allowed', octet_length(p_payload::text))
+        when not p_tenant_known then format('unknown tenant %s', coalesce(p_tenant::text, 'NULL'))
+        when not isfinite(p_run_at) then format('run_at %s: an instant is expected', p_run_at)
+        when not isfinite(p_deadline) then format('deadline %s: an instant is expected', p_deadline)
+        when p_queue !~ '^[a-z0-9_-]{1,32}$' then format('queue %s: 1 to 32 of a-z 0-9 _ - are allowed', quote_literal(p_queue))
+        when (p_priority between 0 and 1000) is not true then format('priority %s: 0 to 1000 are allowed', coalesce(p_priority::text, 'NULL'))
+        when p_max_attempts not between 1 and 100 then format('max_attempts %s: 1 to 100 are allowed', p_max_attempts)
+        when p_timeout_ms not between 1 and 3600000 then format('timeout_ms %s: 1 to 3600000 are allowed', p_timeout_ms) end;
 end $$;
 
 -- Enqueues one free job in the caller's transaction. A unique key that is held returns the job that holds it and created = false.
@@ -706,25 +727,20 @@ declare
     v_id uuid := coalesce(p_job_id, gen_random_uuid());
     v_now timestamptz := automation.now();
     v_held uuid;
+    v_fault text;
 begin
     select * into k from automation.kinds where kind = p_kind;
-    if not found then
-        raise exception 'unknown kind %: register it in automation.kinds first', quote_nullable(p_kind) using errcode = '22023';
-    elsif k.class <> 'free' then
-        raise exception 'kind % is a step of rules and can not be enqueued by itself', quote_literal(p_kind) using errcode = '22023';
-    elsif pg_column_size(p_payload) > 262144 then
-        raise exception 'payload of % bytes: at most 262144 are allowed', pg_column_size(p_payload) using errcode = '22023';
-    elsif p_priority not between 0 and 1000 then
-        raise exception 'priority %: 0 to 1000 are allowed', p_priority using errcode = '22023';
-    elsif p_queue is not null and p_queue !~ '^[a-z0-9_-]{1,32}$' then
-        raise exception 'queue %: 1 to 32 of a-z 0-9 _ - are allowed', quote_literal(p_queue) using errcode = '22023';
-    elsif not exists (select from automation.tenants t where t.tenant_id = p_tenant) then
-        raise exception 'unknown tenant %', p_tenant using errcode = '22023';
-    elsif length(p_unique_key) > 200 then
-        raise exception 'unique key of % characters: at most 200 are allowed', length(p_unique_key) using errcode = '22023';
+    v_fault := automation_priv.job_fault(p_kind, k.class, p_payload, p_tenant, exists (select from automation.tenants t where t.tenant_id = p_tenant),
+        p_run_at, p_deadline, p_queue, p_priority, p_max_attempts, p_timeout_ms);
+    if v_fault is not null then
+        raise exception '%', v_fault using errcode = '22023';
+    elsif p_unique_key is not null and octet_length(p_unique_key) not between 1 and 200 then
+        raise exception 'unique key of % bytes: 1 to 200 are allowed', octet_length(p_unique_key) using errcode = '22023';
+    elsif (p_unique_for between '0' and '366 days') is not true then
+        raise exception 'unique_for %: 0 to 366 days are allowed', coalesce(p_unique_for::text, 'NULL') using errcode = '22023';
     end if;
     if p_unique_key is not null then
-        v_held := automation_priv.take_key(p_tenant, p_kind, p_unique_key, v_id, v_now);
+        v_held := automation_priv.take_key(p_tenant, p_kind, p_unique_key, v_id, p_unique_for, v_now);
         if v_held is not null then
             return query select v_held, false;
             return;
@@ -741,8 +757,9 @@ begin
 end $$;
 grant execute on function automation.enqueue_job to automation_worker, automation_scheduler;
 
--- Many jobs at once: [{"kind": …, "payload": …, "tenant": …, "run_at": …, "queue": …, "priority": …, "job_id": …}, …]. One statement,
--- all or nothing; unique keys are not taken (use enqueue_job). Returns the number of jobs.
+-- Many jobs at once: [{"kind": …, "payload": …, "tenant": …, "run_at": …, "queue": …, "priority": …, "deadline": …, "wedding": …, "max_attempts": …,
+-- "timeout_ms": …, "traceparent": …, "job_id": …}, …]. One statement, all or nothing; unique keys are not taken (use enqueue_job), and a field that is not
+-- one of these is refused. Returns the number of jobs.
 create function automation.enqueue_jobs(p_jobs jsonb) returns integer
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -750,32 +767,39 @@ declare
     v_bad text;
     n integer;
 begin
-    select format('job %s: kind %s is not a registered free kind', x.i - 1, coalesce(quote_literal(x.j ->> 'kind'), 'missing')) into v_bad
-    from jsonb_array_elements(p_jobs) with ordinality as x(j, i)
-    where not exists (select from automation.kinds k where k.kind = x.j ->> 'kind' and k.class = 'free') limit 1;
-    if v_bad is null then
-        select format('job %s: unknown tenant %s', x.i - 1, quote_literal(x.j ->> 'tenant')) into v_bad
-        from jsonb_array_elements(p_jobs) with ordinality as x(j, i)
-        where x.j ->> 'tenant' is not null and not exists (select from automation.tenants t where t.tenant_id = (x.j ->> 'tenant')::uuid) limit 1;
+    if jsonb_typeof(p_jobs) is distinct from 'array' then
+        raise exception 'jobs %: an array of objects is expected', coalesce(left(p_jobs::text, 40), 'NULL') using errcode = '22023';
     end if;
+    with asked as materialized (
+        select x.i, coalesce(x.job_id, gen_random_uuid()) as job_id, coalesce(x.tenant, '00000000-0000-0000-0000-000000000000') as tenant, x.wedding,
+               coalesce(x.run_at, v_now) as due_at, x.deadline, coalesce(x.queue, k.queue) as queue, coalesce(x.priority, 100) as priority, x.kind,
+               coalesce(x.timeout_ms, k.timeout_ms) as timeout_ms, coalesce(x.max_attempts, k.max_attempts) as max_attempts,
+               coalesce(x.payload, '{}') as payload, x.traceparent, k.class,
+               x.j - array['kind', 'payload', 'tenant', 'run_at', 'queue', 'priority', 'deadline', 'wedding', 'max_attempts', 'timeout_ms', 'traceparent', 'job_id'] as others
+        from rows from (jsonb_to_recordset(p_jobs) as (kind text, payload jsonb, tenant uuid, run_at timestamptz, queue text, priority integer, deadline timestamptz,
+                wedding uuid, max_attempts integer, timeout_ms integer, traceparent text, job_id uuid), jsonb_array_elements(p_jobs)) with ordinality
+            as x(kind, payload, tenant, run_at, queue, priority, deadline, wedding, max_attempts, timeout_ms, traceparent, job_id, j, i)
+        left join automation.kinds k on k.kind = x.kind),
+    bad as materialized (
+        select a.i, f.fault from asked a left join automation.tenants t on t.tenant_id = a.tenant
+        cross join lateral (select case
+            when a.others <> '{}' then format('field %s is none of a job''s', (select quote_ident(min(o)) from jsonb_object_keys(a.others) o))
+            else automation_priv.job_fault(a.kind, a.class, a.payload, a.tenant, t.tenant_id is not null, a.due_at, a.deadline, a.queue, a.priority, a.max_attempts,
+                a.timeout_ms) end as fault) f
+        where f.fault is not null order by a.i limit 1),
+    ins as (
+        insert into automation_priv.ledger (job_id, tenant_id, wedding_id, due_at, accepted_at, deadline, accepted_day, timeout_ms, priority, max_attempts, kind,
+                queue, effect_key, traceparent, payload)
+        select job_id, tenant, wedding, due_at, v_now, deadline, (v_now at time zone 'UTC')::date, timeout_ms, priority::smallint, max_attempts::smallint, kind,
+               queue, job_id, traceparent, convert_to(payload::text, 'UTF8')
+        from asked where not exists (select from bad) order by job_id
+        returning tenant_id),
+    counted as (insert into automation_priv.job_deltas select tenant_id, (v_now at time zone 'UTC')::date, 'accepted', count(*) from ins group by 1)
+    select (select format('job %s: %s', b.i - 1, b.fault) from bad b), (select count(*) from ins) into v_bad, n;
     if v_bad is not null then
         raise exception '%', v_bad using errcode = '22023';
     end if;
-    with rows as (
-        select coalesce(x.job_id, gen_random_uuid()) as job_id, coalesce(x.tenant, '00000000-0000-0000-0000-000000000000') as tenant,
-               coalesce(x.run_at, v_now) as due_at, coalesce(x.queue, k.queue) as queue, coalesce(x.priority, 100) as priority, k.kind, k.timeout_ms,
-               k.max_attempts, coalesce(x.payload, '{}') as payload
-        from jsonb_to_recordset(p_jobs) as x(kind text, payload jsonb, tenant uuid, run_at timestamptz, queue text, priority smallint, job_id uuid)
-        join automation.kinds k on k.kind = x.kind),
-    ins as (
-        insert into automation_priv.ledger (job_id, tenant_id, due_at, accepted_at, accepted_day, timeout_ms, priority, max_attempts, kind,
-                queue, effect_key, payload)
-        select job_id, tenant, due_at, v_now, (v_now at time zone 'UTC')::date, timeout_ms, priority, max_attempts, kind, queue, job_id,
-               convert_to(payload::text, 'UTF8') from rows order by job_id
-        returning tenant_id)
-    insert into automation_priv.job_deltas select tenant_id, (v_now at time zone 'UTC')::date, 'accepted', count(*) from ins group by 1;
     perform automation_priv.wake();
-    select jsonb_array_length(p_jobs) into n;
     return n;
 end $$;
 grant execute on function automation.enqueue_jobs to automation_worker, automation_scheduler;
@@ -964,7 +988,7 @@ begin
                m.payload, m.bare_entry, m.accepted_at, v_now, m.deadline, m.priority, m.run_id is not null and not m.aside
         from marked m where p_outcome = 'dead' and not m.withdrawn on conflict do nothing),
     freed as (
-        update automation_priv.unique_keys u set held_until = v_now + interval '24 hours' from marked m where m.unique_key is not null and u.job_id = m.job_id),
+        update automation_priv.unique_keys u set held_until = v_now + u.held_for from marked m where m.unique_key is not null and u.job_id = m.job_id),
     runs as (
         update automation.runs r set state = case p_outcome when 'dead' then 'failed' when 'skipped' then 'skipped' else p_outcome end,
                failed_steps = (r.failed_steps + (p_outcome = 'dead')::integer)::smallint, reason = p_reason, finished_at = v_now
@@ -1059,7 +1083,7 @@ begin
                g.bare_entry, g.accepted_at, v_now, g.deadline, g.priority, coalesce(g.run_patch ? 'state', false) and not g.aside
         from good g where g.a = 'final' and g.o = 'dead' and not g.withdrawn on conflict do nothing),
     freed as (
-        update automation_priv.unique_keys u set held_until = v_now + interval '24 hours'
+        update automation_priv.unique_keys u set held_until = v_now + u.held_for
         from good g where g.a = 'final' and g.unique_key is not null and u.job_id = g.j),
     counted as (
         insert into automation_priv.job_deltas (tenant_id, day, outcome, n)
@@ -1096,7 +1120,7 @@ begin
     select array_agg(j.job_id), array_agg(j.job_id) filter (where j.keyed), array_agg(j.job_id) filter (where j.withdrawn) into v_hits, v_keyed, v_withdrawn
     from judged j;
     if v_keyed is not null then
-        update automation_priv.unique_keys u set held_until = automation.now() + interval '24 hours' where u.job_id = any (v_keyed);
+        update automation_priv.unique_keys u set held_until = automation.now() + u.held_for where u.job_id = any (v_keyed);
     end if;
     if v_withdrawn is not null then
         return query select w, 'withdrawn' from unnest(v_withdrawn) w;
@@ -1145,7 +1169,7 @@ begin
         order by x.tenant, x.kind, x.key, x.nr
     loop
         begin
-            v_holder := automation_priv.take_key(e.tenant, e.kind, e.key, e.id, v_now);
+            v_holder := automation_priv.take_key(e.tenant, e.kind, e.key, e.id, '24 hours', v_now);
             if v_holder <> e.id then
                 v_held := v_held || e.id;
             end if;
