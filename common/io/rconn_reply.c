@@ -130,14 +130,25 @@ static const struct {
     enum err err;
     bool drop;
 } error_map[] = {
-    {"NOGROUP", ERR_REDIS_NOGROUP, false},   {"UNBLOCKED the stream key", ERR_REDIS_NOGROUP, false},
-    {"UNBLOCKED", ERR_REDIS_LOADING, true},  {"ERR no such key", ERR_REDIS_NOGROUP, false},
-    {"OOM", ERR_REDIS_FULL, false},          {"MISCONF", ERR_REDIS_FULL, false},
-    {"NOREPLICAS", ERR_REDIS_FULL, false},   {"LOADING", ERR_REDIS_LOADING, false},
-    {"READONLY", ERR_REDIS_LOADING, true},   {"MASTERDOWN", ERR_REDIS_LOADING, false},
-    {"BUSY ", ERR_REDIS_LOADING, false},     {"TRYAGAIN", ERR_REDIS_LOADING, false},
-    {"NOSCRIPT", ERR_REDIS_NOSCRIPT, false}, {"ERR max number of clients", ERR_BUSY, false},
-    {"NOAUTH", ERR_DENIED, false},           {"WRONGPASS", ERR_DENIED, false},
+    {"NOGROUP", ERR_REDIS_NOGROUP, false},
+    {"UNBLOCKED the stream key", ERR_REDIS_NOGROUP, false},
+    {"UNBLOCKED", ERR_REDIS_LOADING, true},
+    {"ERR no such key", ERR_REDIS_NOGROUP, false},
+    {"OOM", ERR_REDIS_FULL, false},
+    {"MISCONF", ERR_REDIS_FULL, false},
+    {"NOREPLICAS", ERR_REDIS_FULL, false},
+    {"LOADING", ERR_REDIS_LOADING, false},
+    {"READONLY", ERR_REDIS_LOADING, true},
+    {"MASTERDOWN", ERR_REDIS_LOADING, false},
+    {"BUSY ", ERR_REDIS_LOADING, false},
+    {"TRYAGAIN", ERR_REDIS_LOADING, false},
+    {"CLUSTERDOWN", ERR_REDIS_LOADING, false}, /* a cluster of one shard that is not whole yet */
+    {"MOVED ", ERR_REDIS_LOADING, true},
+    {"ASK ", ERR_REDIS_LOADING, true}, /* the slot is another node's: look again */
+    {"NOSCRIPT", ERR_REDIS_NOSCRIPT, false},
+    {"ERR max number of clients", ERR_BUSY, false},
+    {"NOAUTH", ERR_DENIED, false},
+    {"WRONGPASS", ERR_DENIED, false},
     {"NOPERM", ERR_DENIED, false},
 };
 

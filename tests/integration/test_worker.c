@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/redis.h"
 #include "tests/support/sink.h"
 #include "tests/support/system.h"
 
@@ -388,4 +389,62 @@ Test(worker, a_held_unique_key_returns_the_job_that_holds_it)
     cr_expect_eq(system_outcomes("done"), 2);
     cr_expect_eq(system_i64("select sum(accepted)::bigint from automation_priv.audit()"), 2);
     system_judge();
+}
+
+/* The rules of deploy/redis/usher.acl, with this password. */
+static void make_redis_login(const char *password)
+{
+    char line[1024], command[1200];
+    FILE *f = fopen("deploy/redis/usher.acl", "r");
+
+    cr_assert(f != NULL && fgets(line, sizeof(line), f) != NULL && strncmp(line, "user ", 5) == 0);
+    (void)fclose(f);
+    line[strcspn(line, "\n")] = '\0';
+    snprintf(command, sizeof(command), "ACL SETUSER %s >%s", line + 5, password);
+    system_redis(command);
+}
+
+static bool stream_is_gone(void *arg)
+{
+    (void)arg;
+    return system_redis("EXISTS " SYSTEM_IN) == 0;
+}
+
+static bool nothing_denied(void)
+{
+    struct rsession *s = redis_session(sys.redis.url);
+    const struct reply *log = redis_run(s, "ACL LOG");
+    const bool none = log->n == 0;
+
+    for (size_t i = 0; i < log->n; i++)
+        fprintf(stderr, "denied: %s\n", log->items[i]->items[7]->s.p); /* the value of `object` */
+    rsession_close(s);
+    return none;
+}
+
+/* Over TCP, with the commands and keys that the documents name, and no others. */
+Test(worker, a_redis_login_with_the_documented_rights_is_enough)
+{
+    char url[128];
+    const char *const env[] = {url, NULL};
+
+    if (!system_open(false))
+        return;
+    redis_server_stop(&sys.redis);
+    redis_server_start_tcp(&sys.redis, NULL);
+    make_redis_login("s3cret");
+    snprintf(url, sizeof(url), "REDIS_URL=redis://usher:s3cret@127.0.0.1:%d", sys.redis.port);
+    system_worker(env);
+    system_scheduler(env);
+    system_enqueue("noop", "{}", 20);
+    system_enqueue("drill", "{\"dead\":true}", 1);
+    system_entries(20);
+    system_until("select count(*) = 41 from automation.execution_logs");
+    system_redis("XGROUP DESTROY " SYSTEM_IN " workers");
+    system_redis("XADD " SYSTEM_IN " 18446744073709551615-18446744073709551615 kind noop payload {}");
+    system_until("select count(*) = 1 from automation.dead_letters where fed");
+    system_until_holds(stream_is_gone, NULL, "the stream whose ids are used up is deleted");
+    system_until_done();
+    cr_expect(nothing_denied());
+    cr_expect_eq(system_redis("XLEN usher:{0}:dlq"), 1);
 }
