@@ -2218,7 +2218,8 @@ create table automation_priv.sources (
     state text not null default 'on' check (state in ('on', 'off')),
     reason text,
     backfilled_to jsonb,      -- key of the last row that the backfill has done
-    backfilled boolean not null default false,
+    swept_to jsonb,           -- then: key of the last row that is gone from the table, and that it has done
+    backfilled boolean not null default false, -- false: what was written while nobody looked may be missing
     attached_at timestamptz not null default clock_timestamp()
 );
 -- Appended by failing projections only: no row is updated that two of the host's transactions might wait for. No foreign key: it would lock the source's
@@ -2234,6 +2235,34 @@ create table automation_priv.source_errors (
     new_row jsonb
 );
 create index source_errors_at on automation_priv.source_errors (source_id, at);
+-- What came of which row: how a backfill finds rows that were deleted while nobody looked, after a detach and another attach too. One where a delete takes
+-- something away.
+create table automation_priv.source_rows (
+    host_name text not null,
+    target text not null,
+    key jsonb not null,  -- values of the key's columns
+    ident text not null, -- the tenant's, then those of sources.ident
+    primary key (key, host_name, target) -- neither index serves the other's question, whatever the planner takes the table's size for
+);
+create index source_rows_ident on automation_priv.source_rows (ident, host_name, target);
+
+-- A source that is on again has not seen what was written meanwhile.
+create function automation_priv.source_returns() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+    if tg_table_name = 'switches' then
+        update automation_priv.sources x set backfilled = false, backfilled_to = null, swept_to = null where x.state = 'on';
+        return null;
+    end if;
+    new.backfilled := false;
+    new.backfilled_to := null;
+    new.swept_to := null;
+    return new;
+end $$;
+create trigger source_returns after update of host_tables on automation_priv.switches for each row when (new.host_tables and not old.host_tables)
+    execute function automation_priv.source_returns();
+create trigger source_returns before update of state on automation_priv.sources for each row when (new.state = 'on' and old.state = 'off')
+    execute function automation_priv.source_returns();
 
 -- So many errors within ten minutes switch a source off.
 create function automation_priv.source_error_limit() returns integer language sql immutable parallel safe set search_path = '' as $$ select 100 $$;
@@ -2844,6 +2873,47 @@ begin
             s.target, (select string_agg(format('x.%1$I = d.%1$I', k), ' and ') from unnest(s.ident) k)) end;
 end $$;
 
+-- The key of a row of the host's: source_rows.key, source_errors.key.
+create function automation_priv.source_key(p_columns text[], p_row jsonb) returns jsonb
+language plpgsql immutable parallel safe set search_path = '' as $$
+begin
+    return (select jsonb_agg(p_row -> k order by i) from unnest(p_columns) with ordinality x(k, i));
+end $$;
+
+-- Notes what comes of rows and returns what came of them before and comes of no row any more, as documents that name it.
+create function automation_priv.source_remember(s automation_priv.sources, p_changes jsonb, p_new jsonb, p_events boolean) returns jsonb
+language plpgsql security definer set search_path = '' set enable_seqscan = off set enable_nestloop = off as $$ -- plans made while little was there serve much
+declare
+    v_keys jsonb[];
+    v_idents text[];
+    v_locked boolean[]; -- a row that is new locks what is noted of an earlier one with its key: whoever is sweeping that is waited for
+    v_were text[];
+    v_are text[];
+begin
+    select array_agg(automation_priv.source_key(s.key_columns, coalesce(nullif(x.value -> 'new', 'null'), x.value -> 'old')) order by x.i),
+           array_agg(p_new -> x.i::text ->> 'ident' order by x.i), array_agg(p_events and jsonb_typeof(x.value -> 'old') is distinct from 'object' order by x.i)
+    into v_keys, v_idents, v_locked from jsonb_array_elements(p_changes) with ordinality x(value, i);
+    -- Keys as arrays: always an index condition.
+    with d as (
+        delete from automation_priv.source_rows r where r.host_name = s.host_name and r.target = s.target and r.key = any (v_keys)
+            and not exists (select from unnest(v_keys, v_idents) c(key, ident) where c.key = r.key and c.ident = r.ident) returning r.ident)
+    select array_agg(distinct d.ident) into v_were from d;
+    insert into automation_priv.source_rows as r (host_name, target, key, ident)
+    select distinct on (c.key) s.host_name, s.target, c.key, c.ident
+    from unnest(v_keys, v_idents, v_locked) c(key, ident, locked)
+    left join (select y.key, y.ident from automation_priv.source_rows y where y.host_name = s.host_name and y.target = s.target and y.key = any (v_keys) offset 0) y
+        on y.key = c.key and y.ident = c.ident
+    where c.ident is not null and (c.locked or y.key is null)
+    order by c.key
+    on conflict (key, host_name, target) do update set ident = excluded.ident;
+    if v_were is null then
+        return null;
+    end if;
+    v_are := array(select y.ident from automation_priv.source_rows y where y.host_name = s.host_name and y.target = s.target and y.ident = any (v_were));
+    return (select jsonb_agg((select jsonb_object_agg(k, w.ident::jsonb -> (n - 1)::integer) from unnest('tenant_id'::text || s.ident) with ordinality x(k, n)))
+        from unnest(v_were) w(ident) where not w.ident = any (v_are));
+end $$;
+
 -- Publishes what the mapping's events say of one change; only where rules are active, and not beyond the loop guard.
 create function automation_priv.source_publish(s automation_priv.sources, p_change jsonb, p_old jsonb, p_new jsonb) returns void
 language plpgsql security definer set search_path = '' as $$
@@ -2877,12 +2947,13 @@ declare
     v_gone jsonb;
     c record;
 begin
-    if exists (select from jsonb_array_elements(p_changes) x where jsonb_typeof(x -> 'old') = 'object') then
+    -- What a row was, only its events ask.
+    if p_events and s.mapping ? 'events' and exists (select from jsonb_array_elements(p_changes) x where jsonb_typeof(x -> 'old') = 'object') then
         begin
             execute s.eval_sql into v_old using (select jsonb_agg(coalesce(nullif(x -> 'old', 'null'), '{}')) from jsonb_array_elements(p_changes) x);
         exception when others then
-            -- What a row was is not needed to project what it is: a bad row that was mended. Nor, in a repair, of one that is gone: nothing came of it.
-            if jsonb_array_length(p_changes) > 1 or jsonb_typeof(p_changes #> '{0,new}') is distinct from 'object' and (p_events or sqlstate !~ '^22') then raise; end if;
+            -- A bad row that was mended is projected.
+            if jsonb_array_length(p_changes) > 1 or jsonb_typeof(p_changes #> '{0,new}') is distinct from 'object' then raise; end if;
         end;
     end if;
     execute s.eval_sql into v_new using (select jsonb_agg(coalesce(nullif(x -> 'new', 'null'), '{}')) from jsonb_array_elements(p_changes) x);
@@ -2894,9 +2965,10 @@ begin
     end if;
     if s.target is not null then
         select jsonb_agg(x.value -> 'doc' order by (x.value ->> 'i')::integer) into v_docs from jsonb_each(v_new) x;
-        select jsonb_agg(o.value -> 'doc') into v_gone from jsonb_each(v_old) o where not exists (
-            select from jsonb_each(v_new) n where n.value ->> 'ident' = o.value ->> 'ident');
-        if v_gone is not null and s.delete_sql is not null then
+        if s.delete_sql is not null then
+            v_gone := automation_priv.source_remember(s, p_changes, v_new, p_events);
+        end if;
+        if v_gone is not null then
             execute s.delete_sql using v_gone;
         end if;
         if v_docs is not null then
@@ -2922,7 +2994,7 @@ language plpgsql security definer set search_path = '' as $$
 declare v_row jsonb := coalesce(nullif(p_change -> 'new', 'null'), nullif(p_change -> 'old', 'null'));
 begin
     insert into automation_priv.source_errors (source_id, key, sqlstate, message, old_row, new_row)
-    values (s.source_id, (select jsonb_agg(v_row -> k order by i) from unnest(s.key_columns) with ordinality x(k, i) where v_row is not null), p_state, p_message,
+    values (s.source_id, case when v_row is not null then automation_priv.source_key(s.key_columns, v_row) end, p_state, p_message,
             nullif(p_change -> 'old', 'null'), nullif(p_change -> 'new', 'null'));
     if (select count(*) from (select from automation_priv.source_errors e where e.source_id = s.source_id and e.at > clock_timestamp() - interval '10 minutes'
             limit automation_priv.source_error_limit()) x) >= automation_priv.source_error_limit() then
@@ -2981,7 +3053,9 @@ begin
         return null;
     end if;
     begin
-        if tg_op = 'INSERT' then
+        if tg_op = 'TRUNCATE' then
+            perform automation_priv.source_fail(s, 'U0005', 'the table was emptied by TRUNCATE: what its rows became stands until repair_source', '{}');
+        elsif tg_op = 'INSERT' then
             execute format('select jsonb_agg(jsonb_build_object(''new'', %s)) from new_rows t', s.raw_sql) into v_changes;
         elsif tg_op = 'DELETE' then
             execute format('select jsonb_agg(jsonb_build_object(''old'', %s)) from old_rows t', s.raw_sql) into v_changes;
@@ -3017,6 +3091,43 @@ begin
     return s;
 end $$;
 
+-- Of these rows, as JSON: what they were, and what they are in the table, locked FOR SHARE. Those that are as they were only where they stand alone and p_all.
+create function automation_priv.source_read(s automation_priv.sources, p_rows jsonb, p_all boolean) returns jsonb
+language plpgsql set search_path = '' as $$
+declare v_changes jsonb;
+begin
+    execute format('select jsonb_agg(c.change) from (select jsonb_build_object(''old'', w.raw, ''new'', n.raw) as change, '
+        || 'w.raw is distinct from n.raw or $2 and count(*) over (partition by k.key) = 1 as due '
+        || 'from jsonb_array_elements($1) w(raw) cross join lateral (select automation_priv.source_key(%L, w.raw) as key) k '
+        || 'left join lateral (select %s as raw from %s t where %s for share of t) n on true) c where c.due',
+        s.key_columns, s.raw_sql, s.host_table,
+        (select string_agg(format('t.%I = (w.raw ->> %L)::%s', k, k, s.key_types[i]), ' and ') from unnest(s.key_columns) with ordinality x(k, i)))
+    into v_changes using p_rows, p_all;
+    return v_changes;
+end $$;
+
+-- Rows of which something came and that are gone, in the order of their keys: as their deletes would have done. Returns how many; 0 ends the backfill.
+create function automation_priv.source_sweep(s automation_priv.sources, p_limit integer) returns integer
+language plpgsql set search_path = '' as $$
+declare
+    v_keys jsonb[];
+    v_changes jsonb;
+begin
+    execute format('select array(select r.key from automation_priv.source_rows r where r.host_name = $1 and r.target = $2 and ($3 is null or r.key > $3) '
+        || 'and not exists (select from %s t where %s) order by r.key limit $4)', s.host_table,
+        (select string_agg(format('t.%I = (r.key ->> %s)::%s', k, i - 1, s.key_types[i]), ' and ') from unnest(s.key_columns) with ordinality x(k, i)))
+    into v_keys using s.host_name, s.target, s.swept_to, p_limit;
+    if v_keys <> '{}' then
+        -- One that is inserted again at this moment is waited for, and then seen.
+        perform from automation_priv.source_rows r where r.host_name = s.host_name and r.target = s.target and r.key = any (v_keys) order by r.key for update;
+        v_changes := automation_priv.source_read(s, (select jsonb_agg((select jsonb_object_agg(c, k.key -> (i - 1)::integer) from unnest(s.key_columns) with ordinality x(c, i)))
+            from unnest(v_keys) k(key)), true);
+        perform automation_priv.source_apply(s, v_changes, false);
+    end if;
+    update automation_priv.sources x set backfilled = v_keys = '{}', swept_to = coalesce(v_keys[cardinality(v_keys)], x.swept_to) where x.source_id = s.source_id;
+    return cardinality(v_keys);
+end $$;
+
 -- Rows in the order of their keys, locked FOR SHARE so that no older state comes after a newer one; without events. Returns how many were looked at: 0
 -- when all are done. Call it again and again, each time in a transaction of its own, where attach_source was told not to.
 create function automation.backfill_source(p_table regclass, p_limit integer default 1000) returns integer
@@ -3040,10 +3151,11 @@ begin
     if v_rows is not null then
         perform automation_priv.source_apply(s, v_rows, false);
     end if;
-    update automation_priv.sources x set backfilled = v_rows is null,
-        backfilled_to = coalesce((select jsonb_object_agg(k, v_rows -> -1 -> 'new' -> k) from unnest(s.key_columns) k where v_rows is not null), x.backfilled_to)
-    where x.source_id = s.source_id;
-    return coalesce(jsonb_array_length(v_rows), 0);
+    if v_rows is null then
+        return automation_priv.source_sweep(s, p_limit);
+    end if;
+    update automation_priv.sources x set backfilled_to = (select jsonb_object_agg(k, v_rows -> -1 -> 'new' -> k) from unnest(s.key_columns) k) where x.source_id = s.source_id;
+    return jsonb_array_length(v_rows);
 end $$;
 
 -- Row-level security would hide rows of the host's table from whoever backfills or repairs: rows that are there would be taken for gone.
@@ -3093,6 +3205,7 @@ begin
     execute format('create trigger automation_source_insert after insert on %s referencing new table as new_rows for each statement execute function automation_priv.source_changed(%L)', p_table, v_id);
     execute format('create trigger automation_source_update after update on %s referencing old table as old_rows new table as new_rows for each statement execute function automation_priv.source_changed(%L)', p_table, v_id);
     execute format('create trigger automation_source_delete after delete on %s referencing old table as old_rows for each statement execute function automation_priv.source_changed(%L)', p_table, v_id);
+    execute format('create trigger automation_source_truncate after truncate on %s for each statement execute function automation_priv.source_changed(%L)', p_table, v_id);
     while p_backfill and automation.backfill_source(p_table) > 0 loop
     end loop;
     return v_id;
@@ -3112,6 +3225,7 @@ begin
         execute format('drop trigger if exists automation_source_insert on %s', p_table);
         execute format('drop trigger if exists automation_source_update on %s', p_table);
         execute format('drop trigger if exists automation_source_delete on %s', p_table);
+        execute format('drop trigger if exists automation_source_truncate on %s', p_table);
     end if;
 end $$;
 
@@ -3124,20 +3238,14 @@ declare
     s automation_priv.sources := automation_priv.source_held(p_table);
     v_last bigint := (select max(e.id) from automation_priv.source_errors e where e.source_id = s.source_id);
     v_all boolean := s.state = 'off' or exists (select from automation_priv.source_errors e where e.source_id = s.source_id and e.key is null);
-    -- What the noted rows were and are. What the backfill comes by is left to it.
-    v_sql text := format('select jsonb_agg(c.change) from (select jsonb_build_object(''old'', w.raw, ''new'', n.raw) as change, '
-        || 'w.raw is distinct from n.raw or not $2 and count(*) over (partition by k.key) = 1 as due '
-        || 'from jsonb_array_elements($1) w(raw) cross join lateral (select jsonb_build_array(%s) as key) k '
-        || 'left join lateral (select %s as raw from %s t where %s for share of t) n on true) c where c.due',
-        (select string_agg(format('w.raw -> %L', k), ', ') from unnest(s.key_columns) k), s.raw_sql, p_table,
-        (select string_agg(format('t.%I = (w.raw ->> %L)::%s', k, k, s.key_types[i]), ' and ') from unnest(s.key_columns) with ordinality x(k, i)));
     v_rows jsonb;
     v_n bigint;
 begin
     if p_backfill is null then
         raise exception 'repair_source: p_backfill is NULL, expected true or false' using errcode = '22023';
     end if;
-    update automation_priv.sources x set state = 'on', reason = null, backfilled = x.backfilled and not v_all, backfilled_to = case when not v_all then x.backfilled_to end
+    update automation_priv.sources x set state = 'on', reason = null, backfilled = x.backfilled and not v_all, backfilled_to = case when not v_all then x.backfilled_to end,
+        swept_to = case when not v_all then x.swept_to end
     where x.source_id = s.source_id;
     loop
         with e as (
@@ -3146,7 +3254,7 @@ begin
         select count(*), (select jsonb_agg(distinct w.raw) from e cross join lateral jsonb_array_elements(case when e.key is null then e.old_row
             else jsonb_build_array(e.old_row) || jsonb_build_array(e.new_row) end) w(raw) where jsonb_typeof(w.raw) = 'object') into v_n, v_rows from e;
         exit when v_n = 0;
-        execute v_sql into v_rows using v_rows, v_all;
+        v_rows := automation_priv.source_read(s, v_rows, not v_all); -- what the backfill comes by is left to it
         if v_rows is not null then
             perform automation_priv.source_apply(s, v_rows, false);
         end if;
@@ -3398,7 +3506,8 @@ insert into automation_priv.retention (table_name, reason) values
     ('automation.rule_templates', 'kept: tenants'' data'),
     ('automation.webhook_endpoints', 'kept: tenants'' data'),
     ('automation.external_sync_state', 'bounded: one row each of another system''s rows'),
-    ('automation_priv.sources', 'bounded: one row a host table');
+    ('automation_priv.sources', 'bounded: one row a host table'),
+    ('automation_priv.source_rows', 'bounded: one row each of the host''s rows');
 insert into automation_priv.retention (table_name, stamp, keep, reason) values
     ('automation.integration_events', 't.at', '13 months', 'history; a delivery that is repeated later is a new event'),
     ('automation_priv.source_errors', 't.at', '90 days', 'repair before');

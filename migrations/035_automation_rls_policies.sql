@@ -53,7 +53,7 @@ revoke select on all tables in schema automation from automation_monitor;
 grant select on automation.kinds, automation.job_counts, automation.execution_rollup, automation.vendor_rollup, automation.ruleset_state to automation_monitor;
 -- Payloads are content, and so are keys, operators' words and the host's rows.
 revoke select on automation_priv.ledger, automation_priv.outbox, automation_priv.outbox_quarantine, automation_priv.log_quarantine, automation_priv.log_stage,
-    automation_priv.unique_keys, automation_priv.audit_trail, automation_priv.sources, automation_priv.source_errors from automation_monitor;
+    automation_priv.unique_keys, automation_priv.audit_trail, automation_priv.sources, automation_priv.source_errors, automation_priv.source_rows from automation_monitor;
 grant select (source_id, host_name, state, backfilled, attached_at) on automation_priv.sources to automation_monitor;
 grant select (id, source_id, at, sqlstate) on automation_priv.source_errors to automation_monitor;
 grant select (job_id, tenant_id, queue, kind, priority, due_at, parked_reason, attempt, crashes, owner, claim_no, claimed_at, acting, accepted_at)
