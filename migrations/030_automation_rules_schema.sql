@@ -11,7 +11,8 @@ begin
     foreach r in array array['automation_owner', 'automation_worker', 'automation_scheduler', 'automation_maint', 'automation_monitor', 'automation_api'] loop
         if not exists (select from pg_catalog.pg_roles where rolname = r) then
             begin
-                execute format('create role %I nologin', r);
+                -- The archiver becomes the owner by SET ROLE, for what only the owner of a partition may do, and inherits nothing of it.
+                execute format('create role %I nologin %s', r, case r when 'automation_maint' then 'noinherit in role automation_owner' else '' end);
             exception when unique_violation or duplicate_object then null; -- another database of the server is migrated at the same time
             end;
         end if;

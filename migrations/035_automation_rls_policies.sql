@@ -1,6 +1,6 @@
 -- 035: who sees what. Row-level security on every table of `automation` and `automation_part`, policies per role and command, grants.
 --
--- Roles: automation_owner (owns all; nobody who runs anything is a member), automation_worker, automation_scheduler, automation_maint,
+-- Roles: automation_owner (owns all; nobody is it unasked), automation_worker, automation_scheduler, automation_maint,
 -- automation_monitor, automation_api (logins are made members of these), and Supabase's anon, authenticated and service_role.
 --
 --   authenticated  a tenant's people: the tenant of the token, automation.jwt_tenant(), while automation.members has them, and the columns that

@@ -32,8 +32,11 @@ end $$;
 -- The sweep ends the connections of frozen workers.
 grant pg_signal_backend, pg_read_all_stats to automation_owner;
 grant automation_owner to usher_migrator;
--- The archiver detaches, drops and restores partitions, which only their owner may. Whoever is the owner passes row-level security: nobody else.
-grant automation_owner, automation_maint to usher_maint;
+-- The archiver detaches partitions concurrently, which only the table's owner may and no function can: it becomes the owner by SET ROLE in its own
+-- connection, and inherits nothing of it.
+alter role automation_maint noinherit;
+grant automation_owner to automation_maint;
+grant automation_maint to usher_maint;
 -- It serves the API: each request as this role, which sees the tenant that the transaction names.
 grant automation_api to automation_scheduler;
 grant automation_scheduler to usher_scheduler;

@@ -134,7 +134,7 @@ Test(supabase, months_leave_the_log_and_come_back_without_a_superuser, .timeout 
     cr_assert(months_open(&t));
     cr_expect_eq(test_pg_i64(&t.pg, "select rolsuper::int from pg_roles where rolname = current_user"), 0);
     a_month_leaves_and_comes_back(&t);
-    test_pg_run(&t.pg, "create role usher_maint login in role automation_owner, automation_maint;"
+    test_pg_run(&t.pg, "create role usher_maint login in role automation_maint;"
                        "create role usher_scheduler login in role automation_scheduler;"
                        "create role usher_worker login in role automation_worker");
     const struct test_pg maint = as(&t.pg, "usher_maint"), scheduler = as(&t.pg, "usher_scheduler"),

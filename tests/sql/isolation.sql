@@ -2,7 +2,7 @@
 begin;
 \ir isolation.psql
 set local client_min_messages = warning;
-select plan(38);
+select plan(46);
 select automation_priv.ensure_partition('2031-05-17');
 select iso.fill(t) from generate_series(1, 2) t;
 
@@ -165,8 +165,21 @@ create function iso.mutants() returns table (tab text, sql text) language sql as
         'create policy more on automation.weddings for select to public using (true)', 'create policy more on automation.weddings for select to authenticated using (true)',
         'create table automation.fresh (tenant_id uuid)', 'alter function automation.publish_event reset search_path',
         'alter table automation.contacts add foreign key (contact_id) references automation.wedding_ids(id)',
-        'create role iso_clerk in role automation_owner']) x
+        'create role iso_clerk in role automation_owner', 'create role iso_clerk noinherit in role automation_owner', 'alter role automation_maint inherit']) x
 $$;
+-- ---- the archiver's login, stolen: before it becomes the owner, and after ----------------------------------------------------------------------
+create role iso_maint login in role automation_maint;
+set local session authorization iso_maint;
+select throws_ok('select * from ' || x, '42501', null, 'the archiver''s login does not read ' || x) from unnest(array['automation.weddings', 'automation.execution_logs', 'automation_priv.ledger']) x;
+select throws_ok($$ drop table automation_part.execution_logs_2031_05 $$, '42501', null, 'nor drops a month');
+select throws_ok($$ select automation.publish_event(iso.id(2, 1), 'a.b') $$, '42501', null, 'nor uses a door of others');
+select throws_ok($$ set role automation_scheduler $$, '42501', null, 'nor becomes anybody else');
+select lives_ok($$ select leaf, automation_priv.leaf_actual(leaf) from automation_priv.log_partitions $$, 'it does the archiver''s work');
+set local role automation_owner;
+-- OPERATIONS.md says so: guard this password like the migrator's.
+select isnt_empty('select from automation.weddings', 'and whoever has it and says SET ROLE is the owner');
+reset session authorization;
+
 create table automation_priv.iso_ids (id uuid primary key);
 alter table automation_priv.iso_ids owner to automation_owner;
 create function iso.survivors() returns setof text language plpgsql as $$
