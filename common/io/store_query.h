@@ -119,9 +119,8 @@ enum err store_stats_seasons(struct db_session *s, const struct id *tenant, int 
  * to the answer. */
 enum err store_stats_vendors(struct db_session *s, const struct id *tenant, const struct store_span *span, int limit,
                              struct db_result **out, struct err_info *info) MUST_USE;
-/* What a tenant uses, one row: rules, rules in force, weddings, unfinished jobs, open dead letters, then of the span: jobs
- * accepted, done, dead,
- * attempts, µs of work. */
+/* What a tenant uses, one row: rules, rules in force, weddings, unfinished jobs (as counted: what happened in the last seconds is
+ * missing), open dead letters, then of the span: jobs accepted, done, dead, attempts, µs of work. */
 enum err store_stats_tenant(struct db_session *s, const struct id *tenant, const struct store_span *span,
                             struct db_result **out, struct err_info *info) MUST_USE;
 /* Refreshes the statistics that are due; text: the view's name, NULL when none is. */

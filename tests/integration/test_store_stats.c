@@ -194,14 +194,15 @@ QUERY_TEST(usage_of_a_tenant_is_its_own)
 {
     struct db_result *res = NULL;
     int64_t n = 0, worked_us = 0;
-    char sql[400], tenant[ID_TEXT_SIZE];
+    char sql[600], tenant[ID_TEXT_SIZE];
 
     id_format(&query_play_tenants[0], tenant);
     snprintf(
         sql, sizeof(sql),
         "insert into automation.job_counts (tenant_id, day, outcome, n) values ('%s', '2027-02-20', 'accepted', 9), "
-        "('%s', '2027-02-20', 'done', 5), ('%s', '2027-02-20', 'dead', 3), ('%s', '2027-01-20', 'done', 100)",
-        tenant, tenant, tenant, tenant);
+        "('%s', '2027-02-20', 'done', 5), ('%s', '2027-02-20', 'dead', 3), ('%s', '2027-01-20', 'done', 100), "
+        "('%s', '2027-01-20', 'accepted', 102), ('%s', '2027-01-20', 'cancelled', 1)",
+        tenant, tenant, tenant, tenant, tenant, tenant);
     test_pg_run(&query_play_pg, sql);
     for (int i = 0; i < ROWS; i++)
         if (in_span(&query_play_rows[i], &query_play_tenants[0])) {
@@ -210,7 +211,7 @@ QUERY_TEST(usage_of_a_tenant_is_its_own)
         }
     cr_assert_eq(store_stats_tenant(query_play_db, &query_play_tenants[0], &span, &res, &query_play_info), ERR_OK, "%s",
                  query_play_info.text);
-    const int64_t expected[] = {3, 2, 0, 0, 0, 9, 5, 3, n, worked_us};
+    const int64_t expected[] = {3, 2, 0, 2, 0, 9, 5, 3, n, worked_us};
     for (int i = 0; i < 10; i++)
         cr_expect_eq(db_i64(res, 0, i), expected[i], "column %d: %lld, expected %lld", i, (long long)db_i64(res, 0, i),
                      (long long)expected[i]);

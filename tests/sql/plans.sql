@@ -27,14 +27,14 @@ union all select 'rules in force, whole', format('select r.rule_id, r.validated_
 union all select 'rules by name', format('select rule_id, name, status, revision from automation.rules where tenant_id = %L and (name collate "C", rule_id) > (''Rule 4'', %L)
         order by name collate "C", rule_id limit 50', plans.id(1, 7), plans.id(2, 0)), 'rules_name', false, 0
 union all select 'list', plans.log('true', '2031-02-01 UTC', '2031-03-01 UTC'), 'execution_logs_pkey', false, 1
-union all select 'by rule', plans.log(format('e.rule_id = %L', plans.id(2, 4006)), '2031-01-01 UTC', '2031-06-01 UTC'), 'execution_logs_rule', false, 5
+union all select 'by rule', plans.log(format('e.rule_id = %L', plans.id(2, 10006)), '2031-01-01 UTC', '2031-06-01 UTC'), 'execution_logs_rule', false, 5
 union all select 'failures', plans.log('e.outcome in (1, 2, 7, 8)', '2031-03-01 UTC', '2031-04-01 UTC'), 'execution_logs_failed', false, 1
 union all select 'by run', format('select e.queued_at, e.step, e.outcome from automation.runs r join automation.execution_logs e on e.tenant_id = r.tenant_id and e.rule_id = r.rule_id
         and e.run_id = r.run_id and e.queued_at >= r.started_at - interval ''1 minute'' where r.tenant_id = %1$L and r.run_id = %2$L and e.tenant_id = %1$L
-        and e.rule_id is not null order by e.queued_at, e.execution_id limit 1000', plans.id(1, 7), plans.id(4, 5006)), 'execution_logs_rule', false, null
+        and e.rule_id is not null order by e.queued_at, e.execution_id limit 1000', plans.id(1, 7), plans.id(4, 7356)), 'execution_logs_rule', false, null
 union all select 'a job''s key', format('select l.queued_at, l.execution_id from automation.execution_logs l where l.tenant_id = %L and l.queued_at >= ''2031-02-01 UTC''
         and l.queued_at < ''2031-02-03 UTC'' offset 0', plans.id(1, 7)), 'execution_logs_pkey', true, 1
-union all select 'whatever is mine', 'select rule_id from automation.rules where name collate "C" = ''Rule 4006''', 'rules_name', false, 0;
+union all select 'whatever is mine', 'select rule_id from automation.rules where name collate "C" = ''Rule 10006''', 'rules_name', false, 0;
 
 create function plans.of(p_sql text) returns jsonb language plpgsql as $$
 declare v json;
@@ -98,7 +98,7 @@ from plans.questions q where q.name = 'by run';
 -- `job show` of a job that only the log still knows (cli/store_show.c): its clock is volatile, so that it stands in a subquery.
 create function plans.recent(p_since text) returns bigint language sql as $$
     select plans.executed(format('select e.queued_at from automation.execution_logs e where e.job_id = %L and e.queued_at >= coalesce(null::timestamptz, %s)',
-        plans.id(3, 45000), format(p_since, 'least(''2031-04-10 UTC''::timestamptz, clock_timestamp() + interval ''99 years'') - interval ''31 days''')))
+        plans.id(3, 67500), format(p_since, 'least(''2031-04-10 UTC''::timestamptz, clock_timestamp() + interval ''99 years'') - interval ''31 days''')))
 $$;
 select is(plans.recent('(select %s)'), 3::bigint, 'a job of the last 31 days is looked for in their months');
 select cmp_ok(plans.recent('%s'), '>', 3::bigint, 'noticed: a clock that is read for each row');
