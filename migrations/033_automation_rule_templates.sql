@@ -3474,8 +3474,10 @@ begin
         raise exception 'event payload: found %; expected an object', coalesce(jsonb_typeof(p_payload), 'NULL') using errcode = '22023';
     elsif pg_column_size(p_payload) > 65536 then
         raise exception 'event payload of % bytes: expected at most 65536', pg_column_size(p_payload) using errcode = '22023';
-    elsif length(p_external_id) not between 1 and 200 or length(p_correlation) > 200 then
-        raise exception 'external id of % and correlation id of % characters: expected at most 200', length(p_external_id), length(p_correlation) using errcode = '22023';
+    elsif length(p_external_id) not between 1 and 200 then
+        raise exception 'external id of % characters: expected 1 to 200', length(p_external_id) using errcode = '22023';
+    elsif length(p_correlation) > 200 then
+        raise exception 'correlation id of % characters: expected at most 200', length(p_correlation) using errcode = '22023';
     elsif p_endpoint is not null and not exists (select from automation.webhook_endpoints x
             where x.tenant_id = p_tenant and x.endpoint_id = p_endpoint and x.direction = 'outbound') then
         raise exception 'tenant % has no outbound endpoint %', p_tenant, p_endpoint using errcode = '22023';

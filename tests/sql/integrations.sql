@@ -1,6 +1,6 @@
 -- Events from and to other systems, endpoints, and which row is which of theirs.
 begin;
-select plan(79);
+select plan(100);
 
 insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000001', 'Studio'), ('10000000-0000-4000-8000-000000000002', 'Other');
 insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone) values
@@ -73,18 +73,46 @@ select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000001', '
 select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000001', 'stripe', 'r', 'payment.received', jsonb_build_object('a', repeat('a', 65536)))$$,
     'event payload of 65553 bytes: expected at most 65536');
 select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000001', 'stripe', 'r', 'payment.received', p_at => 'infinity')$$, 'event at infinity: expected an instant');
+select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000001', 'stripe', repeat('e', 201), 'payment.received')$$,
+    'external id ''eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee'': expected 1 to 200 characters, by which the event is known again');
+select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000001', 'stripe', '', 'payment.received')$$,
+    'external id '''': expected 1 to 200 characters, by which the event is known again');
+select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000001', 'stripe', 'r', 'payment.received', p_wedding => '20000000-0000-4000-8000-000000000001', p_external_wedding => 'deal-7')$$,
+    'expected one of the wedding''s id and its external id');
+-- The name of a wedding is its tenant's, its system's, and no other row's.
+select automation.sync_seen('10000000-0000-4000-8000-000000000001', 'stripe', 'contact', 'deal-8', '{}', '20000000-0000-4000-8000-000000000001');
+select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000002', 'stripe', 'r', 'payment.received', p_external_wedding => 'deal-7')$$,
+    'no wedding of tenant 10000000-0000-4000-8000-000000000002 is ''deal-7'' of stripe');
+select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000001', 'paypal', 'r', 'payment.received', p_external_wedding => 'deal-7')$$,
+    'no wedding of tenant 10000000-0000-4000-8000-000000000001 is ''deal-7'' of paypal');
+select pg_temp.refused($$receive_event('10000000-0000-4000-8000-000000000001', 'stripe', 'r', 'payment.received', p_external_wedding => 'deal-8')$$,
+    'no wedding of tenant 10000000-0000-4000-8000-000000000001 is ''deal-8'' of stripe');
 create temp table takes as select * from automation.open_endpoint('10000000-0000-4000-8000-000000000001', 'portal', '{form.submitted}');
 select pg_temp.refused($$receive_webhook(null, 'r', 'form.submitted')$$, 'no such endpoint', '28000');
 select pg_temp.refused($$receive_webhook((select token from takes), 'r', null)$$, 'event type NULL: this endpoint takes form.submitted');
 select pg_temp.refused($$receive_webhook((select token from takes), null, 'form.submitted')$$,
     'external id NULL: expected 1 to 200 characters, by which the event is known again');
 select pg_temp.refused($$receive_webhook((select token from takes), 'r', 'form.submitted', 'null')$$, 'event payload: found null; expected an object');
+create temp table any_type as select * from automation.open_endpoint('10000000-0000-4000-8000-000000000001', 'stripe');
+select results_eq($$ select created from automation.receive_webhook((select token from any_type), 'w-1', 'visit.made', '{}', 'deal-7', 'c-9', '2031-05-01 10:00+00') $$, array[true],
+    'an endpoint without a list takes all');
+select results_eq($$ select wedding_id, correlation_id, endpoint_id from automation.integration_events where external_id = 'w-1' $$,
+    $$ select '20000000-0000-4000-8000-000000000001'::uuid, 'c-9', endpoint_id from any_type $$, 'with its wedding, under its endpoint');
+select is((select occurred_at from automation_priv.outbox where event_type = 'visit.made'), '2031-05-01 10:00+00'::timestamptz, 'as of when it happened there');
 
 -- ---- outbound
 select is(automation.record_outbound('10000000-0000-4000-8000-000000000001', 'crm', 'stage.changed', '{"to": "booked"}', p_event_id => '60000000-0000-4000-8000-000000000001'),
     '60000000-0000-4000-8000-000000000001'::uuid);
 select results_eq($$ select automation.settle_outbound('10000000-0000-4000-8000-000000000001', '60000000-0000-4000-8000-000000000001', e) from (values ('timed out'), (null), (null)) x(e) $$,
     array[true, true, false], 'failed, then sent, then final');
+select results_eq($$ select status, attempts, error from automation.integration_events where event_id = '60000000-0000-4000-8000-000000000001' $$, $$ values ('sent', 2::smallint, null::text) $$,
+    'in two attempts');
+select is(automation.record_outbound('10000000-0000-4000-8000-000000000001', 'crm', 'stage.changed', '{"to": "lost"}', p_event_id => '60000000-0000-4000-8000-000000000001'),
+    '60000000-0000-4000-8000-000000000001'::uuid, 'what is recorded again');
+select is((select payload from automation.integration_events where event_id = '60000000-0000-4000-8000-000000000001'), '{"to": "booked"}', 'stays as it was');
+select automation.record_outbound('10000000-0000-4000-8000-000000000001', 'crm', 'stage.changed', p_event_id => '60000000-0000-4000-8000-000000000002');
+select is(automation.settle_outbound('10000000-0000-4000-8000-000000000002', '60000000-0000-4000-8000-000000000002'), false, 'nobody settles another tenant''s');
+select is(automation.settle_outbound('10000000-0000-4000-8000-000000000001', (select event_id from automation.integration_events where external_id = 'w-1')), false, 'nor what came in');
 
 
 -- ---- endpoints of other systems, for services that send: by an operator, and by a tenant's own people
@@ -113,6 +141,14 @@ insert into refused_doors (call, error) values
 ('sync_seen(%1$L, ''crm'', null, ''1'', ''{}'')', 'entity NULL: expected a lower-case word such as wedding'),
 ('sync_seen(%1$L, ''crm'', ''wedding'', null, ''{}'')', 'external id NULL: expected 1 to 200 characters, by which the row is known again'),
 ('sync_seen(%1$L, ''crm'', ''wedding'', ''1'', null)', 'what was seen of wedding ''1'': found NULL, expected JSON'),
+('open_outbound(%1$L, ''crm'', ''https://x.example/'' || repeat(''x'', 2031))', 'url of 2049 characters: expected http:// or https://, a host without user or password, at most 2048 characters'),
+('open_outbound(%1$L, ''crm'', ''https://x.example'', array[''a.'' || repeat(''b'', 63)])',
+    'event types: found ''a.' || repeat('b', 63) || ''', expected lower-case words joined by dots, such as payment.received, or none for all'),
+('record_outbound(%1$L, ''crm'', repeat(''a'', 65))', 'event type ''' || repeat('a', 65) || ''': expected 1 to 64 characters'),
+('record_outbound(%1$L, ''crm'', ''a.b'', p_external_id => '''')', 'external id of 0 characters: expected 1 to 200'),
+('record_outbound(%1$L, ''crm'', ''a.b'', p_correlation => repeat(''c'', 201))', 'correlation id of 201 characters: expected at most 200'),
+('record_outbound(%1$L, ''crm'', ''a.b'', jsonb_build_object(''a'', repeat(''a'', 65536)))', 'event payload of 65553 bytes: expected at most 65536'),
+('record_outbound(%1$L, ''portal'', ''a.b'', p_endpoint => (select endpoint_id from takes))', null),
 ('record_outbound(null, ''crm'', ''a.b'')', 'unknown tenant NULL'),
 ('record_outbound(%1$L, null, ''a.b'')', 'system NULL: expected a lower-case word such as stripe'),
 ('record_outbound(%1$L, ''crm'', null)', 'event type NULL: expected 1 to 64 characters'),
