@@ -196,10 +196,15 @@ static enum err contradiction(const char *leaf, const struct store_leaf *part, s
 
 static enum err begin_detach(struct archive *a, const char *leaf, const struct store_leaf *part, struct err_info *info)
 {
-    enum err err = ERR_OK;
+    struct store_archive_clock clock;
 
     if (!is_actually(part, "attached"))
         return contradiction(leaf, part, info);
+    enum err err = store_archive_clock(a->db, &clock, info);
+    if (err != ERR_OK)
+        return err;
+    if (clock.now_us < part->hi_us) /* the move is refused too, but not as what it is: a condition that is not met */
+        return err_set(info, ERR_STATE, "%s: is written to until its month is over", leaf);
     err = store_archive_move(a->db, leaf, part->state, "detaching", info);
     die_at("archive_marked");
     return err;

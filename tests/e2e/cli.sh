@@ -463,6 +463,65 @@ case_a_month_is_archived_verified_and_restored() {
         delete from automation_priv.log_partitions where leaf = 'execution_logs_2020_01'"
 }
 
+# Each code that these commands are documented to end with, where the cases above have not seen it.
+case_partitions_and_archives_end_with_their_codes() {
+    local dir=$CLI_BASE/codes now what holder
+    sql "select automation_priv.ensure_partition('2020-03-01')" >/dev/null
+    now=$(date -u +%Y-%m)
+    mkdir -p "$dir"
+    for what in 'partition list' 'archive list'; do
+        DATABASE_URL=postgresql://127.0.0.1:1/x run 69 $what
+        run 2 $what --nothing
+    done
+    run 2 partition replay 2031-05
+    run 2 partition detach
+    run 2 archive restore
+    run 78 archive run 2020-03
+    contains "the folder" USHER_ARCHIVE_DIR "$out"
+    run 3 archive verify 2020-03
+    run 4 archive restore 2020-03
+    # A month that is not over; another archiver at work.
+    run 4 partition detach "$now"
+    contains "why" "until its month is over" "$out"
+    export USHER_ARCHIVE_DIR=$dir USHER_ARCHIVE_GRACE=0
+    run 4 archive run "$now"
+    coproc HOLDER { psql -XAtq -d "$DATABASE_URL"; }
+    holder=$HOLDER_PID
+    echo "select pg_advisory_lock(hashtextextended('automation.maint', 0)), 'held';" >&"${HOLDER[1]}"
+    read -r _ <&"${HOLDER[0]}"
+    for what in 'partition detach' 'archive run' 'archive verify' 'archive restore'; do
+        run 75 $what 2020-03
+        contains "$what: who" "another archiver is at work" "$out"
+    done
+    echo '\q' >&"${HOLDER[1]}"
+    wait "$holder"
+    # A late row waits until its month has a partition.
+    sql "insert into automation_priv.log_quarantine (tenant_id, job_id, reason, row_data)
+        select l.tenant_id, l.job_id, 'no partition for queued_at', to_jsonb(l) from (
+            select (jsonb_populate_record(null::automation.execution_logs, jsonb_build_object('tenant_id', gen_random_uuid(), 'queued_at', '2020-02-05', 'execution_id', gen_random_uuid(),
+                'job_id', gen_random_uuid(), 'duration_us', 1, 'attempt', 1, 'outcome', 1, 'kind', 'noop', 'queue', 'default'))).*) l" >/dev/null
+    run 0 partition replay --json
+    expect "waits" "0 0" "$(field 'str(d["replayed"]) + " " + str(d["repeated"])')"
+    sql "select automation_priv.ensure_partition('2020-02-01')" >/dev/null
+    run 0 partition replay --json
+    expect "is in the log" "1 0" "$(field 'str(d["replayed"]) + " " + str(d["repeated"])')"
+    # Detached twice is no error; an archive that is not what it was, is.
+    run 0 archive run 2020-02
+    run 0 partition detach 2020-02
+    run 0 archive run
+    expect "dropped" dropped "$(sql "select state from automation_priv.log_partitions where leaf = 'execution_logs_2020_02'")"
+    run 0 archive verify 2020-02
+    printf 'x' | dd of="$dir/execution_logs_2020_02.csv.zst" bs=1 seek=20 conv=notrunc status=none
+    run 1 archive verify
+    contains "what is wrong" execution_logs_2020_02 "$out"
+    run 1 archive restore 2020-02
+    expect "nothing of it is in the log" "" "$(sql "select to_regclass('automation_part.execution_logs_2020_02')")"
+    unset USHER_ARCHIVE_DIR USHER_ARCHIVE_GRACE
+    run 78 archive verify 2020-02
+    run 78 archive restore 2020-02
+    sql "delete from automation_priv.log_partitions where leaf in ('execution_logs_2020_02', 'execution_logs_2020_03') and state = 'dropped'"
+}
+
 case_templates_are_listed_shown_and_made_rules() {
     local tenant=10000000-0000-4000-8000-0000000000c7 rule
     sql "insert into automation.tenants (tenant_id, name) values ('$tenant', 'Templates')"
