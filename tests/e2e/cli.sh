@@ -519,7 +519,7 @@ case_partitions_and_archives_end_with_their_codes() {
     unset USHER_ARCHIVE_DIR USHER_ARCHIVE_GRACE
     run 78 archive verify 2020-02
     run 78 archive restore 2020-02
-    sql "delete from automation_priv.log_partitions where leaf in ('execution_logs_2020_02', 'execution_logs_2020_03') and state = 'dropped'"
+    sql "drop table automation_part.execution_logs_2020_03; delete from automation_priv.log_partitions where leaf in ('execution_logs_2020_02', 'execution_logs_2020_03')"
 }
 
 case_templates_are_listed_shown_and_made_rules() {
