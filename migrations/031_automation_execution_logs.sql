@@ -566,12 +566,25 @@ end $$;
 create aggregate automation_priv.hist_sum(integer[]) (sfunc = automation_priv.hist_add, stype = integer[], combinefunc = automation_priv.hist_add, parallel = safe);
 -- The middle of the bucket in which the share p (0 to 1) of all is reached.
 create function automation_priv.hist_percentile(p_hist integer[], p_share double precision) returns bigint
-language sql immutable strict parallel safe set search_path = '' as $$
-    select automation_priv.hist_value(s.bucket) from (
-        select i as bucket, sum(coalesce(p_hist[i], 0)) over (order by i) as seen, sum(coalesce(p_hist[i], 0)) over () as total
-        from pg_catalog.generate_subscripts(p_hist, 1) i) s
-    where s.seen > 0 and s.seen >= ceil(p_share * s.total) order by s.bucket limit 1
-$$;
+language plpgsql immutable strict parallel safe set search_path = '' as $$
+declare
+    v_total bigint := 0;
+    v_seen bigint := 0;
+    n integer;
+begin
+    foreach n in array p_hist loop
+        v_total := v_total + coalesce(n, 0);
+    end loop;
+    if v_total > 0 then
+        for i in array_lower(p_hist, 1) .. array_upper(p_hist, 1) loop
+            v_seen := v_seen + coalesce(p_hist[i], 0);
+            if v_seen > 0 and v_seen >= ceil(p_share * v_total) then
+                return automation_priv.hist_value(i);
+            end if;
+        end loop;
+    end if;
+    return null;
+end $$;
 
 -- One row for each logged batch, appended in the batch's transaction and never indexed; its columns are parallel arrays. A row for each
 -- log row would cost the worker about a microsecond a job more.
