@@ -101,3 +101,39 @@ Test(sources, a_failing_projection_beside_a_backfill_does_not_break_the_hosts_wr
     db_close(backfill.s);
     test_pg_drop(&pg);
 }
+
+/* The row was deleted while the source was off, and comes again in a transaction that a repair does not see yet. */
+Test(sources, a_row_that_comes_again_beside_a_repair_is_not_taken_for_gone)
+{
+    struct test_pg_beside repair = {.sql = "select automation.repair_source('public.host_days')"};
+    struct test_pg pg;
+    struct err_info info = {0};
+
+    if (!test_pg_available())
+        return;
+    test_pg_create_migrated(&pg);
+    test_pg_run(&pg, "insert into automation.tenants (tenant_id, name) values ('" SYSTEM_TENANT "', 'Studio');"
+                     "create table public.host_days (id integer primary key, couple text);"
+                     "insert into public.host_days values (1, 'Ana & Rui'), (2, 'Bea & Tom');"
+                     "select automation.attach_source('public.host_days', '{\"into\": \"weddings\", \"tenant\": "
+                     "{\"value\": \"" SYSTEM_TENANT "\"}, \"columns\": {\"title\": \"couple\", \"status\": {\"value\": "
+                     "\"booked\"}, \"time_zone\": {\"value\": \"UTC\"}}}')");
+    test_pg_run(&pg, "update automation_priv.sources set state = 'off'; delete from public.host_days where id = 1;"
+                     "update automation_priv.sources set state = 'on'");
+    struct db_session *host = test_pg_session(&pg);
+    repair.s = test_pg_session(&pg);
+    cr_assert_eq(db_exec(host, "begin; insert into public.host_days values (1, 'Ana & Rui')", NULL, &info), ERR_OK,
+                 "%s", info.text);
+    test_pg_beside(&pg, &repair);
+    cr_assert_not(repair.done, "it waits for the host");
+    cr_expect_eq(db_exec(host, "commit", NULL, &info), ERR_OK, "%s", info.text);
+    test_pg_join(&repair);
+    cr_expect_eq(repair.err, ERR_OK, "%s", repair.info.text);
+    cr_expect_eq(
+        test_pg_i64(&pg, "select count(*) from automation.weddings where title = 'Ana & Rui' and status = 'booked'"), 1);
+    cr_expect_eq(test_pg_i64(&pg, "select count(*) from automation.weddings where status = 'archived'"), 0);
+    cr_expect_eq(test_pg_i64(&pg, "select count(*) from automation_priv.source_rows"), 2);
+    db_close(host);
+    db_close(repair.s);
+    test_pg_drop(&pg);
+}
