@@ -1,26 +1,16 @@
-/* Each call builds one command and keeps a `struct call` for its callback; queue_ensure is a chain of
- * commands per stream:
- *
- *   ASK (XINFO GROUPS + XINFO STREAM) --group exists--> next stream
- *     |  --entries were deleted singly--> REPAIR (XSETID) --> CREATE (XGROUP CREATE 0 MKSTREAM) --> next stream
- *     |  --otherwise-----------------------------------------> CREATE
- *
- * Failure modes of the chain: somebody adds between ASK and XSETID, which then refuses an id in the past:
- * ask again; somebody else makes the group first: BUSYGROUP is success. The counters are repaired before
- * the group exists, so no reader can have been given a position by the old ones. */
+/* Each call builds one command and keeps a `struct call` for its callback. */
 #include "common/io/queue.h"
 
 #include <assert.h>
 
 #include "common/base/mem.h"
+#include "common/io/lua.h"
 #include "common/io/queue_args.h"
 #include "common/io/rconn.h"
 
 #define GROUP_ARG STR(QUEUE_GROUP)
 /* A blocked read is answered when its time is up; later than this the connection is taken for dead. */
 #define BLOCK_SLACK_MS 5000
-/* Each try loses only against an XADD within the same tenth of a millisecond or so. */
-#define REPAIR_TRIES 50
 
 struct call {
     struct arena arena;
@@ -240,116 +230,32 @@ struct ensure {
     char **keys;
     size_t n;
     size_t at;
-    unsigned tries;
-    struct queue_group group;
-    enum err group_err;
-    struct queue_stream stream;
-    struct err_info info;
     queue_done_cb cb;
     void *arg;
 };
 
-static void ensure_ask(struct ensure *e);
+static void ensure_next(struct ensure *e);
 
-static void ensure_end(struct ensure *e, enum err err, const struct reply *reply)
+static void on_ensured(void *arg, enum err err, const struct reply *reply)
 {
-    e->cb(e->arg, err, explain(&e->info, err, reply));
+    struct ensure *e = arg;
+    struct err_info info = {0};
+
+    if (err == ERR_OK && ++e->at < e->n) {
+        ensure_next(e);
+        return;
+    }
+    e->cb(e->arg, err, explain(&info, err, reply));
     arena_free(&e->arena);
     mem_free(e);
 }
 
 static void ensure_next(struct ensure *e)
 {
-    e->at++;
-    e->tries = 0;
-    if (e->at < e->n)
-        ensure_ask(e);
-    else
-        ensure_end(e, ERR_OK, NULL);
-}
-
-static void on_group_created(void *arg, enum err err, const struct reply *reply)
-{
-    if (err == ERR_REDIS && str_starts(reply->s, "BUSYGROUP"))
-        err = ERR_OK;
-    if (err == ERR_OK)
-        ensure_next(arg);
-    else
-        ensure_end(arg, err, reply);
-}
-
-static void ensure_create(struct ensure *e)
-{
-    struct arena arena = {0};
-    struct queue_args a;
-
-    queue_args_init(&a, &arena, QUEUE_ARGS_MAX);
-    queue_args_create(&a, e->keys[e->at]);
-    rconn_command(e->c, 0, on_group_created, e, a.n, a.v);
-    arena_free(&arena);
-}
-
-static void on_counters_repaired(void *arg, enum err err, const struct reply *reply)
-{
-    struct ensure *e = arg;
-
-    if (err == ERR_OK)
-        ensure_create(e);
-    else if ((err == ERR_REDIS || err == ERR_REDIS_NOGROUP) && ++e->tries < REPAIR_TRIES)
-        ensure_ask(e);
-    else
-        ensure_end(e, err, reply);
-}
-
-static void ensure_repair(struct ensure *e)
-{
-    struct arena arena = {0};
-    struct queue_args a;
-
-    queue_args_init(&a, &arena, QUEUE_ARGS_MAX);
-    queue_args_counters(&a, e->keys[e->at], &e->stream);
-    rconn_command(e->c, 0, on_counters_repaired, e, a.n, a.v);
-    arena_free(&arena);
-}
-
-static void on_groups(void *arg, enum err err, const struct reply *reply)
-{
-    struct ensure *e = arg;
-
-    e->group = (struct queue_group){.exists = false};
-    e->group_err = err == ERR_REDIS_NOGROUP ? ERR_OK : err;
-    if (err == ERR_OK)
-        e->group_err = queue_reply_group(reply, QUEUE_GROUP, &e->group, &e->info);
-}
-
-static void on_stream(void *arg, enum err err, const struct reply *reply)
-{
-    struct ensure *e = arg;
-    const bool missing = err == ERR_REDIS_NOGROUP;
-
-    if (err == ERR_OK)
-        err = queue_reply_stream(reply, &e->stream, &e->info);
-    else if (missing)
-        err = ERR_OK;
-    if (err == ERR_OK)
-        err = e->group_err;
-    if (err != ERR_OK) {
-        ensure_end(e, err, reply);
-        return;
-    }
-    switch (queue_args_repair(&e->group, missing ? NULL : &e->stream)) {
-    case QUEUE_REPAIR_NOTHING: ensure_next(e); break;
-    case QUEUE_REPAIR_COUNTERS: ensure_repair(e); break;
-    case QUEUE_REPAIR_CREATE: ensure_create(e); break;
-    }
-}
-
-static void ensure_ask(struct ensure *e)
-{
     const struct str key = str_of(e->keys[e->at]);
 
-    rconn_command(e->c, 0, on_groups, e, 3, (struct str[]){STR("XINFO"), STR("GROUPS"), key});
-    rconn_command(e->c, 0, on_stream, e, 3, (struct str[]){STR("XINFO"), STR("STREAM"), key});
+    rconn_command(e->c, 0, on_ensured, e, 5,
+                  (struct str[]){STR("EVAL"), STR(lua_ensure_group), STR("1"), key, GROUP_ARG});
 }
 
 void queue_ensure(struct rconn *c, const char *const *keys, size_t n, queue_done_cb cb, void *arg)
@@ -364,5 +270,5 @@ void queue_ensure(struct rconn *c, const char *const *keys, size_t n, queue_done
     e->keys = arena_alloc(&e->arena, n * sizeof(*e->keys));
     for (size_t i = 0; i < n; i++)
         e->keys[i] = arena_strdup(&e->arena, keys[i]);
-    ensure_ask(e);
+    ensure_next(e);
 }

@@ -38,8 +38,8 @@ enum err queue_key(enum queue_kind kind, struct str name, char out[QUEUE_KEY_SIZ
 
 /* Makes the group on each stream where it is missing, at 0, so that everything still in the stream is
  * delivered. Where a group is made anew on a stream from which entries had been deleted singly, the
- * stream's counters are repaired first, so that lag is exact at once. Any number of processes may do this
- * at the same time. */
+ * stream's counters are repaired in the same step, so that lag is exact at once. Any number of processes
+ * may do this at the same time. */
 typedef void (*queue_done_cb)(void *arg, enum err err, const struct err_info *info);
 void queue_ensure(struct rconn *c, const char *const *keys, size_t n, queue_done_cb cb, void *arg);
 

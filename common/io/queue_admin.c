@@ -14,11 +14,26 @@
 
 #define PIPELINE 512
 #define ACK_BATCH 1000
-#define REPAIR_TRIES 50
 
 static enum err run(struct rsession *s, const struct queue_args *a, const struct reply **reply, struct err_info *info)
 {
     return rsession_command(s, a->n, a->v, reply, info);
+}
+
+/* EVAL and not EVALSHA: the scripts are short and run about once a second, and so they survive SCRIPT FLUSH
+ * and failover. */
+static enum err run_script(struct rsession *s, struct str script, const char *key, const char *argument, int64_t *out,
+                           struct err_info *info)
+{
+    const struct reply *reply = NULL;
+    const struct str argv[] = {STR("EVAL"), script, STR("1"), str_of(key), STR(QUEUE_GROUP), str_of(argument)};
+    enum err err = rsession_command(s, argument != NULL ? 6 : 5, argv, &reply, info);
+
+    if (err == ERR_OK && reply->type != REPLY_INTEGER)
+        err = err_set(info, ERR_MALFORMED, "Redis: unexpected reply to a script");
+    if (err == ERR_OK)
+        *out = reply->i;
+    return err;
 }
 
 /* ---- groups ------------------------------------------------------------------------------------------ */
@@ -50,57 +65,13 @@ static enum err read_info(struct rsession *s, const char *key, struct queue_info
     return err;
 }
 
-static enum err create_group(struct rsession *s, const char *key, struct arena *arena, struct err_info *info)
-{
-    const struct reply *reply = NULL;
-    struct queue_args a;
-    enum err err;
-
-    queue_args_init(&a, arena, QUEUE_ARGS_MAX);
-    queue_args_create(&a, key);
-    err = run(s, &a, &reply, info);
-    return err == ERR_REDIS && str_starts(reply->s, "BUSYGROUP") ? ERR_OK : err;
-}
-
-static enum err ensure_one(struct rsession *s, const char *key, struct arena *arena, struct err_info *info)
-{
-    const struct reply *reply = NULL;
-    enum queue_repair step = QUEUE_REPAIR_COUNTERS;
-    enum err err = ERR_OK;
-
-    /* XSETID fails when somebody adds between the question and the command. */
-    for (unsigned i = 0; i < REPAIR_TRIES && step == QUEUE_REPAIR_COUNTERS; i++) {
-        struct queue_info now;
-        struct queue_args a;
-        bool missing;
-
-        err = read_info(s, key, &now, &missing, info);
-        if (err != ERR_OK && !missing)
-            return err;
-        step = queue_args_repair(&now.group, missing ? NULL : &now.stream);
-        if (step != QUEUE_REPAIR_COUNTERS)
-            continue;
-        queue_args_init(&a, arena, QUEUE_ARGS_MAX);
-        queue_args_counters(&a, key, &now.stream);
-        err = run(s, &a, &reply, info);
-        if (err == ERR_OK)
-            step = QUEUE_REPAIR_CREATE;
-        else if (err != ERR_REDIS && err != ERR_REDIS_NOGROUP)
-            return err;
-    }
-    if (step == QUEUE_REPAIR_COUNTERS)
-        return err;
-    return step == QUEUE_REPAIR_CREATE ? create_group(s, key, arena, info) : ERR_OK;
-}
-
 enum err queue_admin_ensure(struct rsession *s, const char *const *keys, size_t n, struct err_info *info)
 {
-    struct arena arena = {0};
     enum err err = ERR_OK;
+    int64_t made;
 
     for (size_t i = 0; i < n && err == ERR_OK; i++)
-        err = ensure_one(s, keys[i], &arena, info);
-    arena_free(&arena);
+        err = run_script(s, STR(lua_ensure_group), keys[i], NULL, &made, info);
     return err;
 }
 
@@ -306,22 +277,6 @@ enum err queue_admin_ack(struct rsession *s, const char *key, const struct queue
 }
 
 /* ---- cleaning up ------------------------------------------------------------------------------------- */
-
-/* EVAL and not EVALSHA: the scripts are short and run about once a second, and so they survive SCRIPT FLUSH
- * and failover. */
-static enum err run_script(struct rsession *s, struct str script, const char *key, const char *argument, int64_t *out,
-                           struct err_info *info)
-{
-    const struct reply *reply = NULL;
-    const struct str argv[] = {STR("EVAL"), script, STR("1"), str_of(key), STR(QUEUE_GROUP), str_of(argument)};
-    enum err err = rsession_command(s, argument != NULL ? 6 : 5, argv, &reply, info);
-
-    if (err == ERR_OK && reply->type != REPLY_INTEGER)
-        err = err_set(info, ERR_MALFORMED, "Redis: unexpected reply to a script");
-    if (err == ERR_OK)
-        *out = reply->i;
-    return err;
-}
 
 enum err queue_admin_trim(struct rsession *s, const char *key, int64_t *removed, struct err_info *info)
 {

@@ -23,14 +23,6 @@ void queue_args_put_str(struct queue_args *a, struct str s);
 void queue_args_put_i64(struct queue_args *a, int64_t v);
 void queue_args_put_id(struct queue_args *a, const struct queue_id *id);
 
-/* What a missing group on a stream takes (queue_ensure): which command comes next. Shared by both flavours. */
-enum queue_repair { QUEUE_REPAIR_NOTHING, QUEUE_REPAIR_COUNTERS, QUEUE_REPAIR_CREATE };
-struct queue_group;
-struct queue_stream;
-/* stream == NULL: there is none. */
-enum queue_repair queue_args_repair(const struct queue_group *group, const struct queue_stream *stream);
-void queue_args_create(struct queue_args *a, const char *key);
-void queue_args_counters(struct queue_args *a, const char *key, const struct queue_stream *stream);
 #define QUEUE_ARGS_MAX 16 /* of a command of fixed length */
 
 #endif

@@ -208,8 +208,6 @@ enum err queue_reply_stream(const struct reply *r, struct queue_stream *out, str
         err = get_number(r, "entries-added", &out->entries_added, info);
     if (err == ERR_OK)
         err = get_id(r, "last-generated-id", &out->last_generated, info);
-    if (err == ERR_OK)
-        err = get_id(r, "max-deleted-entry-id", &out->max_deleted, info);
     if (err == ERR_OK && first != NULL && is_array(first, 1))
         err = queue_reply_id(first->items[0], &out->first, info);
     return err;

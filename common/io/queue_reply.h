@@ -55,7 +55,6 @@ struct queue_stream {
     int64_t entries_added;
     struct queue_id first; /* 0-0 when empty */
     struct queue_id last_generated;
-    struct queue_id max_deleted;
 };
 
 struct queue_consumer {

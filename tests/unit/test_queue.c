@@ -252,18 +252,3 @@ Test(queue, reads_a_job_out_of_its_entry)
         }
     }
 }
-
-Test(queue, repairs_counters_only_where_deletions_make_lag_unknown)
-{
-    const struct queue_group none = {.exists = false}, there = {.exists = true};
-    struct queue_stream s = {.length = 3, .max_deleted = {5, 0}};
-
-    cr_expect_eq(queue_args_repair(&there, &s), QUEUE_REPAIR_NOTHING);
-    cr_expect_eq(queue_args_repair(&none, NULL), QUEUE_REPAIR_CREATE);
-    cr_expect_eq(queue_args_repair(&none, &s), QUEUE_REPAIR_COUNTERS);
-    s.max_deleted = (struct queue_id){0, 1};
-    cr_expect_eq(queue_args_repair(&none, &s), QUEUE_REPAIR_CREATE, "repaired before");
-    s.max_deleted = (struct queue_id){5, 0};
-    s.length = 0;
-    cr_expect_eq(queue_args_repair(&none, &s), QUEUE_REPAIR_CREATE, "nothing in it");
-}
