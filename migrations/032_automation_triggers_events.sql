@@ -919,14 +919,14 @@ begin
     perform automation_priv.lead(p_term);
     return query
     with picked as (
-        select t.tenant_id, t.wedding_id, t.timing_id, t.due_at, t.occurrence from automation.timings t where t.state = 'pending' and t.due_at <= v_now
-        order by t.due_at limit p_limit for update skip locked),
+        select t.ctid as at, t.tenant_id, t.wedding_id, t.timing_id, t.due_at, t.occurrence from automation.timings t
+        where t.state = 'pending' and t.due_at <= v_now order by t.due_at limit p_limit for update skip locked), -- locked, so a row stays where it is
     fired as (
         update automation.timings t set fired_at = v_now, fired_due = p.due_at, state = case when p.occurrence < k.yearly then 'pending' else 'fired' end,
             occurrence = (p.occurrence + coalesce(p.occurrence < k.yearly, false)::integer)::smallint,
             due_at = case when p.occurrence < k.yearly then automation_priv.timing_due(p.tenant_id, p.wedding_id, p.timing_id, p.occurrence + 1) else p.due_at end
         from picked p left join automation.timing_keys k on k.tenant_id = p.tenant_id and k.timing_id = p.timing_id
-        where t.tenant_id = p.tenant_id and t.wedding_id = p.wedding_id and t.timing_id = p.timing_id)
+        where t.ctid = p.at)
     select p.tenant_id, p.wedding_id, p.timing_id, p.due_at, coalesce(s.version, 0), w.revision, w.status, v_now, p.occurrence
     from picked p join automation.weddings w on w.tenant_id = p.tenant_id and w.wedding_id = p.wedding_id
     left join automation.ruleset_state s on s.tenant_id = p.tenant_id
@@ -934,7 +934,8 @@ begin
 end $$;
 
 -- The facts of the weddings of due timings, in order: only those parts that the conditions of their rules read, null where a wedding is gone.
--- The whole document of a wedding costs more than the rest of its timing's way to a run.
+-- The whole document of a wedding costs more than the rest of its timing's way to a run. A sub-select and no join: below an outer join every part would be
+-- made before it is asked for.
 create function automation_priv.timing_facts(p_tenants uuid[], p_weddings uuid[], p_parts text[], p_now timestamptz) returns setof jsonb
 language plpgsql stable security definer set search_path = '' set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
@@ -949,14 +950,13 @@ declare
     v_attributes boolean := 'attributes' = any (p_parts);
 begin
     return query
-    select case when v_attributes then f.attributes else '{}' end || jsonb_build_object('wedding', case when v_wedding then f.wedding end,
+    select (select case when v_attributes then f.attributes else '{}' end || jsonb_build_object('wedding', case when v_wedding then f.wedding end,
             'venue', case when v_venue then f.venue end, 'project', case when v_project then f.project end, 'client', case when v_client then f.client end,
             'tenant', case when v_tenant then f.tenant end, 'vendors', case when v_vendors then f.vendors end,
             'timeline', case when v_timeline then f.timeline end)
         || case when v_today then automation_priv.facts_now(f.time_zone, p_now) else '{}' end
-    from unnest(p_tenants, p_weddings) with ordinality a(tenant_id, wedding_id, i)
-    left join automation_priv.wedding_facts f on f.tenant_id = a.tenant_id and f.wedding_id = a.wedding_id
-    order by a.i;
+        from automation_priv.wedding_facts f where f.tenant_id = a.tenant_id and f.wedding_id = a.wedding_id)
+    from unnest(p_tenants, p_weddings) with ordinality a(tenant_id, wedding_id, i) order by a.i;
 end $$;
 
 -- Ends what has not begun of these runs and the runs themselves; what a worker is doing now ends with what really happens, and nothing follows it.
@@ -1068,21 +1068,24 @@ begin
         left join lateral (select x.booked_only, x.activated_at, date_trunc('milliseconds', x.activated_at) as activated_ms -- a.due came in milliseconds
             from automation.rules x where x.tenant_id = a.tenant and x.rule_id = a.rule limit 1) u on true
         left join lateral (select x.created_at, x.booked_at from automation.weddings x where x.tenant_id = a.tenant and x.wedding_id = a.wedding limit 1) w on true
-        left join lateral (select x.state from automation.runs x where x.tenant_id = a.tenant and x.run_id = a.run limit 1) e on true
-        -- Other runs of the rule for the wedding. `is not distinct from` is no condition of an index.
+        -- Runs of the rule for the wedding: this one, and the others. `is not distinct from` is no condition of an index.
         cross join lateral (
-            select count(*) filter (where r.state = 'running') as running, count(*) filter (where r.state not in ('skipped', 'superseded')) as counted,
-                count(*) filter (where r.state <> 'skipped' and r.started_at > v_now - interval '1 hour') as recent
-            from (select x.run_id, x.state, x.started_at from automation.runs x where x.tenant_id = a.tenant and x.rule_id = a.rule and x.wedding_id = a.wedding
+            select bool_or(r.run_id = a.run and r.state not in ('superseded', 'skipped')) as stands,
+                count(*) filter (where r.run_id <> a.run and r.state = 'running') as running,
+                count(*) filter (where r.run_id <> a.run and r.state not in ('skipped', 'superseded')) as counted,
+                count(*) filter (where r.run_id <> a.run and r.state <> 'skipped' and r.started_at > v_now - interval '1 hour') as recent
+            from (select x.run_id, x.state, x.started_at from automation.runs x where a.state = 'running' and x.tenant_id = a.tenant and x.rule_id = a.rule
+                      and x.wedding_id = a.wedding
                   union all
-                  select x.run_id, x.state, x.started_at from automation.runs x where a.wedding is null and x.tenant_id = a.tenant and x.rule_id = a.rule
-                      and x.wedding_id is null) r
-            where a.state = 'running' and r.run_id <> a.run) o
+                  select x.run_id, x.state, x.started_at from automation.runs x where a.state = 'running' and a.wedding is null and x.tenant_id = a.tenant
+                      and x.rule_id = a.rule and x.wedding_id is null
+                  union all -- what does not begin is asked for nothing else
+                  select x.run_id, x.state, x.started_at from automation.runs x where a.state <> 'running' and x.tenant_id = a.tenant and x.run_id = a.run) r) o
         -- offset 0: the function is not called to be thrown away.
         left join lateral (select x.* from (select where a.state = 'running' and a.spec is not null offset 0) y
             cross join lateral automation_priv.resolve_due(a.tenant, a.wedding, a.spec, v_now) x) d on true
         -- What happened before a rule went live never starts it, however late it is dispatched.
-        where (a.type = 'event' and u.activated_ms > a.due) is not true and (e.state is null or e.state in ('superseded', 'skipped'))),
+        where (a.type = 'event' and u.activated_ms > a.due) is not true and o.stands is not true),
     decided as materialized (
         select l.*, l.why is null as runs, l.why is null and l.mode = 'queued' and l.running as queued from looked l),
     messages as materialized (

@@ -9,7 +9,7 @@
 #include "scheduler/facts.h"
 #include "scheduler/lead.h"
 
-#define DUE_BATCH 500
+#define DUE_BATCH 1000
 
 /* Zero-initialise ({0}). */
 struct due {

@@ -100,6 +100,7 @@ void lead_init(struct lead *l, const struct scheduler_settings *settings, struct
 
 static void close_db(struct lead *l)
 {
+    plan_drop(&l->plan);
     db_close(l->db);
     l->db = NULL;
     l->plan.session = NULL;

@@ -12,8 +12,9 @@
 #include "common/core/vocab.h"
 #include "common/io/store_lead.h"
 
-/* One event may start thousands of runs with its payload in each: they are handed over in parts. */
-#define FLUSH_RUNS 1000
+/* One event may start thousands of runs with its payload in each, and what is matched here while the server plans costs no time: they
+ * are handed over in parts. */
+#define FLUSH_RUNS 500
 #define FLUSH_BYTES ((size_t)4 * 1024 * 1024)
 
 #define FIRST_GENERATION 1 /* SQL derives the job's id anew for a run that fires again */
@@ -129,33 +130,59 @@ static void put_run(struct buf *b, const struct plan_run *run)
     buf_put_char(b, '}');
 }
 
-void plan_drop(struct plan *p)
+/* Of the part that is under way. */
+static enum err take_answer(struct plan *p, struct err_info *info)
+{
+    int64_t started = 0;
+    enum err err = ERR_OK;
+
+    if (p->sent) {
+        p->sent = false;
+        err = store_lead_planned(p->session, &started, info);
+        p->started += started;
+    }
+    return err;
+}
+
+static void forget(struct plan *p)
 {
     buf_reset(&p->runs);
     map_free(&p->pairs);
     p->n = 0;
 }
 
+void plan_drop(struct plan *p)
+{
+    struct err_info ignored = {0};
+
+    (void)take_answer(p, &ignored); /* else it would be the ROLLBACK's */
+    forget(p);
+}
+
 void plan_begin(struct plan *p)
 {
     plan_drop(p);
-    p->planned = 0;
     p->started = 0;
+}
+
+static enum err hand_over(struct plan *p, struct err_info *info)
+{
+    enum err err = take_answer(p, info);
+
+    if (err == ERR_OK) {
+        buf_put_char(&p->runs, ']');
+        err = store_lead_plan(p->session, p->term, (struct str){p->runs.data, p->runs.len}, info);
+    }
+    p->sent = err == ERR_OK;
+    forget(p);
+    return err;
 }
 
 enum err plan_flush(struct plan *p, struct err_info *info)
 {
-    int64_t started = 0;
-    enum err err;
+    enum err err = p->n > 0 ? hand_over(p, info) : ERR_OK;
 
-    if (p->n == 0)
-        return ERR_OK;
-    buf_put_char(&p->runs, ']');
-    err = store_lead_plan(p->session, p->term, (struct str){p->runs.data, p->runs.len}, &started, info);
-    p->planned += p->n;
-    p->started += started;
-    plan_drop(p);
-    return err;
+    return err == ERR_OK ? take_answer(p, info) : err;
 }
 
 /* A run's fate may hang on an earlier one of its rule and wedding, which has to stand before it is asked for. */
@@ -165,7 +192,7 @@ static enum err plan_apart(struct plan *p, const struct plan_run *run, struct er
     enum err err = ERR_OK;
 
     if (map_get(&p->pairs, pair, sizeof(pair)) != NULL)
-        err = plan_flush(p, info);
+        err = hand_over(p, info);
     (void)map_put(&p->pairs, pair, sizeof(pair), p);
     return err;
 }
@@ -180,7 +207,7 @@ enum err plan_add(struct plan *p, const struct plan_run *run, struct err_info *i
     put_run(&p->runs, run);
     p->n++;
     if (p->n >= FLUSH_RUNS || p->runs.len >= FLUSH_BYTES)
-        return plan_flush(p, info);
+        return hand_over(p, info);
     return ERR_OK;
 }
 

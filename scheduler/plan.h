@@ -1,5 +1,5 @@
 /* plan: runs to be started, collected while rules are matched and handed to automation_priv.plan_runs in the transaction that
- * took their events or timings. */
+ * took their events or timings. The server plans one part while the next is matched. */
 #ifndef SCHEDULER_PLAN_H
 #define SCHEDULER_PLAN_H
 
@@ -21,8 +21,8 @@ struct plan {
     struct buf runs;  /* a JSON array without its last bracket */
     struct map pairs; /* tenants, rules and weddings of the runs in it: each once */
     int n;            /* in it */
-    int64_t planned;  /* handed over since plan_begin */
-    int64_t started;  /* of them: new, or fired again after they were superseded or skipped */
+    bool sent;        /* the part before is under way */
+    int64_t started;  /* since plan_begin: new, or fired again after they were superseded or skipped */
 };
 
 struct plan_run {
@@ -45,9 +45,9 @@ struct plan_run {
 void plan_begin(struct plan *p);
 /* Hands over what has gathered when it is much; else only notes the run. */
 enum err plan_add(struct plan *p, const struct plan_run *run, struct err_info *info) MUST_USE;
-/* Hands over the rest; inside the transaction, before its COMMIT. */
+/* Hands over the rest and waits for what was handed over; inside the transaction, before its COMMIT. */
 enum err plan_flush(struct plan *p, struct err_info *info) MUST_USE;
-/* Forgets what has gathered: its part of the transaction is rolled back. */
+/* Forgets what has gathered or is under way: its part of the transaction is rolled back. */
 void plan_drop(struct plan *p);
 void plan_free(struct plan *p);
 

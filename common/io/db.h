@@ -95,6 +95,11 @@ bool db_alive(const struct db_session *s); /* false after ERR_CONN_LOST or a cli
 /* *out (may be NULL when no rows matter) is freed with db_result_free, also NULL-safe; it is NULL after an error. */
 enum err db_query(struct db_session *s, const struct db_stmt *stmt, const struct db_args *args, struct db_result **out,
                   struct err_info *info) MUST_USE;
+/* In two halves: between them the server works on the statement and the caller on something else. At most one is under way; whatever is
+ * called on the session meanwhile waits for it first, and ends with its error where it has one. Not where `pooled`. */
+enum err db_send(struct db_session *s, const struct db_stmt *stmt, const struct db_args *args,
+                 struct err_info *info) MUST_USE;
+enum err db_receive(struct db_session *s, struct db_result **out, struct err_info *info) MUST_USE;
 /* The same without preparing, planned for these values: for ranges of skewed data, where a plan for any values is a bad one. */
 enum err db_query_once(struct db_session *s, const struct db_stmt *stmt, const struct db_args *args,
                        struct db_result **out, struct err_info *info) MUST_USE;

@@ -133,6 +133,31 @@ struct db_progress {
     char sqlstate[6];
     bool stale_plan;
 };
+struct db_session {
+    struct pg_conn *pg;
+    struct db_prepared_set prepared;
+    struct db_prepared *sent;   /* under way (db_send), or NULL */
+    struct pg_result *received; /* of what was sent so, until db_receive */
+    int64_t statement_ms;
+    int64_t deadline_ms; /* of the call that runs, on the monotonic clock */
+    int backend_pid;     /* 0 where pooled */
+    bool dead;
+    bool pooled;
+};
+/* Before anything is sent: ERR_CONN_LOST when the session is dead; what db_send left under way ends here, and its error is the caller's. */
+enum err db_session_start(struct db_session *s, struct err_info *info) MUST_USE;
+/* The deadline of what is waited for next. */
+void db_session_arm(struct db_session *s);
+enum err db_session_lost(struct db_session *s, struct err_info *info);
+enum err db_session_wait(struct db_session *s, short events, struct err_info *info) MUST_USE;
+enum err db_session_flush(struct db_session *s, struct err_info *info) MUST_USE;
+/* The next result, NULL at the end of the statement's. */
+enum err db_session_next(struct db_session *s, struct pg_result **out, struct err_info *info) MUST_USE;
+/* Reads all results of what was sent; the last good one goes to *out, the first error counts. `progress` may be NULL. */
+enum err db_session_collect(struct db_session *s, struct pg_result **out, struct db_progress *progress,
+                            struct err_info *info) MUST_USE;
+/* A COPY where none was expected can only be ended by ending the connection. */
+enum err db_session_refuse_copy(struct db_session *s, struct err_info *info);
 /* db_exec with more to tell; `progress` may be NULL. */
 enum err db_session_run(struct db_session *s, const char *sql, struct db_progress *progress,
                         struct err_info *info) MUST_USE;

@@ -15,17 +15,7 @@
 
 #include "common/base/clock.h"
 
-struct db_session {
-    PGconn *pg;
-    struct db_prepared_set prepared;
-    int64_t statement_ms;
-    int64_t deadline_ms; /* of the call that runs, on the monotonic clock */
-    int backend_pid;     /* 0 where pooled */
-    bool dead;
-    bool pooled;
-};
-
-static enum err lost(struct db_session *s, struct err_info *info)
+enum err db_session_lost(struct db_session *s, struct err_info *info)
 {
     s->dead = true;
     db_error_connection(s->pg, info);
@@ -34,7 +24,7 @@ static enum err lost(struct db_session *s, struct err_info *info)
     return ERR_CONN_LOST;
 }
 
-static void arm(struct db_session *s)
+void db_session_arm(struct db_session *s)
 {
     s->deadline_ms = clock_mono_ms() + s->statement_ms + DB_GRACE_MS;
 }
@@ -57,7 +47,7 @@ static enum err wait_socket(int fd, short events, int64_t deadline_ms, short *re
     }
 }
 
-static enum err session_wait(struct db_session *s, short events, struct err_info *info)
+enum err db_session_wait(struct db_session *s, short events, struct err_info *info)
 {
     short revents = 0;
     enum err err = wait_socket(PQsocket(s->pg), events, s->deadline_ms, &revents);
@@ -68,31 +58,31 @@ static enum err session_wait(struct db_session *s, short events, struct err_info
                        (int64_t)DB_GRACE_MS);
     }
     if (err != ERR_OK || ((revents & ~POLLOUT) && !PQconsumeInput(s->pg)))
-        return lost(s, info);
+        return db_session_lost(s, info);
     return ERR_OK;
 }
 
-static enum err flush(struct db_session *s, struct err_info *info)
+enum err db_session_flush(struct db_session *s, struct err_info *info)
 {
     for (;;) {
         int left = PQflush(s->pg);
         if (left < 0)
-            return lost(s, info);
+            return db_session_lost(s, info);
         if (left == 0)
             return ERR_OK;
-        enum err err = session_wait(s, POLLIN | POLLOUT, info);
+        enum err err = db_session_wait(s, POLLIN | POLLOUT, info);
         if (err != ERR_OK)
             return err;
     }
 }
 
 /* The next result, NULL at the end of the statement's. */
-static enum err next_result(struct db_session *s, PGresult **out, struct err_info *info)
+enum err db_session_next(struct db_session *s, PGresult **out, struct err_info *info)
 {
     *out = NULL;
-    enum err err = flush(s, info);
+    enum err err = db_session_flush(s, info);
     while (err == ERR_OK && PQisBusy(s->pg))
-        err = session_wait(s, POLLIN, info);
+        err = db_session_wait(s, POLLIN, info);
     if (err == ERR_OK)
         *out = PQgetResult(s->pg);
     return err;
@@ -104,7 +94,7 @@ static bool is_copy(ExecStatusType status)
 }
 
 /* A COPY where none was expected can only be ended by ending the connection. */
-static enum err refuse_copy(struct db_session *s, struct err_info *info)
+enum err db_session_refuse_copy(struct db_session *s, struct err_info *info)
 {
     s->dead = true;
     return err_set(info, ERR_STATE, "COPY from or to the client is not possible here");
@@ -124,19 +114,19 @@ static void note_error(const PGresult *res, struct db_progress *progress)
 }
 
 /* Reads all results of what was sent; the last good one goes to *out, the first error counts. */
-static enum err collect(struct db_session *s, PGresult **out, struct db_progress *progress, struct err_info *info)
+enum err db_session_collect(struct db_session *s, PGresult **out, struct db_progress *progress, struct err_info *info)
 {
     enum err err = ERR_OK;
     PGresult *res = NULL;
     for (;;) {
-        enum err read = next_result(s, &res, info);
+        enum err read = db_session_next(s, &res, info);
         if (read != ERR_OK || !res)
             return read != ERR_OK ? read : err;
         ExecStatusType status = PQresultStatus(res);
         bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
         if (is_copy(status)) {
             PQclear(res);
-            return refuse_copy(s, info);
+            return db_session_refuse_copy(s, info);
         }
         if (!good && err == ERR_OK) {
             err = db_error_result(res, info);
@@ -148,19 +138,35 @@ static enum err collect(struct db_session *s, PGresult **out, struct db_progress
         if (good && err == ERR_OK) {
             PQclear(*out);
             *out = res;
-            arm(s); /* the server's time limit is per statement, and a text may hold many */
+            db_session_arm(s); /* the server's time limit is per statement, and a text may hold many */
         } else {
             PQclear(res);
         }
     }
 }
 
-static enum err start_call(struct db_session *s, struct err_info *info)
+/* What db_send left under way: its last result or its error, once. */
+static enum err receive(struct db_session *s, PGresult **out, struct err_info *info)
 {
-    if (s->dead)
-        return err_set(info, ERR_CONN_LOST, "the session was lost before");
-    arm(s);
-    return ERR_OK;
+    struct db_progress progress = {0};
+    enum err err = ERR_OK;
+    if (s->sent && !s->dead) {
+        db_session_arm(s);
+        err = db_session_collect(s, out, &progress, info);
+        if (progress.stale_plan)
+            db_prepared_remove(&s->prepared, s->sent);
+        s->sent = NULL;
+    }
+    return err;
+}
+
+enum err db_session_start(struct db_session *s, struct err_info *info)
+{
+    enum err err =
+        s->dead ? err_set(info, ERR_CONN_LOST, "the session was lost before") : receive(s, &s->received, info);
+    if (err == ERR_OK)
+        db_session_arm(s);
+    return err;
 }
 
 enum err db_session_run(struct db_session *s, const char *sql, struct db_progress *progress, struct err_info *info)
@@ -168,10 +174,10 @@ enum err db_session_run(struct db_session *s, const char *sql, struct db_progres
     PGresult *res = NULL;
     if (progress)
         *progress = (struct db_progress){0};
-    enum err err = start_call(s, info);
+    enum err err = db_session_start(s, info);
     if (err != ERR_OK)
         return err;
-    err = PQsendQuery(s->pg, sql) ? collect(s, &res, progress, info) : lost(s, info);
+    err = PQsendQuery(s->pg, sql) ? db_session_collect(s, &res, progress, info) : db_session_lost(s, info);
     if (err == ERR_OK)
         err = db_error_commit(sql, res, info);
     PQclear(res);
@@ -197,9 +203,9 @@ static enum err prepare(struct db_session *s, const struct db_stmt *stmt, const 
     struct db_prepared *p = db_prepared_add(&s->prepared, stmt, args);
     enum err err = ERR_OK;
     if (PQsendPrepare(s->pg, p->name, stmt->sql, p->n, p->types))
-        err = collect(s, &res, NULL, info);
+        err = db_session_collect(s, &res, NULL, info);
     else
-        err = lost(s, info);
+        err = db_session_lost(s, info);
     PQclear(res);
     if (err != ERR_OK) {
         db_prepared_remove(&s->prepared, p);
@@ -208,6 +214,14 @@ static enum err prepare(struct db_session *s, const struct db_stmt *stmt, const 
     p->ready = true;
     *out = p;
     return ERR_OK;
+}
+
+static enum err send_prepared(struct db_session *s, const struct db_prepared *p, const struct db_args *args,
+                              struct err_info *info)
+{
+    bool sent = PQsendQueryPrepared(s->pg, p->name, p->n, args ? args->values : NULL, args ? args->lengths : NULL,
+                                    db_prepared_formats, 1);
+    return sent ? ERR_OK : db_session_lost(s, info);
 }
 
 static bool send_once(struct db_session *s, const struct db_stmt *stmt, const struct db_args *a)
@@ -224,17 +238,17 @@ static enum err query(struct db_session *s, const struct db_stmt *stmt, const st
     PGresult *res = NULL;
     if (out)
         *out = NULL;
-    enum err err = start_call(s, info);
+    enum err err = db_session_start(s, info);
     if (err == ERR_OK && !once)
         err = prepare(s, stmt, args, &p, info);
     if (err != ERR_OK)
         return err;
-    if (once ? send_once(s, stmt, args)
-             : PQsendQueryPrepared(s->pg, p->name, p->n, args ? args->values : NULL, args ? args->lengths : NULL,
-                                   db_prepared_formats, 1))
-        err = collect(s, &res, &progress, info);
-    else
-        err = lost(s, info);
+    if (!once)
+        err = send_prepared(s, p, args, info);
+    else if (!send_once(s, stmt, args))
+        err = db_session_lost(s, info);
+    if (err == ERR_OK)
+        err = db_session_collect(s, &res, &progress, info);
     if (err == ERR_OK && out) {
         *out = db_result_new(res);
         res = NULL;
@@ -257,129 +271,33 @@ enum err db_query_once(struct db_session *s, const struct db_stmt *stmt, const s
     return query(s, stmt, args, true, out, info);
 }
 
-/* ---- COPY -------------------------------------------------------------------------------------------------------------- */
-static enum err put_piece(struct db_session *s, const char *p, size_t n, struct err_info *info)
+enum err db_send(struct db_session *s, const struct db_stmt *stmt, const struct db_args *args, struct err_info *info)
 {
-    for (size_t at = 0; at < n;) {
-        size_t part = n - at < DB_COPY_CHUNK ? n - at : DB_COPY_CHUNK;
-        int put = PQputCopyData(s->pg, p + at, (int)part);
-        if (put < 0)
-            return lost(s, info);
-        at += put == 1 ? part : 0;
-        enum err err = flush(s, info);
-        if (err != ERR_OK)
-            return err;
-    }
-    return ERR_OK;
-}
-
-static enum err copy_data(struct db_session *s, db_copy_source source, void *arg, struct err_info *info)
-{
-    const char *p = NULL;
-    size_t n = 0;
-    enum err err = ERR_OK;
-    do {
-        err = source(arg, &p, &n, info);
-        if (err == ERR_OK) {
-            arm(s);
-            err = put_piece(s, p, n, info);
-        }
-    } while (err == ERR_OK && n > 0);
-    if (!s->dead && PQputCopyEnd(s->pg, err != ERR_OK ? "the client gave up" : NULL) < 0)
-        return lost(s, info);
-    return err;
-}
-
-/* Sends the statement; *out is the first result when it says `wanted`. */
-static enum err start_copy(struct db_session *s, const char *sql, ExecStatusType wanted, struct err_info *info)
-{
-    PGresult *res = NULL;
-    enum err err = start_call(s, info);
+    struct db_prepared *p = NULL;
+    enum err err = db_session_start(s, info);
     if (err == ERR_OK)
-        err = PQsendQuery(s->pg, sql) ? next_result(s, &res, info) : lost(s, info);
-    if (err != ERR_OK)
-        return err;
-    if (PQresultStatus(res) == PGRES_FATAL_ERROR) {
-        err = db_error_result(res, info);
-        s->dead = s->dead || err == ERR_CONN_LOST;
-    } else if (PQresultStatus(res) != wanted) {
-        err = refuse_copy(s, info);
-    }
-    PQclear(res);
-    return err;
-}
-
-/* The rest of the statement's results; the first error counts. */
-static enum err end_copy(struct db_session *s, enum err err, struct err_info *info)
-{
-    struct err_info ignored = {0};
-    PGresult *res = NULL;
-    if (s->dead)
-        return err;
-    enum err rest = collect(s, &res, NULL, err == ERR_OK ? info : &ignored);
-    PQclear(res);
-    return err != ERR_OK ? err : rest;
-}
-
-enum err db_copy_from(struct db_session *s, const char *copy_sql, db_copy_source source, void *arg, struct err_info *info)
-{
-    enum err err = start_copy(s, copy_sql, PGRES_COPY_IN, info);
+        err = prepare(s, stmt, args, &p, info);
     if (err == ERR_OK)
-        err = copy_data(s, source, arg, info);
-    return end_copy(s, err, info);
-}
-
-struct whole {
-    const struct buf *data;
-    bool given;
-};
-
-static enum err give_whole(void *arg, const char **p, size_t *n, struct err_info *info)
-{
-    struct whole *w = arg;
-    (void)info;
-    *p = w->data->data;
-    *n = w->given ? 0 : w->data->len;
-    w->given = true;
-    return ERR_OK;
-}
-
-enum err db_copy_in(struct db_session *s, const char *copy_sql, const struct buf *data, struct err_info *info)
-{
-    struct whole w = {.data = data};
-    return db_copy_from(s, copy_sql, give_whole, &w, info);
-}
-
-/* The next row: 0 bytes after the last one. */
-static enum err get_row(struct db_session *s, char **row, int *n, struct err_info *info)
-{
-    enum err err = ERR_OK;
-    while (err == ERR_OK && (*n = PQgetCopyData(s->pg, row, 1)) == 0)
-        err = session_wait(s, POLLIN, info);
+        err = send_prepared(s, p, args, info);
+    if (err == ERR_OK)
+        err = db_session_flush(s, info);
+    if (err == ERR_OK)
+        s->sent = p;
     return err;
 }
 
-enum err db_copy_to(struct db_session *s, const char *copy_sql, db_copy_sink sink, void *arg, struct err_info *info)
+enum err db_receive(struct db_session *s, struct db_result **out, struct err_info *info)
 {
-    struct err_info ignored = {0};
-    enum err err = start_copy(s, copy_sql, PGRES_COPY_OUT, info), sunk = ERR_OK;
-    char *row = NULL;
-    int n = 1;
-    if (err != ERR_OK)
-        return end_copy(s, err, info);
-    /* After an error of the sink the rows that are under way are read and forgotten, so that the session stays usable. */
-    while (err == ERR_OK && n > 0) {
-        arm(s);
-        err = get_row(s, &row, &n, sunk == ERR_OK ? info : &ignored);
-        if (err == ERR_OK && n > 0 && sunk == ERR_OK) {
-            sunk = sink(arg, row, (size_t)n, info);
-            if (sunk != ERR_OK)
-                db_cancel(s);
-        }
-        PQfreemem(row);
-        row = NULL;
-    }
-    return end_copy(s, sunk != ERR_OK ? sunk : err, info);
+    enum err err = receive(s, &s->received, info);
+    if (err == ERR_OK && !s->received)
+        err = s->dead ? err_set(info, ERR_CONN_LOST, "the session was lost before")
+                      : err_set(info, ERR_STATE, "no statement is under way");
+    if (err == ERR_OK && out)
+        *out = db_result_new(s->received);
+    else
+        PQclear(s->received);
+    s->received = NULL;
+    return err;
 }
 
 void db_cancel(struct db_session *s)
@@ -455,6 +373,7 @@ void db_close(struct db_session *s)
 {
     if (!s)
         return;
+    PQclear(s->received);
     db_prepared_clear(&s->prepared);
     PQfinish(s->pg);
     mem_free(s);

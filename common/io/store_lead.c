@@ -358,16 +358,29 @@ enum err store_lead_later_timing(struct db_session *s, const struct store_timing
     return store_lead_ask_bool(s, &stmt, &a, later, info);
 }
 
-enum err store_lead_plan(struct db_session *s, int64_t term, struct str runs, int64_t *started, struct err_info *info)
+enum err store_lead_plan(struct db_session *s, int64_t term, struct str runs, struct err_info *info)
 {
     static const struct db_stmt stmt = {"plan_runs", "select automation_priv.plan_runs($1, $2)"};
     struct arena arena = {0};
     struct db_args a;
+    enum err err;
 
     db_args_init(&a, &arena);
     db_arg_i64(&a, term);
     db_arg_json(&a, runs);
-    return store_lead_ask_i64(s, &stmt, &a, started, info);
+    err = db_send(s, &stmt, &a, info);
+    arena_free(&arena);
+    return err;
+}
+
+enum err store_lead_planned(struct db_session *s, int64_t *started, struct err_info *info)
+{
+    struct db_result *res = NULL;
+    enum err err = db_receive(s, &res, info);
+
+    *started = err == ERR_OK ? db_i64(res, 0, 0) : 0;
+    db_result_free(res);
+    return err;
 }
 
 enum err store_lead_replan(struct db_session *s, int64_t term, int limit, int64_t *handled, struct err_info *info)

@@ -105,8 +105,9 @@ enum err store_lead_facts(struct db_session *s, const struct store_facts *asked,
 /* Is a later timing of that wedding due already that a rule with late policy fire_latest_only uses? */
 enum err store_lead_later_timing(struct db_session *s, const struct store_timing *t, bool *later,
                                  struct err_info *info) MUST_USE;
-enum err store_lead_plan(struct db_session *s, int64_t term, struct str runs, int64_t *started,
-                         struct err_info *info) MUST_USE;
+/* Sends runs to be planned and does not wait (db_send); then how many of them started. */
+enum err store_lead_plan(struct db_session *s, int64_t term, struct str runs, struct err_info *info) MUST_USE;
+enum err store_lead_planned(struct db_session *s, int64_t *started, struct err_info *info) MUST_USE;
 enum err store_lead_replan(struct db_session *s, int64_t term, int limit, int64_t *handled,
                            struct err_info *info) MUST_USE;
 

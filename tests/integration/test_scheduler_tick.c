@@ -293,7 +293,7 @@ Test(scheduler_tick, a_wedding_written_while_a_timing_is_made_gets_it)
 
 /* ---- load shape ------------------------------------------------------------------------------------------------------------ */
 
-#define HERD_WEDDINGS "600" /* more than one batch of the tick */
+#define HERD_WEDDINGS "1200" /* more than one batch of the tick */
 #define HERD                                                                                                           \
     "insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, ceremony_date, ceremony_time) " \
     "select tenant_id, automation_priv.derive('herd', n::text), title, status, time_zone, ceremony_date, "             \
@@ -312,7 +312,7 @@ static int64_t play_herd(bool takeover)
 
     if (!leader_open(&t))
         return 0;
-    t.settings.smear_above = 300;
+    t.settings.smear_above = 600;
     t.settings.smear_within_ms = 180 * 1000;
     leader_sql(&t, HERD);
     leader_rule(&t, "c1", DAYS_BEFORE("90") "," LEADER_TASK);
@@ -328,15 +328,15 @@ static int64_t play_herd(bool takeover)
     }
     leader_work(&t);
     cr_expect_eq(leader_i64(&t, "select seconds from automation_priv.herds where minute = '2026-05-03T08:00Z'"), 180,
-                 "1800 runs, 300 a minute, but within three minutes");
+                 "3600 runs, 600 a minute, but within three minutes");
     cr_expect_eq(leader_i64(&t, "select count(*) from " MOMENTS "where r.rule_id::text like '%%c1' and s >= 0 and "
                                 "s < 180 and s = floor(s)"),
-                 600);
+                 1200);
     cr_expect_geq(leader_i64(&t, "select min(n) from (select count(*) as n from " MOMENTS
                                  "where r.rule_id::text like '%%c1' group by floor(s / 60)) m"),
-                  160, "some 200 in each minute");
-    cr_expect_eq(leader_i64(&t, "select count(*) from " MOMENTS "where r.rule_id::text like '%%c2' and s = 0"), 600);
-    cr_expect_eq(leader_i64(&t, "select count(*) from " MOMENTS "where r.rule_id::text like '%%c3' and s < 600"), 600);
+                  340, "some 400 in each minute");
+    cr_expect_eq(leader_i64(&t, "select count(*) from " MOMENTS "where r.rule_id::text like '%%c2' and s = 0"), 1200);
+    cr_expect_eq(leader_i64(&t, "select count(*) from " MOMENTS "where r.rule_id::text like '%%c3' and s < 600"), 1200);
     cr_expect_gt(leader_i64(&t, "select max(s)::int8 from " MOMENTS "where r.rule_id::text like '%%c3'"), 540,
                  "its own span is the longer one");
     moments =
