@@ -10,6 +10,8 @@ struct dead_options {
     char *kind;
     char *reason;
     char *since;
+    char *until;
+    char *like;
     char *after;
     int64_t limit;
 };
@@ -20,6 +22,8 @@ static const struct conf_key options[] = {
     SETTING_STR("kind", AT(kind), NULL, NULL, 0, "of this kind only"),
     SETTING_STR("reason", AT(reason), NULL, NULL, 0, "with this reason only"),
     SETTING_STR("since", AT(since), NULL, NULL, 0, "dead since this time, or for less than this duration"),
+    SETTING_STR("until", AT(until), NULL, NULL, 0, "dead before this time, or for longer than this duration"),
+    SETTING_STR("like", AT(like), NULL, NULL, 0, "with this text in the error"),
     SETTING_STR("after", AT(after), NULL, NULL, 0, "the page behind this job"),
     SETTING_INT("limit", AT(limit), NULL, "50", 1, 1000, "most rows"),
     {.name = NULL},
@@ -38,6 +42,7 @@ static void check(const void *opts, struct buf *errors)
     input_check_id("--tenant", o->tenant, errors);
     input_check_id("--after", o->after, errors);
     input_check_when("--since", o->since, errors);
+    input_check_when("--until", o->until, errors);
 }
 
 static void put_id(struct out *o, const struct db_result *rows, int row, int col)
@@ -86,7 +91,7 @@ static void print(const struct cmd_run *run, const struct db_result *rows, int64
 static int run_list(struct cmd_run *run)
 {
     const struct dead_options *o = run->options;
-    struct store_dead_filter filter = {.kind = o->kind, .reason = o->reason, .limit = o->limit};
+    struct store_dead_filter filter = {.kind = o->kind, .reason = o->reason, .like = o->like, .limit = o->limit};
     struct db_session *db = NULL;
     struct db_result *rows = NULL;
     struct err_info info = {0};
@@ -96,6 +101,8 @@ static int run_list(struct cmd_run *run)
         err = input_id("--after", o->after, &filter.after, &info);
     if (err == ERR_OK)
         err = input_when("--since", o->since, &filter.since, &info);
+    if (err == ERR_OK)
+        err = input_when("--until", o->until, &filter.until, &info);
     if (err != ERR_OK)
         return cmd_fail(run, EXIT_USAGE, "%s", info.text);
     int code = connect_db(run, &db);

@@ -239,9 +239,12 @@ enum err store_show_dead_list(struct db_session *db, const struct store_dead_fil
         "    and ($3::text is null or reason = $3)\n"
         "    and ($4::timestamptz is null or died_at >= $4)\n"
         "    and ($5::int8 is null or died_at >= automation.now() - $5 * interval '1 microsecond')\n"
-        "    and ($6::uuid is null or (died_at, job_id) < (select a.died_at, a.job_id from automation.dead_letters a\n"
-        "        where a.job_id = $6 and ($1 is null or a.tenant_id = $1)))\n"
-        "order by died_at desc, job_id desc limit $7"};
+        "    and ($6::timestamptz is null or died_at < $6)\n"
+        "    and ($7::int8 is null or died_at < automation.now() - $7 * interval '1 microsecond')\n"
+        "    and ($8::text is null or position(lower($8) in lower(error)) > 0)\n"
+        "    and ($9::uuid is null or (died_at, job_id) < (select a.died_at, a.job_id from automation.dead_letters a\n"
+        "        where a.job_id = $9 and ($1 is null or a.tenant_id = $1)))\n"
+        "order by died_at desc, job_id desc limit $10"};
     struct arena arena = {0};
     struct db_args args;
 
@@ -250,6 +253,8 @@ enum err store_show_dead_list(struct db_session *db, const struct store_dead_fil
     db_arg_cstr(&args, filter->kind);
     db_arg_cstr(&args, filter->reason);
     arg_when(&args, &filter->since);
+    arg_when(&args, &filter->until);
+    db_arg_cstr(&args, filter->like);
     db_arg_id(&args, or_null(&filter->after));
     db_arg_i64(&args, filter->limit);
     enum err err = db_query(db, &stmt, &args, out, info);

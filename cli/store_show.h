@@ -80,7 +80,9 @@ struct store_dead_filter {
     struct id tenant;   /* zero: all */
     const char *kind;   /* NULL: all */
     const char *reason; /* likewise */
+    const char *like;   /* somewhere in the error, case ignored */
     struct input_when since;
+    struct input_when until;
     struct id after; /* zero: from the newest; else the last job of the page before */
     int64_t limit;
 };

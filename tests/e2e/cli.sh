@@ -213,6 +213,17 @@ case_dead_letters_are_shown_retried_and_discarded() {
     expect "shown" "noop permanent 3 7 7 2099-05-03T09:00:00" "$(field '" ".join(map(str, (d["kind"], d["reason"], d["attempt"], d["payload"]["n"],
         d["priority"], d["deadline"][:19])))')"
     run 3 dead show 40000000-0000-4000-8000-0000000000d9
+    run 0 dead list --like 'mailbox full' --json
+    expect "listed by a text of the error" "noop noop" "$(field '" ".join(r["kind"] for r in d)')"
+    run 0 dead list --like 'mailbox full' --until 2099-01-01T00:00:00Z --json
+    expect "dead before that time" 2 "$(field 'len(d)')"
+    run 0 dead list --like 'mailbox full' --until 1h --json
+    expect "dead for longer" 0 "$(field 'len(d)')"
+    run 0 dead list --kind noop --until 2001-01-01T00:00:00Z --json
+    expect "dead before there were any" 0 "$(field 'len(d)')"
+    run 0 dead list --like 'no such text' --json
+    expect "listed by another text" 0 "$(field 'len(d)')"
+    run 2 dead list --until soon
     run 2 dead retry
     run 2 dead retry "$one" --kind noop
     out=$("$usher" dead retry "$one" </dev/null 2>&1)
