@@ -183,12 +183,13 @@ language plpgsql stable set search_path = '' as $$
 declare
     v_zone text := case k.zone_mode when 'wedding' then p_wedding_zone when 'tenant' then p_tenant_zone else k.zone_mode end;
     v_years interval := make_interval(years => case when k.yearly is null then 0 else p_occurrence - 1 end);
-    v_at timestamptz := automation_priv.instant(p_date, p_time, v_zone, k.months + case when k.yearly is null then 0 else 12 * (p_occurrence - 1) end, k.days,
+    -- Without a time of its own it keeps the anchor's, which is the wedding's.
+    v_at timestamptz := automation_priv.instant(p_date, p_time, case when k.at_time is null then p_wedding_zone else v_zone end, k.months + case when k.yearly is null then 0 else 12 * (p_occurrence - 1) end, k.days,
         k.seconds, k.at_time);
 begin
     if k.send_window is null then return v_at; end if;
     return automation_priv.open_instant(v_at, v_zone, k.send_window,
-        case when least(k.months, k.days, k.seconds) < 0 then automation_priv.anchor_limit((p_date + v_years)::date, p_time, v_zone) end);
+        case when least(k.months, k.days, k.seconds) < 0 then automation_priv.anchor_limit((p_date + v_years)::date, p_time, p_wedding_zone) end);
 end $$;
 
 -- Brings the timings of some weddings (null: all of the tenant) and some keys (null: all) in line. Fired ones stay fired, unless they are in p_again.
@@ -369,14 +370,14 @@ begin
     end if;
 end $$;
 
--- What PostgreSQL's time zone database says of a zone: its offsets twice a month from two years back to eight years ahead. An update of the
+-- What PostgreSQL's time zone database says of a zone: its offsets twice a month from two years before that year to eight after it. An update of the
 -- database that changes a rule within that span changes this text.
-create function automation_priv.zone_rules(p_zone text) returns text
+create function automation_priv.zone_rules(p_zone text, p_year integer) returns text
 language plpgsql stable security definer set search_path = '' as $$
 begin
     return (
     select md5(string_agg(extract(epoch from (t at time zone p_zone) - (t at time zone 'UTC'))::text, ',' order by t))
-    from generate_series(date_trunc('year', automation.now()) - interval '2 years', date_trunc('year', automation.now()) + interval '8 years', interval '15 days') t);
+    from generate_series(make_timestamptz(p_year - 2, 1, 1, 0, 0, 0, 'UTC'), make_timestamptz(p_year + 8, 1, 1, 0, 0, 0, 'UTC'), interval '15 days') t);
 end $$;
 
 -- After an update of the time zone database: instants of weddings and tenants in zones whose rules have changed are derived anew from their local
@@ -388,11 +389,12 @@ declare
     t record;
 begin
     for z in
-        select x.name, x.rules as before, automation_priv.zone_rules(x.name) as rules, x.year as year_before, extract(year from automation.now())::integer as year
-        from automation_priv.zones x order by x.name for update
+        select x.name, x.rules as before, automation_priv.zone_rules(x.name, coalesce(x.year, y.now)) as rules, coalesce(x.year, y.now) as year, y.now as year_now
+        from automation_priv.zones x cross join (select extract(year from automation.now())::integer as now) y order by x.name for update of x
     loop
-        update automation_priv.zones x set rules = z.rules, year = z.year where x.name = z.name and (x.rules, x.year) is distinct from (z.rules, z.year);
-        continue when z.before is null or z.year_before is distinct from z.year or z.before = z.rules;
+        update automation_priv.zones x set year = z.year_now, rules = case when z.year = z.year_now then z.rules else automation_priv.zone_rules(z.name, z.year_now) end
+        where x.name = z.name and (x.rules, x.year) is distinct from (z.rules, z.year_now);
+        continue when z.before is null or z.before = z.rules; -- compared over the years that were noted
         for t in
             select w.tenant_id, array_agg(w.wedding_id order by w.wedding_id) as weddings from automation.weddings w join automation.tenants n using (tenant_id)
             where z.name in (w.time_zone, n.time_zone) or exists (select from automation.timing_keys k where k.tenant_id = w.tenant_id and k.zone_mode = z.name) group by 1 order by 1
@@ -468,6 +470,7 @@ declare
     t record;
     c record;
 begin
+    perform set_config('automation.deriving', 'on', true); -- milestones_after leaves these to us
     insert into automation.milestones as m (tenant_id, wedding_id, name, source, local_date, local_time)
     select w.tenant_id, w.wedding_id, x.name, 'wedding', x.d, x.t from new_rows w
     cross join lateral (values ('ceremony', w.ceremony_date, coalesce(w.ceremony_time, '15:00')), ('inquiry_received', w.inquired_on, null),
@@ -480,6 +483,7 @@ begin
         perform automation_priv.derive_milestones(t.tenant_id, t.weddings);
         perform automation_priv.refresh_timings(t.tenant_id, t.weddings, null);
     end loop;
+    perform set_config('automation.deriving', 'off', true);
 
     if tg_op = 'INSERT' then
         for c in select * from new_rows order by tenant_id, wedding_id loop
@@ -536,11 +540,11 @@ create trigger weddings_after_insert after insert on automation.weddings
 create trigger weddings_after_update after update on automation.weddings
     referencing old table as old_rows new table as new_rows for each statement execute function automation_priv.weddings_after();
 
--- A milestone set by hand moves the wedding's revision, which brings the timings in line through the trigger above.
+-- A milestone set by hand, or by a trigger of the host's, moves the wedding's revision, which brings the timings in line through the trigger above.
 create function automation_priv.milestones_after() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
-    if pg_catalog.pg_trigger_depth() > 1 then return null; end if;
+    if current_setting('automation.deriving', true) = 'on' then return null; end if;
     update automation.weddings w set revision = w.revision + 1
     from (select distinct c.tenant_id, c.wedding_id from changed c where c.source <> 'wedding') c
     where w.tenant_id = c.tenant_id and w.wedding_id = c.wedding_id;

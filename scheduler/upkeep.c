@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "common/io/db.h"
 #include "common/io/store_archive.h"
+#include "common/io/store_lead.h"
 
 #define ROUND_EVERY_MS 600000
 #define CANCEL_EVERY_MS 200
@@ -28,7 +29,18 @@ void upkeep_fini(struct upkeep *u)
     pthread_mutex_destroy(&u->lock);
 }
 
-static enum err analyze(const struct upkeep *u, struct err_info *info)
+/* Loud in each round: what is lost does not come back by itself. */
+static enum err audit(struct upkeep *u, struct db_session *db, struct err_info *info)
+{
+    enum err err = store_lead_unaccounted(db, &u->unaccounted, info);
+
+    if (err == ERR_OK && u->unaccounted != 0)
+        log_error("jobs.unaccounted", L_INT("usher_unaccounted_jobs", u->unaccounted),
+                  L_STR("see", "usher audit tells tenants and days"));
+    return err;
+}
+
+static enum err look_after(struct upkeep *u, struct err_info *info)
 {
     const char *url = u->settings->common.database_url;
     const struct db_session_config config = {.url = url != NULL ? url : "",
@@ -38,6 +50,8 @@ static enum err analyze(const struct upkeep *u, struct err_info *info)
     bool made = false;
     enum err err = db_open(&config, &db, info);
 
+    if (err == ERR_OK)
+        err = audit(u, db, info);
     if (err == ERR_OK)
         err = store_archive_analyze(db, &made, info);
     if (made)
@@ -100,7 +114,7 @@ static enum err archive(struct upkeep *u, int *archived, struct err_info *info)
 
 enum err upkeep_round(struct upkeep *u, int *archived, struct err_info *info)
 {
-    enum err err = analyze(u, info);
+    enum err err = look_after(u, info);
 
     *archived = 0;
     if (err == ERR_OK && u->settings->common.archive_dir != NULL && !atomic_load(&u->stop))

@@ -272,3 +272,13 @@ enum err store_lead_beacon_raise(struct db_session *s, int64_t term, int64_t seq
     db_arg_i64(&a, seq);
     return store_lead_ask_i64(s, &stmt, &a, decided, info);
 }
+
+enum err store_lead_unaccounted(struct db_session *s, int64_t *jobs, struct err_info *info)
+{
+    static const struct db_stmt stmt = {"unaccounted_jobs", "select jobs from automation.usher_unaccounted_jobs"};
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    return store_lead_ask_i64(s, &stmt, &a, jobs, info);
+}

@@ -352,6 +352,7 @@ static const struct excuse {
      "archive_clock archive_columns archive_lock archive_same archive_unlock beacon kinds lead_clock lead_holder "
      "lead_lock lead_terminate partition_gaps partition_list rule_kinds stats_seasons"},
     {"writes what it was given", "log_quarantine rollup_deltas"},
+    {"counts the whole ledger, every ten minutes on a session of its own", "unaccounted_jobs"},
     {"asks whether there is a first row of indexes and short queues", "lead_work queues"},
     {"reads a page of a tenant's weddings, each with its facts, which cost more", "preview_season"},
 };

@@ -49,6 +49,28 @@ Test(scheduler_upkeep, old_months_are_archived_then_dropped)
     months_close(&t);
 }
 
+Test(scheduler_upkeep, jobs_that_nobody_knows_of_are_told)
+{
+    struct months t;
+    struct upkeep u;
+    struct err_info info = {0};
+    int done;
+
+    if (!months_open(&t))
+        return;
+    const struct scheduler_settings settings = {.common = {.database_url = t.pg.url}};
+    log_init("test", LOG_ERROR + 1, LOG_LOGFMT);
+    upkeep_init(&u, &settings);
+    cr_expect_eq(upkeep_round(&u, &done, &info), ERR_OK, "%s", info.text);
+    cr_expect_eq(u.unaccounted, 0);
+    test_pg_run(&t.pg,
+                "insert into automation_priv.job_deltas values (gen_random_uuid(), current_date, 'accepted', 2)");
+    cr_expect_eq(upkeep_round(&u, &done, &info), ERR_OK, "%s", info.text);
+    cr_expect_eq(u.unaccounted, 2);
+    upkeep_fini(&u);
+    months_close(&t);
+}
+
 Test(scheduler_upkeep, without_a_folder_nothing_is_archived)
 {
     struct months t;

@@ -1,6 +1,6 @@
 -- The SQL doors: what they accept, what they refuse and with which words; accounting; the stepped clock.
 begin;
-select plan(77);
+select plan(79);
 
 insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000001', 'Studio');
 insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, ceremony_date)
@@ -81,6 +81,14 @@ select results_eq($$ select result from automation_priv.settle_jobs('50000000-00
     '[{"j": "40000000-0000-4000-8000-000000000001", "c": 1, "a": "final", "o": "done"}]') $$, array['hit'], 'its own settles it');
 select results_eq($$ select sum(accepted)::int, sum(done)::int, sum(waiting)::int, sum(unaccounted)::int from automation_priv.audit() $$,
     $$ values (6, 1, 5, 0) $$, 'and it is done');
+set local role automation_monitor;
+select results_eq($$ select jobs from automation.usher_unaccounted_jobs $$, array[0::bigint], 'nothing is unaccounted for');
+reset role;
+insert into automation_priv.job_deltas values ('10000000-0000-4000-8000-000000000001', '2026-01-01', 'accepted', 2), ('10000000-0000-4000-8000-000000000001', '2026-01-02', 'done', 1);
+set local role automation_monitor;
+select results_eq($$ select jobs from automation.usher_unaccounted_jobs $$, array[3::bigint], 'what one day lacks and another has too many of is told, not their difference');
+reset role;
+delete from automation_priv.job_deltas where day < '2026-01-03';
 
 -- ---- publish_event
 select throws_like($$ select automation.publish_event('10000000-0000-4000-8000-000000000001', 'Payment') $$, 'event type ''Payment'': expected lower-case words%');

@@ -1,6 +1,6 @@
 -- Dates and zones: offsets over zones, both changes of clocks and leap days; windows; derived milestones; the time zone database; the diff of a move.
 begin;
-select plan(29);
+select plan(35);
 
 insert into automation.tenants (tenant_id, name, time_zone) values ('10000000-0000-4000-8000-000000000001', 'Studio', 'Europe/Lisbon');
 insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, ceremony_date, ceremony_time)
@@ -114,6 +114,29 @@ update automation_priv.zones set rules = 'of yesterday' where name = 'Europe/Lis
 create temporary table before as select revision from automation.weddings;
 select results_eq($$ select automation_priv.refresh_zones() $$, array['Europe/Lisbon'], 'a zone that changed is named');
 select is((select w.revision - b.revision from automation.weddings w, before b), 1::bigint, 'and its weddings are derived anew');
+update automation_priv.zones set year = year - 1, rules = automation_priv.zone_rules(name, year - 1);
+select is_empty($$ select automation_priv.refresh_zones() $$, 'a new year alone changes nothing');
+update automation_priv.zones set year = year - 1, rules = 'of the year before' where name = 'Europe/Lisbon';
+select results_eq($$ select automation_priv.refresh_zones() $$, array['Europe/Lisbon'], 'what changed over the turn of the year is found');
+
+-- ---- milestones that a trigger of the host's writes
+create temporary table host (d date);
+create function pg_temp.host_after() returns trigger language plpgsql as $$
+begin
+    insert into automation.milestones (tenant_id, wedding_id, name, source, local_date)
+    values ('10000000-0000-4000-8000-000000000001', '20000000-0000-4000-8000-000000000001', 'contract_signed', 'stored', new.d)
+    on conflict (tenant_id, wedding_id, name) do update set local_date = excluded.local_date;
+    return null;
+end $$;
+create trigger host_after after insert on host for each row execute function pg_temp.host_after();
+insert into automation.timing_keys (tenant_id, timing_id, milestone, months, days, seconds, at_time, zone_mode)
+values ('10000000-0000-4000-8000-000000000001', '40000000-0000-4000-8000-000000000009', 'contract_signed', 0, 7, 0, '09:00', 'wedding');
+insert into host values ('2031-01-10');
+select is((select due_at from automation.timings where timing_id = '40000000-0000-4000-8000-000000000009'), '2031-01-17 09:00+00', 'give their timings an instant');
+insert into host values ('2031-01-20');
+select is((select due_at from automation.timings where timing_id = '40000000-0000-4000-8000-000000000009'), '2031-01-27 09:00+00', 'and move it');
+delete from automation.timing_keys where timing_id = '40000000-0000-4000-8000-000000000009';
+delete from automation.timings where timing_id = '40000000-0000-4000-8000-000000000009';
 
 -- ---- the diff of a move
 insert into automation.rules (tenant_id, rule_id, name, status, definition, validated_revision, trigger_type, timing_id) values
@@ -140,6 +163,14 @@ select results_eq($$ select change from automation.move_wedding('10000000-0000-4
 select is(automation_priv.timing_instant(k, '2031-06-14', '15:00', 'Europe/Lisbon', 'Europe/Lisbon', 3), '2033-05-16 08:00+00', 'each year has its own limit')
 from jsonb_populate_record(null::automation.timing_keys, '{"months": 0, "days": -30, "seconds": 0, "at_time": "22:30", "zone_mode": "wedding", "yearly": 3,
     "send_window": {"days": 127, "from": 540, "to": 1140}}') k;
+
+-- In the tenant's own zone a wedding abroad still ends what comes before it, and hours before it are counted from it.
+select is(automation_priv.timing_instant(k, '2031-06-14', '15:00', 'Europe/Lisbon', 'America/New_York', 1), '2031-06-13 22:59+00',
+    'a window of New York opens after the wedding in Lisbon: the last open minute before')
+from jsonb_populate_record(null::automation.timing_keys, '{"months": 0, "days": -1, "seconds": 0, "at_time": "20:00", "zone_mode": "tenant",
+    "send_window": {"days": 127, "from": 660, "to": 1140}}') k;
+select is(automation_priv.timing_instant(k, '2031-06-14', '15:00', 'Europe/Lisbon', 'America/New_York', 1), '2031-06-14 12:00+00', 'two hours before it')
+from jsonb_populate_record(null::automation.timing_keys, '{"months": 0, "days": 0, "seconds": -7200, "zone_mode": "tenant"}') k;
 
 -- ---- what fires again after a move: only for a rule that is active and says refire
 set local session_replication_role = replica; -- the rows as a tick has left them, without what their triggers would do
