@@ -5,6 +5,8 @@ static const struct conf_key options[] = {
     DEAD_ACT_OPTIONS,
     SETTING_MS("spread", offsetof(struct dead_options, spread_ms), NULL, "0", 0, 604800000,
                "make them due one after another within this time"),
+    SETTING_INT("replays", offsetof(struct dead_options, most_replays), NULL, "5", 0, 1000,
+                "leave those alone that were replayed so often already; 0: none"),
     {.name = NULL},
 };
 
@@ -27,8 +29,9 @@ const struct cmd cmd_dead_retry = {
         "same\n"
         "message again. A run that stopped at the step goes on when the new job succeeds; one that went on without it "
         "is\n"
-        "left alone. What has been replayed is not replayed again, unless the new job died too. Exit code 4 when some\n"
-        "were refused, 3 when some do not exist.",
+        "left alone. What has been replayed is not replayed again, unless the new job died too, and five times at "
+        "most\n"
+        "(--replays), whichever letter of it is named. Exit code 4 when some were refused, 3 when some do not exist.",
     .examples = "usher dead retry 8d03ae6f-055f-823e-b840-51066c04214b\n"
                 "usher dead retry --kind send_email --like 'connection refused' --since 2h --spread 10m --dry-run\n",
     .check = dead_act_check,

@@ -168,7 +168,8 @@ static int act_on(const struct cmd_run *run, const struct dead_act *act, struct 
                   size_t n)
 {
     const struct dead_options *o = run->options;
-    struct store_dead_act what = {.jobs = ids, .n = n, .spread_us = o->spread_ms * US_PER_MS};
+    struct store_dead_act what = {
+        .jobs = ids, .n = n, .spread_us = o->spread_ms * US_PER_MS, .most_replays = (int32_t)o->most_replays};
     struct buf by = {0}, filter = {0};
     struct db_result *rows = NULL;
     struct err_info info = {0};

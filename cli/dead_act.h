@@ -19,7 +19,8 @@ struct dead_options {
     char *like;
     char *by;
     int64_t limit;
-    int64_t spread_ms; /* retry alone has the option */
+    int64_t spread_ms; /* retry alone has the option, and the next */
+    int64_t most_replays;
     bool all;
     bool dry_run;
     bool yes;

@@ -81,7 +81,7 @@ enum err store_dead_replay(struct db_session *db, const struct store_dead_act *a
 {
     static const struct db_stmt stmt = {"dead_replay",
                                         "select job_id, tenant_id, replay, result from automation_priv.replay_dead($1, "
-                                        "$2, $3, $4::int8 * interval '1 microsecond', $5)"};
+                                        "$2, $3, $4::int8 * interval '1 microsecond', $5, nullif($6, 0))"};
     struct arena arena = {0};
     struct db_args args;
 
@@ -91,6 +91,7 @@ enum err store_dead_replay(struct db_session *db, const struct store_dead_act *a
     db_arg_cstr(&args, act->by);
     db_arg_i64(&args, act->spread_us);
     db_arg_json(&args, act->filter);
+    db_arg_i32(&args, act->most_replays);
     return query(db, &stmt, &args, out, info);
 }
 

@@ -38,8 +38,9 @@ struct store_dead_act {
     const struct id *jobs;
     size_t n;
     const char *by;
-    struct str filter; /* JSON, for the audit trail */
-    int64_t spread_us; /* of replays */
+    struct str filter;    /* JSON, for the audit trail */
+    int64_t spread_us;    /* of replays */
+    int32_t most_replays; /* 0: no limit */
 };
 /* job_id, tenant_id, replay, result (automation_priv.replay_dead, discard_dead): one row for each id, in their order. */
 enum err store_dead_replay(struct db_session *db, const struct store_dead_act *act, struct db_result **out,

@@ -1440,11 +1440,12 @@ end $$;
 
 -- Makes a new job of each dead letter that is open, with the original's effect key and a full budget, due one after another within p_spread.
 -- result: replayed, or why not: those of dead_verdicts, unknown_kind, unknown_tenant, malformed (nothing that a job could be made of), forged, run_gone, expired
--- (its deadline has passed).
+-- (its deadline has passed), replayed_often (p_most times, whichever letter of the effect was named; null: no limit).
 -- Where the run stopped at that step and nothing has happened since, it runs again and goes on when the replay succeeds; else the replay stands
 -- aside: it repeats the step's effect, and the run is left as it is. The fence holds for both, but for an instant that derived from the wedding's
 -- date, which the operator's word replaces. p_tenant null: of any tenant.
-create function automation_priv.replay_dead(p_tenant uuid, p_ids uuid[], p_by text, p_spread interval default '0', p_filter jsonb default '{}')
+create function automation_priv.replay_dead(p_tenant uuid, p_ids uuid[], p_by text, p_spread interval default '0', p_filter jsonb default '{}',
+    p_most integer default 5)
 returns table (job_id uuid, tenant_id uuid, replay uuid, result text)
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_column
@@ -1464,9 +1465,11 @@ begin
             when not exists (select from automation.tenants t where t.tenant_id = d.tenant_id) then 'unknown_tenant'
             when d.run_id is not null and r.run_id is null then 'run_gone'
             when d.deadline <= v_now then 'expired'
+            when coalesce(o.replays, d.replays) >= p_most then 'replayed_often'
             else 'replayed' end as verdict
         from automation_priv.dead_verdicts(p_tenant, p_ids) v
         left join automation.dead_letters d on d.tenant_id = v.tenant_id and d.job_id = v.job_id
+        left join automation.dead_letters o on o.tenant_id = d.tenant_id and o.job_id = d.effect_key -- the first letter of the effect
         left join automation.kinds k on k.kind = d.kind
         left join automation.runs r on r.tenant_id = d.tenant_id and r.run_id = d.run_id),
     chosen as materialized (
@@ -1491,8 +1494,9 @@ begin
         insert into automation_priv.job_deltas (tenant_id, day, outcome, n)
         select c.tenant_id, (v_now at time zone 'UTC')::date, 'accepted', count(*) from chosen c group by 1),
     closed as (
-        update automation.dead_letters d set replayed_as = c.new_id, replays = (d.replays + (d.job_id = c.job_id)::integer)::smallint
-        from chosen c where d.tenant_id = c.tenant_id and d.job_id in (c.job_id, c.last)),
+        update automation.dead_letters d set replayed_as = case when d.job_id in (c.job_id, c.last) then c.new_id else d.replayed_as end,
+            replays = (d.replays + (d.job_id in (c.job_id, c.effect_key))::integer)::smallint
+        from chosen c where d.tenant_id = c.tenant_id and d.job_id in (c.job_id, c.last, c.effect_key)),
     noted as (
         insert into automation_priv.audit_trail (who, what, tenant_id, asked, n, filter)
         select p_by, 'replay_dead', p_tenant, cardinality(p_ids), (select count(*) from chosen), p_filter)

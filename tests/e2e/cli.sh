@@ -232,7 +232,11 @@ case_dead_letters_are_shown_retried_and_discarded() {
     run 0 dead retry --like 'mailbox full' --dry-run --json
     expect "dry run" "replayed replayed" "$(field '" ".join(r["result"] for r in d)')"
     expect "nothing was changed" 0 "$(sql "select count(*) from automation.dead_letters where replayed_as is not null")"
-    run 0 dead retry "$one" --yes --by ana --json
+    sql "update automation.dead_letters set replays = 5 where job_id = '$one'" >/dev/null
+    run 4 dead retry "$one" --yes
+    contains "refused" "replayed_often" "$out"
+    run 0 dead retry "$one" --dry-run --replays 6
+    run 0 dead retry "$one" --yes --by ana --replays 0 --json
     replay=$(field 'd[0]["replay"]')
     wait_for 20 "the replay is done" state_is "$replay" done || return
     run 4 dead retry "$one" --yes

@@ -132,6 +132,32 @@ Test(dead, a_replay_that_dies_may_be_replayed_once_by_either_letter)
     close_accounted(&t);
 }
 
+#define NEWEST "(select job_id from automation.dead_letters where replayed_as is null)"
+#define BEFORE_IT "(select min(job_id::text)::uuid from automation.dead_letters where replayed_as = " NEWEST ")"
+
+Test(dead, an_effect_is_replayed_five_times_by_whatever_letter_then_on_an_operators_word)
+{
+    struct leader t;
+    if (!open_with_worker(&t))
+        return;
+    dead_job(&t, "f1");
+    for (int i = 0; i < 5; i++) {
+        cr_expect_eq(replay(&t, i == 0 || i % 2 != 0 ? NEWEST : BEFORE_IT, "replayed"), 1, "replay %d", i);
+        settle(&t, "select job_id from automation_priv.ledger", DEAD);
+    }
+    cr_expect_eq(replay(&t, NEWEST, "replayed_often"), 1);
+    cr_expect_eq(replay(&t, BEFORE_IT, "replayed_often"), 1);
+    cr_expect_eq(jobs(&t), 0);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.replay_dead('" LEADER_TENANT "', array[" NEWEST
+                                "], 'ana', p_most => 6) where result = 'replayed'"),
+                 1);
+    settle(&t, "select job_id from automation_priv.ledger", DEAD);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.replay_dead('" LEADER_TENANT "', array[" NEWEST
+                                "], 'ana', p_most => null) where result = 'replayed'"),
+                 1);
+    close_accounted(&t);
+}
+
 Test(dead, what_no_job_can_be_made_of_is_refused)
 {
     struct leader t;
