@@ -1,18 +1,16 @@
 /* dead letters on real servers: a replay is one new job with the old effect key, a run goes on only where it had stopped, what was
- * closed stays closed, every job is accounted for, and the stream for onlookers gets each letter. */
+ * closed stays closed, and every job is accounted for. */
 #include <stdio.h>
 #include <string.h>
 
 #include <criterion/criterion.h>
 
-#include "common/io/queue.h"
 #include "tests/support/leader.h"
 
 #define ID(nn) "'00000000-0000-0000-0000-0000000000" nn "'"
 #define WORKER ID("d1")
 #define RUN ID("e1")
 #define RULE ID("c1")
-#define DLQ QUEUE_KEY_DLQ
 
 static bool open_with_worker(struct leader *t)
 {
@@ -450,63 +448,5 @@ Test(dead, each_call_is_on_the_audit_trail)
                        " and tenant_id = '" LEADER_TENANT "' and asked = 1 and n = 0"),
         1);
     cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.audit_trail"), 2);
-    close_accounted(&t);
-}
-
-/* ---- the stream for onlookers ------------------------------------------------------------------------------------------ */
-
-static int64_t stream_length(struct leader *t)
-{
-    return redis_run(t->redis, "XLEN " DLQ)->i;
-}
-
-static int64_t unfed(struct leader *t)
-{
-    return leader_i64(t, "select count(*) from automation.dead_letters where not fed");
-}
-
-Test(dead, new_letters_are_fed_once_and_in_order)
-{
-    struct leader t;
-    if (!open_with_worker(&t))
-        return;
-    dead_job(&t, "f2");
-    leader_sql(&t, "select automation_priv.clock_set('2026-05-02T12:00:01Z')");
-    dead_job(&t, "f1");
-    leader_work(&t);
-    leader_work(&t);
-    cr_expect_eq(stream_length(&t), 2);
-    cr_expect_eq(unfed(&t), 0);
-    const struct reply *e = redis_run(t.redis, "XRANGE " DLQ " - + COUNT 1")->items[0]->items[1];
-    static const char *const fields[] = {"job",     "00000000-0000-0000-0000-0000000000f2",
-                                         "tenant",  LEADER_TENANT,
-                                         "kind",    "noop",
-                                         "queue",   "default",
-                                         "reason",  "permanent",
-                                         "error",   "550 no such user",
-                                         "attempt", "1",
-                                         "died_at", "2026-05-02T12:00:00.000Z"};
-    cr_assert_eq(e->n, sizeof(fields) / sizeof(fields[0]));
-    for (size_t i = 0; i < e->n; i++)
-        cr_expect(str_is(e->items[i]->s, fields[i]), "%s", fields[i]);
-    leader_takeover(&t);
-    leader_work(&t);
-    cr_expect_eq(stream_length(&t), 2);
-    close_accounted(&t);
-}
-
-Test(dead, letters_wait_while_redis_refuses)
-{
-    struct leader t;
-    if (!open_with_worker(&t))
-        return;
-    dead_job(&t, "f1");
-    redis_run(t.redis, "SET " DLQ " rubbish");
-    leader_work(&t);
-    cr_expect_eq(unfed(&t), 1);
-    redis_run(t.redis, "DEL " DLQ);
-    leader_work(&t);
-    cr_expect_eq(unfed(&t), 0);
-    cr_expect_eq(stream_length(&t), 1);
     close_accounted(&t);
 }
