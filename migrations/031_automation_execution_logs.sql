@@ -455,7 +455,7 @@ create table automation.dead_letters (
     job_id uuid not null,
     kind text not null,
     queue text not null,
-    reason text not null, -- exhausted permanent poison forged malformed unknown_kind unknown_tenant unknown_outcome
+    reason text not null, -- exhausted permanent poison forged malformed unknown_kind unknown_action unknown_tenant unknown_outcome
     error text,
     attempt smallint not null,
     crashes smallint not null,

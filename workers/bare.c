@@ -273,11 +273,29 @@ static size_t slow_jobs(const struct worker *w, struct job **jobs, size_t size)
         LIST_FOR (node, &w->jobs[states[s]]) {
             struct job *job = LIST_OWNER(node, struct job, node);
             bool slow = states[s] == JOB_RUNNING && now_ms - job->claimed_ms >= SLOW_MS;
-            if (job->bare && (job->adopting || slow) && n < size)
+            if (job->bare && !job->unadoptable && (job->adopting || slow) && n < size)
                 jobs[n++] = job;
         }
     }
     return n;
+}
+
+/* A value that the database refuses, of one of these: fewer are asked for, down to the one, which goes on as if it were not slow, and
+ * which its settling buries. Nothing of them has happened. */
+static void part_slow(struct worker *w)
+{
+    struct job *job;
+    if (w->adopt_n > 1) {
+        w->adopt_most = w->adopt_n / 2;
+        return;
+    }
+    job = map_get(&w->slow, &w->adopt_first, sizeof(w->adopt_first));
+    map_remove(&w->slow, &w->adopt_first, sizeof(w->adopt_first));
+    if (job) {
+        job->adopting = false;
+        job->unadoptable = true;
+    }
+    worker_kick(w);
 }
 
 static void on_slow_adopted(void *arg, enum err err, const struct db_result *res, const struct err_info *info)
@@ -290,8 +308,11 @@ static void on_slow_adopted(void *arg, enum err err, const struct db_result *res
         /* It may have happened: they are asked for again, and not settled before the answer. */
         if (err != ERR_CANCELED)
             log_warn("bare.adopt", L_ERR(err), L_STR("detail", info ? info->text : NULL));
+        if (err == ERR_DB_DATA)
+            part_slow(w);
         return;
     }
+    w->adopt_most = w->adopt_most < ADOPT_MAX ? 2 * w->adopt_most : ADOPT_MAX;
     for (int row = 0; row < db_rows(res); row++) {
         struct id id = db_id(res, row, 0);
         struct job *job = map_get(&w->slow, &id, sizeof(id));
@@ -313,7 +334,7 @@ void bare_watch(struct worker *w)
     struct buf json = {0};
     if (w->adopting || !db_conn_up(w->control))
         return;
-    size_t n = slow_jobs(w, jobs, ADOPT_MAX);
+    size_t n = slow_jobs(w, jobs, w->adopt_most ? w->adopt_most : ADOPT_MAX);
     for (size_t i = 0; i < n; i++) {
         buf_put_char(&json, i ? ',' : '[');
         put_entry(&json, jobs[i], true);
@@ -322,6 +343,8 @@ void bare_watch(struct worker *w)
     }
     if (n) {
         w->adopting = true;
+        w->adopt_n = n;
+        w->adopt_first = jobs[0]->bare_id;
         buf_put_char(&json, ']');
         store_adopt(w->control, (struct str){json.data, json.len}, on_slow_adopted, w);
     }

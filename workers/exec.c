@@ -214,11 +214,33 @@ static void on_timeout(void *arg)
         exec_retry(job, "timeout", "the job's time limit passed", 0);
 }
 
+/* due_at moves with every snooze: their number tells how long this has gone on. */
+static bool unknown_for_long(const struct job *job)
+{
+    return (int64_t)job->snoozes * UNKNOWN_SNOOZE_MS >= UNKNOWN_PATIENCE_MS;
+}
+
+static void unknown_action(struct job *job)
+{
+    if (unknown_for_long(job))
+        exec_dead(job, "unknown_action", "no worker had this kind's handler for a day");
+    else
+        exec_snooze(job, UNKNOWN_SNOOZE_MS, "unknown_action");
+}
+
+static void unknown_kind(struct job *job)
+{
+    if (unknown_for_long(job))
+        exec_dead(job, "unknown_kind", "no worker knew this kind for a day");
+    else
+        exec_snooze(job, UNKNOWN_SNOOZE_MS, "unknown_kind");
+}
+
 static void act(struct job *job)
 {
     const struct action *action = job->kind->action;
     if (!action) {
-        exec_snooze(job, UNKNOWN_SNOOZE_MS, "unknown_action");
+        unknown_action(job);
         return;
     }
     if (approval_refused(job))
@@ -274,15 +296,6 @@ static bool exit_wanted(struct job *job)
     bool wanted = logic_eval(job->rule->rule->settings.exit_when, job->rule->facts, NULL) == LOGIC_TRUE;
     logic_facts_set(job->rule->facts, NULL, NULL);
     return wanted;
-}
-
-static void unknown_kind(struct job *job)
-{
-    /* due_at moves with every snooze: their number tells how long this has gone on. */
-    if ((int64_t)job->snoozes * UNKNOWN_SNOOZE_MS >= UNKNOWN_PATIENCE_MS)
-        exec_dead(job, "unknown_kind", "no worker knew this kind for a day");
-    else
-        exec_snooze(job, UNKNOWN_SNOOZE_MS, "unknown_kind");
 }
 
 static bool needs_look(const struct job *job)

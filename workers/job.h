@@ -96,6 +96,7 @@ struct job {
     size_t n_fields;
     struct str raw;    /* bare and unreadable: the entry's fields as a MessagePack array of binary values */
     bool adopting;     /* bare, and its adoption as claimed by us is under way */
+    bool unadoptable;  /* the database refuses that: it is settled as a fresh one */
     bool given_up;     /* bare: adopted or logged by another meanwhile; its result is dropped */
     bool has_bare_key; /* the log row carries the entry's key */
     struct id bare_id;

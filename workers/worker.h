@@ -74,7 +74,9 @@ struct worker {
     size_t looks;    /* second looks under way */
     bool adopting;   /* an adoption of slow entries is under way */
     struct map slow; /* bare id → struct job, for those in it */
-    double mean_ms;  /* of recent executions: sizes the reads */
+    size_t adopt_n, adopt_most; /* of it: how many, and how many at most (0: as many as go into a statement) */
+    struct id adopt_first;      /* and one of them */
+    double mean_ms;             /* of recent executions: sizes the reads */
 
     char keys[WORKER_STREAMS_MAX][QUEUE_KEY_SIZE]; /* q: and in: of each queue, in turn */
     const char *key_list[WORKER_STREAMS_MAX];

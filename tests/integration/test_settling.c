@@ -96,6 +96,29 @@ Test(settling, one_job_that_can_not_be_settled_waits_by_itself)
     ends_well(202);
 }
 
+/* Slow entries that are adopted together: one that the database refuses holds up none of the others, and ends as a dead letter. */
+Test(settling, a_refused_value_among_slow_entries_holds_up_none)
+{
+    const char *const slow[] = {"kind", "drill", "payload", "{\"take_ms\":13000}", NULL};
+    const char *const bad[] = {"kind", "drill", "payload", "{\"take_ms\":13001}", NULL};
+
+    if (!system_open(false))
+        return;
+    int w = system_worker(NULL);
+    system_sql("create function public.refused() returns trigger language plpgsql as $$ begin"
+               " raise exception 'no such value' using errcode = '22003'; end $$");
+    system_sql(
+        "create trigger refused before insert on automation_priv.ledger for each row when (position('13001'::bytea in"
+        " new.payload) > 0) execute function public.refused()");
+    for (int i = 0; i < 6; i++)
+        (void)system_entry("*", i == 2 ? bad : slow);
+    system_until("select count(*) = 5 from automation_priv.ledger where owner is not null");
+    system_until_done();
+    cr_expect_eq(system_outcomes("done"), 6, "also the one that could not be adopted: it is logged as a quick one is");
+    cr_expect_geq(system_logged(w, "bare.adopt"), 1);
+    system_judge();
+}
+
 /* ---- unique keys that a transaction has not yet decided on ---- */
 
 /* The host's transaction was told that the key is held, and stays open: the holder ends, and so do other tenants' jobs. */

@@ -132,6 +132,23 @@ Test(worker, an_unknown_kind_is_dead_after_a_day_of_snoozing)
     system_judge();
 }
 
+/* A kind whose handler this release does not have. */
+Test(worker, an_unknown_action_is_dead_after_a_day_of_snoozing_too)
+{
+    if (!system_open(false))
+        return;
+    system_sql("alter table automation.kinds drop constraint kinds_handler_check");
+    system_sql("insert into automation.kinds (kind, class, handler) values ('thumbnail.render', 'free', 'thumbnails')");
+    system_worker(NULL);
+    system_scheduler(NULL);
+    system_enqueue("thumbnail.render", "{\"id\":7}", 1);
+    system_until("select count(*) from automation_priv.ledger where snoozes = 1 and owner is null");
+    system_sql("update automation_priv.ledger set snoozes = 144, due_at = now()");
+    system_until_done();
+    cr_expect_eq(system_dead("unknown_action"), 1);
+    system_judge();
+}
+
 Test(worker, entries_with_ties_go_through_the_ledger_and_keep_their_log_key)
 {
     const char *const wedding[] = {"kind",        "noop",    "payload",      "{}", "tenant",
