@@ -2264,7 +2264,8 @@ create trigger source_returns after update of host_tables on automation_priv.swi
 create trigger source_returns before update of state on automation_priv.sources for each row when (new.state = 'on' and old.state = 'off')
     execute function automation_priv.source_returns();
 
--- So many errors within ten minutes switch a source off.
+-- So many errors within ten minutes switch a source off: those of the projection itself. A row's own values (class 22 and 23) are one tenant's, and the
+-- others' rows go on.
 create function automation_priv.source_error_limit() returns integer language sql immutable parallel safe set search_path = '' as $$ select 100 $$;
 
 create function automation_priv.jsonb_merge(a jsonb, b jsonb) returns jsonb
@@ -2939,7 +2940,7 @@ end $$;
 
 -- Projects changes [{"old": raw or null, "new": raw or null}]: what is gone is deleted, what is there is written where it differs, then events.
 create function automation_priv.source_project(s automation_priv.sources, p_changes jsonb, p_events boolean) returns void
-language plpgsql security definer set search_path = '' set lock_timeout = '2s' as $$
+language plpgsql security definer set search_path = '' as $$
 declare
     v_old jsonb;
     v_new jsonb;
@@ -2996,17 +2997,19 @@ begin
     insert into automation_priv.source_errors (source_id, key, sqlstate, message, old_row, new_row)
     values (s.source_id, case when v_row is not null then automation_priv.source_key(s.key_columns, v_row) end, p_state, p_message,
             nullif(p_change -> 'old', 'null'), nullif(p_change -> 'new', 'null'));
+    if left(p_state, 2) in ('22', '23') then return; end if;
     if (select count(*) from (select from automation_priv.source_errors e where e.source_id = s.source_id and e.at > clock_timestamp() - interval '10 minutes'
-            limit automation_priv.source_error_limit()) x) >= automation_priv.source_error_limit() then
+            and left(e.sqlstate, 2) not in ('22', '23') limit automation_priv.source_error_limit()) x) >= automation_priv.source_error_limit() then
         update automation_priv.sources x set state = 'off', reason = 'too many errors: ' || left(p_message, 200)
         where x.source_id in (select y.source_id from automation_priv.sources y where y.source_id = s.source_id and y.state = 'on' for update skip locked);
     end if;
 end $$;
 
 -- All at once; what fails, row by row, so that a bad row is noted alone. Never raises but when the statement is cancelled. A statement of the host's, which
--- waits, is left at the limit of errors: what its other rows were is noted a thousand at a time, what they are is in the table. p_events: of the host's.
+-- waits, is left at the limit of errors: what its other rows were is noted a thousand at a time, what they are is in the table; and it waits two seconds for
+-- locks, once: after that each row of it has a hundredth. p_events: of the host's.
 create function automation_priv.source_apply(s automation_priv.sources, p_changes jsonb, p_events boolean) returns integer
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set lock_timeout = '2s' as $$
 declare
     c jsonb;
     v_at bigint;
@@ -3020,6 +3023,9 @@ begin
             perform automation_priv.source_fail(s, sqlstate, sqlerrm, p_changes -> 0);
             return 1;
         end if;
+        if sqlstate = '55P03' then
+            perform set_config('lock_timeout', '10ms', true); -- until the function's end
+        end if;
     end;
     for c, v_at in select x.value, x.i from jsonb_array_elements(p_changes) with ordinality x(value, i) order by x.i loop
         begin
@@ -3027,6 +3033,9 @@ begin
         exception when others then
             n := n + 1;
             perform automation_priv.source_fail(s, sqlstate, sqlerrm, c);
+            if sqlstate = '55P03' then
+                perform set_config('lock_timeout', '10ms', true);
+            end if;
         end;
         if p_events and n >= automation_priv.source_error_limit() then
             insert into automation_priv.source_errors (source_id, sqlstate, message, old_row)

@@ -161,15 +161,18 @@ static void take_result(struct job *job, struct str result)
 
 static void set_results(struct job *const *jobs, size_t n, enum job_settled unnamed, const struct db_result *rows)
 {
+    struct map batch = {0}; /* and not what the worker holds: after a fence that is the same job again, under its new id */
     for (size_t i = 0; i < n; i++)
         jobs[i]->settled = unnamed;
+    for (size_t i = 0; i < n && db_rows(rows) > 0; i++)
+        map_put(&batch, &jobs[i]->job_id, sizeof(jobs[i]->job_id), jobs[i]);
     for (int row = 0; row < db_rows(rows); row++) {
         struct id id = db_id(rows, row, 0);
-        struct job *job = map_get(&jobs[0]->worker->held, &id, sizeof(id));
-        /* After a fence this process may hold the same job again, under its new id. */
-        if (job && job->state == JOB_SETTLING && id_eq(&job->owner, &jobs[0]->owner))
+        struct job *job = map_get(&batch, &id, sizeof(id));
+        if (job)
             take_result(job, db_text(rows, row, 1));
     }
+    map_free(&batch);
 }
 
 void settle_results(struct job *const *jobs, size_t n, const struct db_result *rows)

@@ -269,6 +269,27 @@ Test(kill, a_worker_frozen_past_its_lease_settles_nothing)
     system_judge();
 }
 
+/* It claims them again under its new id while the old executions go on: those settle nothing, and are not logged as done. */
+Test(kill, a_worker_frozen_alone_logs_nothing_twice)
+{
+    if (!system_open(false))
+        return;
+    system_scheduler(NULL);
+    system_enqueue("drill", "{\"take_ms\":9000}", 3);
+    int w = system_worker(NULL);
+    system_until("select count(*) = 3 from automation_priv.ledger where owner is not null");
+    system_signal(w, SIGSTOP);
+    system_lease_passes();
+    system_until("select count(*) = 3 from automation_priv.ledger where owner is null");
+    system_signal(w, SIGCONT);
+    system_until("select count(*) = 3 from automation_priv.ledger where owner is not null and claim_no = 2");
+    system_until_logged(w, "job.lost_lease");
+    system_until_done();
+    cr_expect_eq(system_logged(w, "job.lost_lease"), 3);
+    cr_expect_eq(system_outcomes("done"), 3);
+    system_judge();
+}
+
 /* Its connection lives, so the database holds its rows' locks until the transaction has been idle for too long. */
 Test(kill, a_worker_frozen_in_its_settling_transaction_holds_nobody_up)
 {

@@ -137,3 +137,36 @@ Test(sources, a_row_that_comes_again_beside_a_repair_is_not_taken_for_gone)
     db_close(repair.s);
     test_pg_drop(&pg);
 }
+
+/* 20 rows, each of a wedding that somebody holds: two seconds for each would be more than the host's own time limit. */
+Test(sources, a_statement_over_locked_weddings_waits_once)
+{
+    struct test_pg pg;
+    struct err_info info = {0};
+
+    if (!test_pg_available())
+        return;
+    test_pg_create_migrated(&pg);
+    test_pg_run(&pg, "insert into automation.tenants (tenant_id, name) values ('" SYSTEM_TENANT "', 'Studio');"
+                     "create table public.host_days (id serial primary key, couple text);"
+                     "select automation.attach_source('public.host_days', '{\"into\": \"weddings\", \"tenant\": "
+                     "{\"value\": \"" SYSTEM_TENANT "\"}, \"columns\": {\"title\": \"couple\", \"time_zone\": "
+                     "{\"value\": \"UTC\"}}}', false);"
+                     "insert into public.host_days (couple) select 'Couple ' || i from generate_series(1, 21) i");
+    struct db_session *host = test_pg_session(&pg), *other = test_pg_session(&pg);
+    cr_assert_eq(db_exec(other, "begin; select from automation.weddings where title <> 'Couple 21' for update", NULL,
+                         &info),
+                 ERR_OK, "%s", info.text);
+    cr_assert_eq(db_exec(host, "set statement_timeout = '20s'; update public.host_days set couple = couple || '!'",
+                         NULL, &info),
+                 ERR_OK, "%s", info.text);
+    cr_assert_eq(db_exec(other, "rollback", NULL, &info), ERR_OK, "%s", info.text);
+    cr_expect_eq(test_pg_i64(&pg, "select count(*) from automation_priv.source_errors where sqlstate = '55P03'"), 20);
+    cr_expect_eq(test_pg_i64(&pg, "select count(*) from automation.weddings where title like '%!'"), 1,
+                 "what nobody holds is projected");
+    cr_expect_eq(test_pg_i64(&pg, "select automation.repair_source('public.host_days')"), 0);
+    cr_expect_eq(test_pg_i64(&pg, "select count(*) from automation.weddings where title like '%!'"), 21);
+    db_close(other);
+    db_close(host);
+    test_pg_drop(&pg);
+}

@@ -1,6 +1,6 @@
 -- Host tables projected into ours: tables shaped unlike ours, bulk statements, failures that never reach the host, loops, backfill.
 begin;
-select plan(76);
+select plan(77);
 
 insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000001', 'Studio'), ('10000000-0000-4000-8000-000000000002', 'Other');
 create schema host;
@@ -174,7 +174,13 @@ update automation_priv.switches set host_tables = true;
 insert into host.events (studio, couple) select 99, 'bad ' || i from generate_series(1, 300) i;
 select results_eq($$ select count(*)::int, count(key)::int, max(message) filter (where key is null) from automation_priv.source_errors $$,
     $$ values (101, 100, 'further rows of the statement, not looked at: 200') $$, 'a flood of errors is noted up to a limit, and that there were more');
-select results_eq($$ select state, reason like 'too many errors: %' from automation_priv.sources where host_name = 'host.events' $$, $$ values ('off', true) $$, 'and switches the source off');
+select is((select state from automation_priv.sources where host_name = 'host.events'), 'on', 'one tenant''s values switch nothing off');
+create function host.broken() returns trigger language plpgsql as $$ begin raise exception 'index "i" contains unexpected zero page' using errcode = 'XX002'; end $$;
+create trigger broken before insert on automation.weddings for each row execute function host.broken();
+insert into host.events (studio, couple) select 1, 'broken ' || i from generate_series(1, 300) i;
+drop trigger broken on automation.weddings;
+select results_eq($$ select state, reason like 'too many errors: %' from automation_priv.sources where host_name = 'host.events' $$, $$ values ('off', true) $$, 'errors of the projection itself do');
+delete from host.events where couple like 'broken %';
 
 -- ---- loops: a host that writes back
 delete from host.events where studio = 99;
