@@ -153,7 +153,8 @@ create table automation_priv.workers (
     name text not null,
     queues text not null,
     started_at timestamptz not null default clock_timestamp(),
-    beat_at timestamptz not null default clock_timestamp()
+    beat_at timestamptz not null default clock_timestamp(),
+    left_at timestamptz -- shut down in order, with jobs that had not ended by then: others take them at once, and it is no crash
 );
 
 create table automation_priv.leader (
@@ -831,6 +832,7 @@ begin
 end $$;
 create function automation_priv.worker_leave(p_worker uuid) returns void
 language sql security definer set search_path = '' as $$
+    update automation_priv.workers w set left_at = clock_timestamp() where w.worker_id = p_worker;
     delete from automation_priv.workers w where w.worker_id = p_worker
         and not exists (select from automation_priv.ledger l where l.owner = p_worker)
 $$;
@@ -846,7 +848,7 @@ begin
     end if;
 end $$;
 
--- A beat older than this, or no row at all, means that the owner is dead.
+-- A beat older than this, no row at all, or one that says it has left means that the owner is dead.
 create function automation_priv.lease() returns interval language sql immutable parallel safe set search_path = '' as $$ select interval '20 seconds' $$;
 -- More crashes than this end as a dead letter `poison`.
 create function automation_priv.crash_limit() returns integer language sql immutable parallel safe set search_path = '' as $$ select 3 $$;
@@ -855,14 +857,22 @@ create function automation_priv.dead_owner(p_owner uuid) returns boolean
 language plpgsql stable security definer set search_path = '' as $$
 begin
     return (
-    select not exists (select from automation_priv.workers w where w.worker_id = p_owner and w.beat_at > clock_timestamp() - automation_priv.lease()));
+    select not exists (select from automation_priv.workers w
+        where w.worker_id = p_owner and w.left_at is null and w.beat_at > clock_timestamp() - automation_priv.lease()));
+end $$;
+-- Of a dead one: did it crash? 1 is charged then to each job that it had.
+create function automation_priv.crash_of(p_owner uuid) returns integer
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return case when exists (select from automation_priv.workers w where w.worker_id = p_owner and w.left_at is not null) then 0 else 1 end;
 end $$;
 
 -- ---- claim ------------------------------------------------------------------------------------------------------------------------------
 -- One statement for a read batch. p_held: jobs that the caller holds in memory. p_wait: lock instead of skipping locked rows (the repeated
--- question after a claim whose COMMIT was not answered). A row at the crash limit is left to the sweep. Of the rows whose claims crashed twice one
--- is taken: whoever dies with it charges no other such row, so that only the guilty reach the limit. The worker asks for the others again.
-create function automation_priv.claim_jobs(p_owner uuid, p_ids uuid[], p_held uuid[], p_wait boolean)
+-- question after a claim whose COMMIT was not answered). A dead owner's row at the crash limit, or that was acting with a kind whose unknown
+-- outcome asks a person, is left to the sweep. Of the rows whose claims crashed twice (suspects) one is taken, or with p_suspects false none:
+-- whoever dies with it charges no other such row, so that only the guilty reach the limit. The worker asks for the others again.
+create function automation_priv.claim_jobs(p_owner uuid, p_ids uuid[], p_held uuid[], p_wait boolean, p_suspects boolean default true)
 returns table (job_id uuid, tenant_id uuid, run_id uuid, wedding_id uuid, claim_no integer, claimed_at timestamptz, due_at timestamptz,
     deadline timestamptz, timeout_ms integer, step smallint, attempt smallint, max_attempts smallint, crashes smallint, snoozes smallint,
     kind text, queue text, effect_key uuid, bare_at timestamptz, bare_id uuid, payload bytea, wake jsonb, verdict text,
@@ -877,17 +887,18 @@ begin
     end if;
     return query
     with open as (
-        select x.job_id, x.crashes + (x.owner is not null and x.owner <> p_owner)::integer >= 2 as suspect from automation_priv.ledger x
+        select x.job_id, x.crashes + case when x.owner <> p_owner then automation_priv.crash_of(x.owner) else 0 end as crashes
+        from automation_priv.ledger x
         where x.job_id = any (p_ids) and x.due_at <= v_now
           and (x.owner is null or (x.owner = p_owner and not x.job_id = any (p_held))
-               or (x.owner <> p_owner and x.crashes < automation_priv.crash_limit() and automation_priv.dead_owner(x.owner)))
+               or (x.owner <> p_owner and x.acting is null and x.crashes < automation_priv.crash_limit() and automation_priv.dead_owner(x.owner)))
         order by x.job_id for update skip locked),
     chosen as (
-        select o.job_id from open o where not o.suspect
-        union all (select o.job_id from open o where o.suspect order by o.job_id limit 1)),
+        select o.job_id, o.crashes from open o where o.crashes < 2
+        union all (select o.job_id, o.crashes from open o where o.crashes >= 2 and p_suspects order by o.job_id limit 1)),
     taken as (
         update automation_priv.ledger l set owner = p_owner, claim_no = l.claim_no + 1, claimed_at = v_now, acting = null,
-            crashes = (l.crashes + (l.owner is not null and l.owner <> p_owner)::integer)::smallint
+            crashes = c.crashes::smallint
         from chosen c
         where l.job_id = c.job_id
         returning l.*)
@@ -1033,7 +1044,9 @@ begin
         begin
             perform automation_priv.apply_effect(b.tenant_id, b.wedding_id, b.run_id, b.j, b.effect, v_now);
         exception
-            when lock_not_available then v_bad := v_bad || jsonb_build_object(b.j, 'busy');
+            when lock_not_available then
+                v_bad := v_bad || jsonb_build_object(b.j, 'busy');
+                perform set_config('lock_timeout', '1ms', true); -- the whole call waits once
             when others then v_bad := v_bad || jsonb_build_object(b.j, 'effect:' || sqlstate || ':' || sqlerrm);
         end;
     end loop;
@@ -1056,6 +1069,7 @@ begin
                 else v_now + g.in_ms * interval '1 millisecond' end,
             parked_reason = case when g.a = 'park' then g.reason end,
             attempt = (l.attempt + (g.a = 'retry')::integer)::smallint,
+            crashes = case when g.a = 'retry' then 0 else l.crashes end, -- an attempt came to its end: what crashed was not this job
             snoozes = (l.snoozes + (g.a = 'snooze')::integer)::smallint,
             bare_at = case when g.a = 'retry' then null else l.bare_at end,
             bare_id = case when g.a = 'retry' then null else l.bare_id end
@@ -1351,7 +1365,7 @@ language sql security definer set search_path = '' as $$
       and a.wait_event_type = 'Client' and a.xact_start < clock_timestamp() - interval '5 seconds'
 $$;
 
--- Frees the rows of workers that are dead, charging each claim once; rows beyond the crash limit end as poison; rows that were acting with a kind
+-- Frees the rows of workers that are dead, charging each claim of a crashed one once; rows beyond the crash limit end as poison; rows that were acting with a kind
 -- whose unknown outcome asks a person are parked. Returns the dead workers and what became of their rows; their rows in `workers` go when nothing is
 -- left that they own, and the caller then removes their consumers. While nobody is dead the ledger is read only with p_all: an owner has a row in
 -- `workers` unless its last claim committed as the row went.
@@ -1377,7 +1391,7 @@ begin
         with picked as (
             select l.job_id from automation_priv.ledger l where l.owner = w.id order by l.job_id limit p_limit for update skip locked),
         swept as (
-            update automation_priv.ledger l set owner = null, claimed_at = null, acting = null, crashes = (l.crashes + 1)::smallint,
+            update automation_priv.ledger l set owner = null, claimed_at = null, acting = null, crashes = (l.crashes + automation_priv.crash_of(w.id))::smallint,
                 due_at = case when l.acting is not null and k.on_unknown = 'ask' then null else l.due_at end,
                 parked_reason = case when l.acting is not null and k.on_unknown = 'ask' then 'unknown_outcome' end
             from picked p, automation_priv.ledger o left join automation.kinds k on k.kind = o.kind

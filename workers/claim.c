@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/io/db.h"
@@ -10,6 +11,7 @@
 #include "common/io/loop.h"
 #include "common/io/store_jobs.h"
 #include "workers/exec.h"
+#include "workers/reader.h"
 #include "workers/worker.h"
 
 #define AGAIN_MS 250
@@ -19,7 +21,8 @@ struct entry {
     size_t stream;
     struct queue_id id;
     bool unreadable; /* only acknowledged */
-    bool over;       /* answered: to be acknowledged */
+    bool put_off;    /* not claimed beside a suspect */
+    bool over;       /* answered, or left to others: to be acknowledged */
 };
 
 struct claimer {
@@ -29,6 +32,8 @@ struct claimer {
     bool busy;
     bool again;      /* the last question was not answered */
     struct id owner; /* under which it was asked */
+    bool suspects;   /* it was asked for a suspect too */
+    int64_t suspect_ms, rest_ms; /* a suspect is here since then (0: none); others have their turn until then */
     struct timer *timer;
 };
 
@@ -133,38 +138,43 @@ static void on_acked(void *arg, enum err err, int64_t count, const struct err_in
         log_debug("claim.ack", L_ERR(err), L_STR("detail", info ? info->text : NULL));
 }
 
-static void acknowledge(struct claimer *c)
+/* A lost XACK leaves an entry pending; it comes back idle and is then stale. */
+static void acknowledge_over(struct claimer *c)
 {
     struct worker *w = c->w;
-    struct queue_id *ids = mem_alloc(c->n_batch * sizeof(*ids));
+    struct queue_id *ids = mem_alloc((c->n + 1) * sizeof(*ids));
+    size_t kept = 0;
     for (size_t stream = 0; stream < w->n_keys; stream += 2) { /* q: streams stand at the even places */
         size_t n = 0;
-        for (size_t i = 0; i < c->n_batch; i++)
+        for (size_t i = 0; i < c->n; i++)
             if (c->entries[i].stream == stream && c->entries[i].over)
                 ids[n++] = c->entries[i].id;
-        /* A lost XACK leaves the entry pending; it comes back idle and is then stale. */
         if (n)
             queue_ack(w->redis, w->key_list[stream], ids, n, on_acked, NULL);
     }
+    for (size_t i = 0; i < c->n; i++)
+        if (!c->entries[i].over)
+            c->entries[kept++] = c->entries[i];
+    c->n = kept;
     mem_free(ids);
 }
 
-/* With a suspect claimed, what is not held was perhaps left out for its sake, and stays to be asked for again. */
+/* What is not held was perhaps left out as another suspect. So many of these stay to be asked for again that there is
+ * room for as much else; the others are left to whoever gets them, as stale entries are. */
 static void finish_batch(struct claimer *c)
 {
     const struct worker *w = c->w;
-    size_t kept = 0;
+    size_t put_off = 0;
     for (size_t i = 0; i < c->n_batch; i++) {
         struct entry *e = &c->entries[i];
-        e->over = e->unreadable || !w->suspects || map_get(&w->held, &e->job, sizeof(e->job));
+        e->put_off = (w->suspects || !c->suspects) && !e->unreadable && !map_get(&w->held, &e->job, sizeof(e->job)) &&
+                     put_off < (size_t)w->settings->concurrency / 2;
+        e->over = !e->put_off;
+        put_off += e->put_off;
     }
-    acknowledge(c);
-    for (size_t i = 0; i < c->n; i++)
-        if (i >= c->n_batch || !c->entries[i].over)
-            c->entries[kept++] = c->entries[i];
-    c->n = kept;
     c->n_batch = 0;
     c->again = false;
+    acknowledge_over(c);
 }
 
 static void on_claimed(void *arg, enum err err, const struct db_result *res, const struct err_info *info)
@@ -188,6 +198,8 @@ static void on_claimed(void *arg, enum err err, const struct db_result *res, con
         if (!id_eq(&c->owner, &c->w->id))
             exec_release(job);
     }
+    if (c->w->suspects)
+        c->suspect_ms = clock_mono_ms();
     finish_batch(c);
     worker_kick(c->w);
 }
@@ -209,18 +221,60 @@ static void ask(struct claimer *c)
         c->busy = true;
         c->owner = w->id;
         die_at("before_claim_commit");
-        store_claim(w->control, &w->id, ids, n, held, n_held, c->again, on_claimed, c);
+        store_claim(w->control,
+                    &(struct store_claim){.owner = &w->id,
+                                          .ids = ids,
+                                          .held = held,
+                                          .n = n,
+                                          .n_held = n_held,
+                                          .wait = c->again,
+                                          .suspects = c->suspects},
+                    on_claimed, c);
     } else {
         finish_batch(c);
     }
     mem_free(ids);
 }
 
+static bool any_fresh(const struct claimer *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (!c->entries[i].put_off)
+            return true;
+    return false;
+}
+
+/* A suspect has the worker to itself; after that the others have it for as long, if there are any. */
+static bool others_turn(struct claimer *c)
+{
+    const int64_t now_ms = clock_mono_ms();
+    if (c->suspect_ms)
+        c->rest_ms = 2 * now_ms - c->suspect_ms;
+    c->suspect_ms = 0;
+    return now_ms < c->rest_ms && (any_fresh(c) || reader_expects(c->w->reader));
+}
+
+/* While a suspect is here others take what a read brings that was under way. */
+static void leave_fresh(struct claimer *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        c->entries[i].over = !c->entries[i].put_off;
+    acknowledge_over(c);
+}
+
 void claim_kick(struct claimer *c)
 {
     struct worker *w = c->w;
     bool allowed = worker_reads(w) || (c->again && w->phase == WORKER_DRAINING);
-    if (c->busy || c->n == 0 || timer_active(c->timer) || !allowed || (w->suspects && !c->again))
+    if (c->busy || c->n == 0 || timer_active(c->timer) || !allowed)
+        return;
+    if (w->suspects && !c->again) {
+        leave_fresh(c);
+        return;
+    }
+    if (!c->again)
+        c->suspects = !others_turn(c);
+    if (!c->suspects && !any_fresh(c))
         return;
     if (!db_conn_up(w->control)) {
         timer_start(c->timer, AGAIN_MS, 0);
@@ -234,12 +288,9 @@ void claim_kick(struct claimer *c)
 
 void claim_give_up(struct claimer *c)
 {
-    size_t asked = c->n_batch;
-    for (size_t i = asked; i < c->n; i++)
+    for (size_t i = c->n_batch; i < c->n; i++)
         c->entries[i].over = true;
-    c->n_batch = c->n;
-    acknowledge(c);
-    c->n = c->n_batch = asked;
+    acknowledge_over(c);
 }
 
 static void on_timer(void *arg)

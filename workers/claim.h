@@ -2,8 +2,8 @@
  *
  * One statement per batch, one batch at a time; XACK of the batch follows the reply, so nothing lingers in the pending list.
  * Ids whose row could not be claimed (done, someone else's, not due any more) are only acknowledged. Of jobs whose claims
- * crashed twice one at a time is claimed: the rest of its batch is asked for again when it has been settled, and nothing else
- * is claimed meanwhile.
+ * crashed twice (suspects) one at a time is claimed, and nothing is read or claimed until it has been settled; then everything else
+ * has its turn for as long as that took, before the next one.
  * Failures: no reply (the COMMIT may have happened): the same question is asked again, locking instead of skipping, until
  * answered; meanwhile nothing is acknowledged. If we die before the XACK, the entry comes back idle and is then stale or
  * claimed from the dead. */

@@ -52,7 +52,8 @@ static void finish(struct job *job, struct job_result result)
     struct worker *w = job->worker;
     if (job->started_us) {
         job->duration_us = clock_mono_us() - job->started_us;
-        w->mean_ms = 0.9 * w->mean_ms + 0.1 * (double)job->duration_us / 1000.0;
+        if (job->crashes < JOB_SUSPECT_CRASHES)
+            w->mean_ms = 0.9 * w->mean_ms + 0.1 * (double)job->duration_us / 1000.0;
     }
     job->handle = NULL;
     timer_free(job->timer);

@@ -112,6 +112,7 @@ struct job {
     const char *settled_text;
     bool maybe_settled;      /* a COMMIT that held it was not answered */
     int64_t settle_after_ms; /* not before: a tenant's row was locked, or it failed alone */
+    int busy_times;          /* a tenant's row or key was locked; since then it settles among such jobs */
     int settle_failures;     /* by itself; since then it settles by itself, and others do not wait for it */
     bool stripped;           /* the database refused its result: it goes without */
     bool log_refused;        /* and its log row: that goes to quarantine */

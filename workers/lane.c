@@ -18,7 +18,7 @@
 #include "workers/worker.h"
 
 #define AGAIN_MS 200
-#define BUSY_AGAIN_MS 500 /* a tenant's row or key was locked for 300 ms */
+#define BUSY_MAX_MS 2000 /* between two tries of what waits for a tenant's row or key, which was locked for 300 ms */
 /* Pauses after failures in a row, doubling. */
 #define AGAIN_MIN_MS 50
 #define AGAIN_MAX_MS 500    /* while smaller and smaller batches are tried */
@@ -115,6 +115,13 @@ static void hold_back(const struct lane *l, struct job *job)
     job->settle_after_ms = loop_now_ms(l->w->loop) + growing_ms(job->settle_failures, HOLD_MAX_MS);
 }
 
+static void wait_for_lock(const struct lane *l, struct job *job)
+{
+    job->busy_times++;
+    job->settle_after_ms = loop_now_ms(l->w->loop) + growing_ms(job->busy_times, BUSY_MAX_MS);
+    job_move(job, JOB_EXECUTED);
+}
+
 /* The transaction failed as a whole; nothing of it happened (but for a COMMIT whose reply was lost, which the repetition finds out).
  * `mended`: the repetition is another one, and need not wait. Otherwise halves again, so that one job that can not be settled now does
  * not stop the others, down to that one, which waits. */
@@ -199,10 +206,7 @@ static void finish_job(struct lane *l, struct job *job)
         job_free(job);
         return;
     case SETTLED_WITHDRAWN: job_free(job); return;
-    case SETTLED_BUSY:
-        job->settle_after_ms = loop_now_ms(w->loop) + BUSY_AGAIN_MS;
-        job_move(job, JOB_EXECUTED);
-        return;
+    case SETTLED_BUSY: wait_for_lock(l, job); return;
     case SETTLED_REFUSED: settle_refused(job); return;
     }
 }
@@ -385,12 +389,12 @@ static void begin(struct lane *l)
     buf_free(&json);
 }
 
-/* A job that failed by itself settles by itself. */
+/* A job that failed by itself settles by itself; those that waited for a lock among themselves, so that nobody else waits with them. */
 static bool may_join(const struct lane *l, const struct job *job)
 {
     const struct job *first = l->jobs[0];
     return class_of(job) == l->class && id_eq(&job->owner, &first->owner) && first->settle_failures == 0 &&
-           job->settle_failures == 0;
+           job->settle_failures == 0 && (first->busy_times > 0) == (job->busy_times > 0);
 }
 
 /* Executed jobs of one class and owner, in order. */
@@ -413,11 +417,19 @@ static void collect(struct lane *l)
     }
 }
 
+/* At something that may take as long as others hold a lock? */
+static bool may_wait(const struct lane *l)
+{
+    return l->n > 0 && l->jobs[0]->busy_times > 0;
+}
+
 static bool other_lane_works(const struct lane *l)
 {
-    for (int i = 0; i < WORKER_LANES; i++)
-        if (l->w->lanes[i] != l && l->w->lanes[i] && l->w->lanes[i]->busy)
+    for (int i = 0; i < WORKER_LANES; i++) {
+        const struct lane *other = l->w->lanes[i];
+        if (other != l && other && other->busy && !may_wait(other))
             return true;
+    }
     return false;
 }
 

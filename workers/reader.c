@@ -87,7 +87,7 @@ static void ensured(void *arg, enum err err, const struct err_info *info)
     worker_kick(r->w);
 }
 
-static bool next_hot(struct reader *r, size_t *stream)
+static bool next_hot(const struct reader *r, size_t *stream)
 {
     for (size_t i = 0; i < r->w->n_keys; i++) {
         *stream = (r->turn + i) % r->w->n_keys;
@@ -95,6 +95,12 @@ static bool next_hot(struct reader *r, size_t *stream)
             return true;
     }
     return false;
+}
+
+bool reader_expects(const struct reader *r)
+{
+    size_t stream;
+    return next_hot(r, &stream);
 }
 
 /* The entries of in: may be those that are being executed here: they come back idle. */

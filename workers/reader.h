@@ -11,11 +11,15 @@
 #ifndef WORKERS_READER_H
 #define WORKERS_READER_H
 
+#include <stdbool.h>
+
 struct worker;
 struct reader;
 
 struct reader *reader_new(struct worker *w);
 void reader_kick(struct reader *r);
+/* Did a stream give something lately, and not run dry since? */
+bool reader_expects(const struct reader *r);
 void reader_free(struct reader *r);
 
 #endif

@@ -39,6 +39,8 @@ bool worker_reads(const struct worker *w)
 size_t worker_room(const struct worker *w)
 {
     size_t most = (size_t)w->settings->concurrency;
+    if (w->suspects) /* what is read now would wait until it has run */
+        return 0;
     double mean_ms = w->mean_ms > 0.01 ? w->mean_ms : 0.01;
     double ahead = (double)w->settings->concurrency * READ_AHEAD_MS / mean_ms;
     if (ahead > (double)w->settings->batch)
@@ -276,7 +278,11 @@ static void start_jobs(struct worker *w)
         struct job *job = node ? LIST_OWNER(node, struct job, node) : NULL;
         if (!job || w->n_jobs[JOB_EXECUTED] + w->n_jobs[JOB_SETTLING] >= WORKER_UNSETTLED_MAX)
             return;
-        /* Nothing is charged with a suspect's crash but what is claimed and not settled. */
+        /* What is claimed and not settled is charged with a crash: a suspect goes last, when everything else is settled. */
+        if (job->crashes >= JOB_SUSPECT_CRASHES && w->n_jobs[JOB_READY] > 1) {
+            job_move(job, JOB_READY);
+            continue;
+        }
         if (job->crashes >= JOB_SUSPECT_CRASHES &&
             w->n_jobs[JOB_RUNNING] + w->n_jobs[JOB_EXECUTED] + w->n_jobs[JOB_SETTLING])
             return;

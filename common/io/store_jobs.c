@@ -72,22 +72,22 @@ void store_kind(const struct db_result *r, int row, struct store_kind *out)
     };
 }
 
-void store_claim(struct db_conn *c, const struct id *owner, const struct id *ids, size_t n, const struct id *held,
-                 size_t n_held, bool wait, db_cb cb, void *arg)
+void store_claim(struct db_conn *c, const struct store_claim *ask, db_cb cb, void *arg)
 {
     static const struct db_stmt stmt = {"claim_jobs",
                                         "select job_id, tenant_id, run_id, wedding_id, rule_id, effect_key, bare_id, "
                                         "claimed_at, due_at, deadline, bare_at, "
                                         "rule_revision, timeout_ms, claim_no, step, attempt, max_attempts, crashes, "
                                         "generation, kind, queue, payload, verdict, wake, definition, "
-                                        "context, facts, snoozes from automation_priv.claim_jobs($1, $2, $3, $4)"};
+                                        "context, facts, snoozes from automation_priv.claim_jobs($1, $2, $3, $4, $5)"};
     struct arena arena = {0};
     struct db_args a;
     db_args_init(&a, &arena);
-    db_arg_id(&a, owner);
-    db_arg_ids(&a, ids, n);
-    db_arg_ids(&a, held, n_held);
-    db_arg_bool(&a, wait);
+    db_arg_id(&a, ask->owner);
+    db_arg_ids(&a, ask->ids, ask->n);
+    db_arg_ids(&a, ask->held, ask->n_held);
+    db_arg_bool(&a, ask->wait);
+    db_arg_bool(&a, ask->suspects);
     db_conn_query(c, &stmt, &a, cb, arg);
     arena_free(&arena);
 }

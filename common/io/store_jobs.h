@@ -39,11 +39,16 @@ struct store_kind {
 };
 void store_kind(const struct db_result *r, int row, struct store_kind *out);
 
-/* Claims what may be claimed of `ids` (in any order). `held`: those of them that the caller has in memory. `wait`:
- * the repeated question after a
- * claim whose COMMIT was not answered. */
-void store_claim(struct db_conn *c, const struct id *owner, const struct id *ids, size_t n, const struct id *held,
-                 size_t n_held, bool wait, db_cb cb, void *arg);
+/* Claims what may be claimed of `ids`, which are in any order. */
+struct store_claim {
+    const struct id *owner;
+    const struct id *ids;
+    const struct id *held; /* those of them that the caller has in memory */
+    size_t n, n_held;
+    bool wait;     /* the repeated question after a claim whose COMMIT was not answered */
+    bool suspects; /* one whose claims crashed twice may be among them; otherwise none is */
+};
+void store_claim(struct db_conn *c, const struct store_claim *ask, db_cb cb, void *arg);
 struct store_claimed {
     struct id job_id, tenant_id, run_id, wedding_id, rule_id, effect_key, bare_id; /* zero: none */
     int64_t claimed_at_us, due_at_us, deadline_us, bare_at_us;                     /* DB_NULL_TIME: none; domain time */

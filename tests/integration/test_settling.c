@@ -96,6 +96,30 @@ Test(settling, one_job_that_can_not_be_settled_waits_by_itself)
     ends_well(202);
 }
 
+/* A host's transaction that holds many weddings of a tenant: their jobs wait, and nobody else's. */
+Test(settling, locked_weddings_hold_up_their_own_jobs_alone)
+{
+    enum { LOCKED = 150, OTHERS = 8, TIMES = 5 };
+
+    if (!system_open(false))
+        return;
+    system_rule("[{\"type\":\"add_tag\",\"params\":{\"tag\":\"vip\"}}]");
+    system_events(LOCKED);
+    struct db_session *host = system_hold("select from automation.weddings for update");
+    system_worker(NULL);
+    system_scheduler(NULL);
+    system_until("select count(*) = %d from automation_priv.ledger where owner is not null", LOCKED);
+    for (int i = 1; i <= TIMES; i++) { /* as those are tried again and again */
+        system_events(OTHERS);
+        system_until("select count(*) = %d from automation.runs where state = 'succeeded'", i * OTHERS);
+    }
+    cr_expect_eq(system_i64("select count(*) from automation_priv.ledger where owner is not null"), LOCKED);
+    system_let_go(host, "commit");
+    system_until_done();
+    cr_expect_eq(system_i64("select count(*) from automation.weddings where tags = '{vip}'"), LOCKED + TIMES * OTHERS);
+    system_judge();
+}
+
 /* Slow entries that are adopted together: one that the database refuses holds up none of the others, and ends as a dead letter. */
 Test(settling, a_refused_value_among_slow_entries_holds_up_none)
 {
