@@ -421,6 +421,7 @@ enum exit_code cmd_exit_code(enum err err)
     case ERR_DENIED:
     case ERR_IO:
     case ERR_DB:
+    case ERR_DB_BROKEN:
     case ERR_DB_DATA:
     case ERR_DB_FEATURE:
     case ERR_REDIS:

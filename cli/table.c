@@ -16,6 +16,8 @@
     X(cmd_dead_show)                                                                                                   \
     X(cmd_dead_retry)                                                                                                  \
     X(cmd_dead_discard)                                                                                                \
+    X(cmd_event_list)                                                                                                  \
+    X(cmd_event_retry)                                                                                                 \
     X(cmd_worker_list)                                                                                                 \
     X(cmd_restore_resume)                                                                                              \
     X(cmd_stats_usage)                                                                                                 \

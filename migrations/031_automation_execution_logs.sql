@@ -1413,7 +1413,7 @@ create table automation_priv.audit_trail (
     id bigint generated always as identity primary key,
     at timestamptz not null default clock_timestamp(),
     who text not null,
-    what text not null, -- replay_dead discard_dead restore_resume preapprove revoke_preapproval
+    what text not null, -- replay_dead discard_dead restore_resume retry_events preapprove revoke_preapproval
     tenant_id uuid,     -- null: of any tenant
     asked integer not null,
     n integer not null, -- what was changed

@@ -19,6 +19,7 @@ create table automation_priv.outbox (
     marks smallint not null default 0
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 create index outbox_next on automation_priv.outbox (available_at, event_id);
+create index outbox_tenant on automation_priv.outbox (tenant_id, available_at, event_id);
 
 -- An event that was being dispatched alone when two leaders in turn died.
 create table automation_priv.outbox_quarantine (like automation_priv.outbox, quarantined_at timestamptz not null default clock_timestamp());
@@ -808,6 +809,38 @@ begin
 end $$;
 
 -- ---- the leader: events, timings, planning ----------------------------------------------------------------------------------------------------
+-- The next events: the oldest; while there is a backlog up to half of them are instead the first ones of tenants who have none among the oldest, looked
+-- for from a tenant picked at random. So a tenant's hundred thousand events keep nobody else's waiting for long, and each tenant's stay in their order.
+create function automation_priv.next_events(p_limit integer, p_now timestamptz) returns bigint[]
+language plpgsql security definer set search_path = '' as $$
+declare
+    v_from uuid := gen_random_uuid();
+    v_oldest bigint[];
+    v_of uuid[];
+    v_others uuid[];
+    v_first bigint[];
+begin
+    select array_agg(o.id), array_agg(distinct o.tenant_id) into v_oldest, v_of from (
+        select x.id, x.tenant_id from automation_priv.outbox x where x.available_at <= p_now
+        order by x.available_at, x.event_id limit p_limit for update skip locked) o;
+    if v_oldest is null or cardinality(v_oldest) < p_limit then
+        return v_oldest;
+    end if;
+    -- One descent of the index for each tenant, 64 at most; behind the last one it begins at the first.
+    with recursive round(id, n) as (
+        select v_from, 0
+        union all select coalesce((select o.tenant_id from automation_priv.outbox o where o.tenant_id > r.id order by o.tenant_id limit 1),
+            (select o.tenant_id from automation_priv.outbox o order by o.tenant_id limit 1)), r.n + 1
+        from round r where r.n < 64)
+    select array_agg(distinct r.id) into v_others from round r where r.n > 0 and not r.id = any (v_of);
+    v_first := array(
+        select e.id from unnest(v_others) t(id) cross join lateral (
+            select o.id, row_number() over (order by o.available_at, o.event_id) as turn from automation_priv.outbox o
+            where o.tenant_id = t.id and o.available_at <= p_now order by o.available_at, o.event_id limit 1 + p_limit / cardinality(v_others)) e
+        order by e.turn limit p_limit / 2);
+    return v_oldest[:p_limit - cardinality(v_first)] || v_first;
+end $$;
+
 -- Takes up to p_limit available events (or just the one named) out of the outbox, records them, and returns what matching needs. A repeated event id
 -- is dropped. `waits`: parked steps that wait for such an event.
 create function automation_priv.take_events(p_term bigint, p_limit integer, p_only bigint default null)
@@ -815,13 +848,14 @@ returns table (event_id uuid, tenant_id uuid, event_type text, wedding_id uuid, 
     ruleset_version bigint, facts jsonb, wedding_revision bigint, wedding_status text, waits jsonb, now timestamptz)
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_column
-declare v_now timestamptz := automation.now();
+declare
+    v_now timestamptz := automation.now();
+    v_ids bigint[];
 begin
     perform automation_priv.lead(p_term);
+    v_ids := case when p_only is null then automation_priv.next_events(p_limit, v_now) else array[p_only] end;
     return query
-    with picked as (
-        select o.id from automation_priv.outbox o where o.available_at <= v_now and (p_only is null or o.id = p_only)
-        order by o.available_at, o.event_id limit p_limit for update skip locked),
+    with picked as (select o.id from automation_priv.outbox o where o.id = any (v_ids) and o.available_at <= v_now for update skip locked),
     taken as (delete from automation_priv.outbox o using picked p where o.id = p.id returning o.*),
     noted as (
         insert into automation.trigger_events (tenant_id, event_id, event_type, wedding_id, payload, causation_id, hops, occurred_at, dispatched_at)
@@ -867,6 +901,21 @@ create function automation_priv.unmark_event(p_id bigint) returns void
 language plpgsql security definer set search_path = '' as $$
 begin
     update automation_priv.outbox x set marks = x.marks - 1 where x.id = p_id and x.marks > 0;
+end $$;
+
+-- Puts quarantined events (null: all) back into the outbox, once what they failed of has been mended. Returns their number.
+create function automation_priv.retry_events(p_events uuid[], p_by text) returns integer
+language plpgsql security definer set search_path = '' as $$
+declare n integer;
+begin
+    with taken as (delete from automation_priv.outbox_quarantine q where p_events is null or q.event_id = any (p_events) returning q.*)
+    insert into automation_priv.outbox (event_id, tenant_id, event_type, wedding_id, payload, causation_id, hops, occurred_at, available_at)
+    select t.event_id, t.tenant_id, t.event_type, t.wedding_id, t.payload, t.causation_id, t.hops, t.occurred_at, t.available_at
+    from taken t order by t.available_at, t.event_id on conflict (event_id) do nothing;
+    get diagnostics n = row_count;
+    insert into automation_priv.audit_trail (who, what, asked, n) values (p_by, 'retry_events', coalesce(cardinality(p_events), n), n);
+    perform automation_priv.wake();
+    return n;
 end $$;
 
 -- The look-back of new event waits: each with the events of its type and wedding since the run's own trigger; within a for_each, since its item began.

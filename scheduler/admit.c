@@ -55,29 +55,54 @@ void admit_forget(struct admit *a, const char *why)
 
 /* ---- which queues there are ------------------------------------------------------------------------------------------------ */
 
-static void add_queue(struct admit *a, struct str name)
+static bool knows_queue(struct admit *a, struct str name, bool served)
 {
-    struct admit_queue *q = &a->queues[a->n];
-    struct err_info info = {0};
-
     for (size_t i = 0; i < a->n; i++) {
-        if (str_is(name, a->queues[i].name))
-            return;
+        if (str_is(name, a->queues[i].name)) {
+            a->queues[i].served = a->queues[i].served || served;
+            return true;
+        }
     }
-    if (a->n == ADMIT_QUEUES_MAX) {
-        log_error("admit.too_many_queues", L_BYTES("queue", name.p, name.n), L_INT("most", ADMIT_QUEUES_MAX));
+    return false;
+}
+
+/* Where another queue can go: at the end; when all places are taken, for one that has workers, that of one that has none. */
+static struct admit_queue *place_queue(struct admit *a, bool served)
+{
+    if (a->n < ADMIT_QUEUES_MAX)
+        return &a->queues[a->n++];
+    for (size_t i = a->n; served && i-- > 0;) {
+        if (!a->queues[i].served) {
+            admitted_fini(&a->queues[i].memory);
+            return &a->queues[i];
+        }
+    }
+    return NULL;
+}
+
+/* `served`: workers read it, or the settings name it. */
+static void add_queue(struct admit *a, struct str name, bool served)
+{
+    struct admit_queue *q;
+    struct err_info info = {0};
+    struct admit_queue found = {.served = served};
+
+    if (knows_queue(a, name, served))
         return;
-    }
-    memset(q, 0, sizeof(*q));
-    if (queue_key(QUEUE_LEDGER, name, q->key, &info) != ERR_OK ||
-        queue_key(QUEUE_BARE, name, q->bare_key, &info) != ERR_OK) {
+    if (queue_key(QUEUE_LEDGER, name, found.key, &info) != ERR_OK ||
+        queue_key(QUEUE_BARE, name, found.bare_key, &info) != ERR_OK) {
         log_error("admit.bad_queue", L_BYTES("queue", name.p, name.n), L_STR("reason", info.text));
         return;
     }
+    q = place_queue(a, served);
+    if (q == NULL) {
+        log_error("admit.too_many_queues", L_BYTES("queue", name.p, name.n), L_INT("most", ADMIT_QUEUES_MAX));
+        return;
+    }
+    *q = found;
     (void)str_copy_n(q->name, sizeof(q->name), name.p, name.n);
     admitted_init(&q->memory);
     q->window = ADMIT_WINDOW_FIRST; /* the settings' window is no less */
-    a->n++;
 }
 
 enum err admit_list_queues(struct lead *l, struct err_info *info)
@@ -88,11 +113,11 @@ enum err admit_list_queues(struct lead *l, struct err_info *info)
     enum err err = settings_queues(l->settings->queues, names, &n, info);
 
     for (size_t i = 0; err == ERR_OK && i < n; i++)
-        add_queue(&l->admit, str_of(names[i]));
+        add_queue(&l->admit, str_of(names[i]), true);
     if (err == ERR_OK)
         err = store_lead_queues(l->db, &r, info);
     for (int i = 0; err == ERR_OK && i < db_rows(r); i++)
-        add_queue(&l->admit, db_text(r, i, 0));
+        add_queue(&l->admit, db_text(r, i, 0), db_bool(r, i, 1));
     db_result_free(r);
     return err;
 }

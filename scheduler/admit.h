@@ -36,6 +36,7 @@ struct admit_queue {
     char key[QUEUE_KEY_SIZE]; /* of the ledger stream */
     char bare_key[QUEUE_KEY_SIZE];
     struct admitted memory;
+    bool served;      /* workers read it, or the settings name it: it never gives way to another one */
     bool ensured;     /* both groups were made or seen by this leader */
     bool failed;      /* XADD was refused; logged */
     int64_t retry_ms; /* not before */
@@ -61,7 +62,7 @@ void admit_init(struct admit *a);
 void admit_fini(struct admit *a);
 /* The duty. */
 enum err admit_run(struct lead *l, bool *more, struct err_info *info) MUST_USE;
-/* Reads the queues' names: the settings', the kinds', the ledger's. Also done by admit_run now and then. */
+/* Reads the queues' names: the settings', the workers', the kinds', the ledger's. Also done by admit_run now and then. */
 enum err admit_list_queues(struct lead *l, struct err_info *info) MUST_USE;
 /* Makes the groups of both streams where they are missing. ERR_OK at once when this leader has seen them. */
 enum err admit_ensure(struct lead *l, struct admit_queue *q, struct err_info *info) MUST_USE;

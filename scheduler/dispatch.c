@@ -188,10 +188,17 @@ static enum err dispatch_batch(struct lead *l, int64_t only, int *taken, struct 
     return err;
 }
 
-/* Is it something about these events, that will be so the next time too? */
+/* Is it something about these events, that will be so the next time too? A function or a right that is missing in the database is not:
+ * all events wait for it. */
 static bool blames_events(enum err err)
 {
-    return err != ERR_OK && err != ERR_STATE && err != ERR_DENIED && err != ERR_CANCELED && !err_retryable(err);
+    static const enum err ours[] = {ERR_OK, ERR_STATE, ERR_DENIED, ERR_CANCELED, ERR_DB_BROKEN, ERR_DB_FEATURE};
+
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+        if (err == ours[i])
+            return false;
+    }
+    return !err_retryable(err);
 }
 
 enum err dispatch_unmark(struct lead *l, struct db_session *db, struct err_info *info)

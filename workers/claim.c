@@ -30,9 +30,9 @@ struct claimer {
     struct entry *entries; /* the first n_batch are being asked for */
     size_t n, cap, n_batch;
     bool busy;
-    bool again;      /* the last question was not answered */
-    struct id owner; /* under which it was asked */
-    bool suspects;   /* it was asked for a suspect too */
+    bool again;                  /* the last question was not answered */
+    struct id owner;             /* under which it was asked */
+    bool suspects;               /* it was asked for a suspect too */
     int64_t suspect_ms, rest_ms; /* a suspect is here since then (0: none); others have their turn until then */
     struct timer *timer;
 };

@@ -29,6 +29,7 @@
     X(ERR_CONN_LOST, "connection lost", true)                                                                          \
     X(ERR_IO, "input or output failed", true)                                                                          \
     X(ERR_DB, "database error", false)                                                                                 \
+    X(ERR_DB_BROKEN, "the schema or the server is not in order", false)                                                \
     X(ERR_DB_UNIQUE, "duplicate key", false)                                                                           \
     X(ERR_DB_LOCK, "lock, deadlock or serialization conflict", true)                                                   \
     X(ERR_DB_DATA, "value refused by the database", false)                                                             \

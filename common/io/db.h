@@ -8,7 +8,8 @@
  *   23505 → ERR_DB_UNIQUE · 40001 40P01 55P03, a prepared statement that a migration made stale → ERR_DB_LOCK ·
  *   22xxx 23xxx 54xxx → ERR_DB_DATA · 0A000 → ERR_DB_FEATURE · 42501 28xxx → ERR_DENIED · 57014 → ERR_TIMEOUT · P0002 → ERR_NOTFOUND ·
  *   53xxx (no room: connections, disk, memory) → ERR_BUSY · U0001 U0002 (ours: not the leader any more, not behind) → ERR_STATE ·
- *   else ERR_DB, also for a COMMIT that rolled back. err_info carries "message (SQLSTATE) DETAIL … HINT …".
+ *   42xxx 3Dxxx 3Fxxx 58xxx XXxxx → ERR_DB_BROKEN · else ERR_DB, also for a COMMIT that rolled back.
+ * err_info carries "message (SQLSTATE) DETAIL … HINT …".
  * client_connection_check_interval is set too: the server lets go of what a killed process held within a second. */
 #ifndef COMMON_IO_DB_H
 #define COMMON_IO_DB_H

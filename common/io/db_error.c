@@ -29,7 +29,10 @@ static const struct rule rules[] = {
     {"40P01", ERR_DB_LOCK}, /* deadlock_detected */
     {"55P03", ERR_DB_LOCK}, /* lock_not_available */
     {"0A000", ERR_DB_FEATURE}, {"42501", ERR_DENIED},    {"28", ERR_DENIED}, /* wrong password, no pg_hba entry */
-    {"53", ERR_BUSY}, /* too many connections, disk full, out of memory */
+    {"53", ERR_BUSY},                                 /* too many connections, disk full, out of memory */
+    {"42", ERR_DB_BROKEN},                            /* no such table, function, column; a syntax error */
+    {"3D", ERR_DB_BROKEN},     {"3F", ERR_DB_BROKEN}, /* no such database, no such schema */
+    {"58", ERR_DB_BROKEN},     {"XX", ERR_DB_BROKEN}, /* system error; internal error, damaged data */
     {"P0002", ERR_NOTFOUND},   {"U0001", ERR_STATE},     {"U0002", ERR_STATE},
 };
 

@@ -14,7 +14,10 @@ enum err store_lead_queues(struct db_session *s, struct db_result **out, struct 
         "limit 1)"
         " union all select (select x.queue from automation_priv.ledger x where x.due_at is not null and x.queue > l.q"
         " order by x.queue limit 1) from l where l.q is not null)"
-        " select q from l where q is not null union select queue from automation.kinds order by 1"};
+        " select q, false from l where q is not null union all select queue, false from automation.kinds"
+        " union all select q, true from automation_priv.workers w, string_to_table(w.queues, ',') as s(t), btrim(s.t) "
+        "as q"
+        " order by 2 desc, 1"};
 
     return db_query(s, &stmt, NULL, out, info);
 }

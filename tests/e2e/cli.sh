@@ -203,6 +203,29 @@ case_dead_list_filters_and_pages() {
     run 2 dead list --tenant no-uuid
 }
 
+case_events_in_quarantine_are_listed_and_retried() {
+    local one=70000000-0000-4000-8000-0000000000e1 tenant=00000000-0000-0000-0000-000000000000
+    sql "insert into automation_priv.outbox_quarantine (id, event_id, tenant_id, event_type, payload, hops, marks, occurred_at, available_at)
+         values (1, '$one', '$tenant', 'photo.taken', '{}', 0, 2, now(), now())" >/dev/null
+    run 0 event list --json
+    expect "listed" "$one photo.taken" "$(field '" ".join((d[0]["event_id"], d[0]["event"]))')"
+    run 0 event list --tenant 10000000-0000-4000-8000-0000000000ff --json
+    expect "of another tenant" 0 "$(field 'len(d)')"
+    run 2 event retry
+    run 2 event retry "$one" --all
+    run 2 event retry no-uuid
+    run 3 event retry 70000000-0000-4000-8000-0000000000e9
+    run 0 event retry "$one" --by bea --json
+    expect "retried" 1 "$(field 'd["retried"]')"
+    wait_for 20 "it is dispatched" dispatched "$one" || return
+    expect "audit trail" "retry_events 1" "$(sql "select what || ' ' || n from automation_priv.audit_trail where who = 'bea'")"
+    sql "delete from automation.trigger_events where event_id = '$one'" >/dev/null
+}
+
+dispatched() {
+    [ "$(sql "select count(*) from automation.trigger_events where event_id = '$1'")" = 1 ]
+}
+
 case_dead_letters_are_shown_retried_and_discarded() {
     local one=40000000-0000-4000-8000-0000000000d1 two=40000000-0000-4000-8000-0000000000d2 replay
     sql "insert into automation.dead_letters (tenant_id, job_id, kind, queue, reason, error, attempt, crashes, effect_key, payload, accepted_at, died_at,

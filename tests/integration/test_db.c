@@ -193,8 +193,8 @@ SERVER_TEST(every_sqlstate_has_its_error)
         {"INSERT INTO t VALUES (2, 0)", ERR_DB_DATA},
         {"SELECT 1/0", ERR_DB_DATA},
         {"SELECT 'x'::int", ERR_DB_DATA},
-        {"SELECT nothing FROM nowhere", ERR_DB},
-        {"SELEC", ERR_DB},
+        {"SELECT nothing FROM nowhere", ERR_DB_BROKEN},
+        {"SELEC", ERR_DB_BROKEN},
         {"DO $$ BEGIN RAISE SQLSTATE '40001'; END $$", ERR_DB_LOCK},
         {"DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$", ERR_DB_LOCK},
         {"DO $$ BEGIN RAISE SQLSTATE '55P03'; END $$", ERR_DB_LOCK},
@@ -224,7 +224,7 @@ SERVER_TEST(an_error_is_told_with_state_detail_and_hint_on_one_line)
     cr_assert_str_eq(info.text, "duplicate key value violates unique constraint \"t_pkey\" (23505) DETAIL Key (id)=(1) "
                                 "already exists.");
     cr_assert_eq(position, 0);
-    cr_assert_eq(db_exec(s, "SELECT 1;\nSELECT ä, lenght('x')", &position, NULL), ERR_DB);
+    cr_assert_eq(db_exec(s, "SELECT 1;\nSELECT ä, lenght('x')", &position, NULL), ERR_DB_BROKEN);
     cr_assert_eq(position, 18, "characters, not bytes: %d", position);
     cr_assert_eq(db_exec(s, "DO $$ BEGIN RAISE 'a\nb' USING HINT = 'c'; END $$", NULL, &info), ERR_DB);
     cr_assert_str_eq(info.text, "a b (P0001) HINT c");
@@ -311,7 +311,7 @@ SERVER_TEST(a_refused_copy_leaves_the_session_usable)
     exec("INSERT INTO t VALUES (7)");
     copy_rows(&b, 1, 20000);
     cr_assert_eq(db_copy_in(s, COPY_SQL, &b, &info), ERR_DB_UNIQUE, "%s", info.text);
-    cr_assert_eq(db_copy_in(s, "COPY missing FROM STDIN (FORMAT binary)", &b, &info), ERR_DB, "%s", info.text);
+    cr_assert_eq(db_copy_in(s, "COPY missing FROM STDIN (FORMAT binary)", &b, &info), ERR_DB_BROKEN, "%s", info.text);
     b.len -= 3; /* the trailer and a byte of the last row */
     cr_assert_eq(db_copy_in(s, "COPY t FROM STDIN (FORMAT binary)", &b, &info), ERR_DB_UNIQUE, "%s", info.text);
     exec("TRUNCATE t");
@@ -354,7 +354,7 @@ SERVER_TEST(a_prepare_that_failed_is_tried_again)
 {
     NEED_SERVER();
     static const struct db_stmt stmt = {"later", "SELECT a FROM t"};
-    cr_assert_eq(db_query(s, &stmt, NULL, NULL, &info), ERR_DB);
+    cr_assert_eq(db_query(s, &stmt, NULL, NULL, &info), ERR_DB_BROKEN);
     exec("CREATE TABLE t (a int)");
     cr_assert_eq(db_query(s, &stmt, NULL, NULL, &info), ERR_OK, "%s", info.text);
 }
@@ -459,7 +459,7 @@ SERVER_TEST(connecting_fails_with_a_reason)
         {"postgresql://user:se%cret@host/x", NULL, ERR_INVALID, "neither"},
         {"postgresql:///x?host=/nonexistent", NULL, ERR_CONN_LOST, "No such file"},
         {"host=127.0.0.1 port=1", NULL, ERR_CONN_LOST, "refused"},
-        {missing, NULL, ERR_DB, "database \"missing_db\" does not exist (3D000)"},
+        {missing, NULL, ERR_DB_BROKEN, "database \"missing_db\" does not exist (3D000)"},
         {pg.url, "missing_role", ERR_DB_DATA, "missing_role"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -61,8 +61,8 @@ SERVER_TEST(an_error_ends_its_own_request_only)
     db_play_exec("ROLLBACK");
     db_play_i64(&db_play_one, 1);
     db_play_wait(13);
-    db_play_want((const enum err[]){ERR_OK, ERR_DB_DATA, ERR_OK, ERR_DB, ERR_OK, ERR_DB_DATA, ERR_DB, ERR_DB, ERR_OK,
-                                    ERR_OK, ERR_DB_DATA, ERR_OK, ERR_OK},
+    db_play_want((const enum err[]){ERR_OK, ERR_DB_DATA, ERR_OK, ERR_DB_BROKEN, ERR_OK, ERR_DB_DATA, ERR_DB, ERR_DB,
+                                    ERR_OK, ERR_OK, ERR_DB_DATA, ERR_OK, ERR_OK},
                  13);
     cr_assert(strstr(play.calls[1].text, "division by zero (22012)"), "%s", play.calls[1].text);
     cr_assert(strstr(play.calls[6].text, "25P02"), "%s", play.calls[6].text);
@@ -101,7 +101,8 @@ SERVER_TEST(a_prepare_that_failed_does_not_harm_its_followers)
     db_play_query(&db_play_count);
     db_play_query(&db_play_count);
     db_play_wait(8);
-    db_play_want((const enum err[]){ERR_DB, ERR_DB, ERR_OK, ERR_OK, ERR_OK, ERR_OK, ERR_DB_LOCK, ERR_DB_LOCK}, 8);
+    db_play_want(
+        (const enum err[]){ERR_DB_BROKEN, ERR_DB_BROKEN, ERR_OK, ERR_OK, ERR_OK, ERR_OK, ERR_DB_LOCK, ERR_DB_LOCK}, 8);
     db_play_query(&db_play_count);
     db_play_wait(9);
     cr_assert_eq(play.calls[8].err, ERR_OK, "%s", play.calls[8].text);
@@ -146,7 +147,7 @@ SERVER_TEST(a_refused_copy_ends_its_own_request_only)
     db_play_copy(DB_PLAY_COPY, &empty);
     db_play_query(&db_play_count);
     db_play_wait(6);
-    db_play_want((const enum err[]){ERR_OK, ERR_OK, ERR_DB_UNIQUE, ERR_DB, ERR_DB_DATA, ERR_OK}, 6);
+    db_play_want((const enum err[]){ERR_OK, ERR_OK, ERR_DB_UNIQUE, ERR_DB_BROKEN, ERR_DB_DATA, ERR_OK}, 6);
     cr_assert_eq(play.calls[5].value, 1);
     buf_free(&b);
 }

@@ -136,15 +136,15 @@ SERVER_TEST(a_failing_file_leaves_nothing_and_names_its_line)
         enum err err;
         const char *says;
     } cases[] = {
-        {"CREATE TABLE public.x (a int);\n\nSELECT 'ä',\n  nothing;\n", ERR_DB,
+        {"CREATE TABLE public.x (a int);\n\nSELECT 'ä',\n  nothing;\n", ERR_DB_BROKEN,
          "/030_a.sql:4: column \"nothing\" does not exist (42703)"},
-        {"CREATE TABLE public.x (a int);\nSELEC;\n", ERR_DB, "/030_a.sql:2: syntax error"},
+        {"CREATE TABLE public.x (a int);\nSELEC;\n", ERR_DB_BROKEN, "/030_a.sql:2: syntax error"},
         /* no position from the server: the line of the statement */
         {"CREATE TABLE public.x (a int);\n/* ; */ SELECT ';'\n;\n\n-- again\nCREATE TABLE\n public.x (a int);\n",
-         ERR_DB, "/030_a.sql:6: relation \"x\" already exists (42P07)"},
+         ERR_DB_BROKEN, "/030_a.sql:6: relation \"x\" already exists (42P07)"},
         {"CREATE TABLE public.x (a int);\nDO $$ BEGIN\n PERFORM 1/0; END $$;", ERR_DB_DATA,
          "/030_a.sql:2: division by zero (22012)"},
-        {"CREATE FUNCTION public.f() RETURNS int LANGUAGE plpgsql AS $$\nBEGIN\n  RETUR 1;\nEND $$;", ERR_DB,
+        {"CREATE FUNCTION public.f() RETURNS int LANGUAGE plpgsql AS $$\nBEGIN\n  RETUR 1;\nEND $$;", ERR_DB_BROKEN,
          "/030_a.sql:3: syntax error"},
         {"SELECT 1;\nCOPY pg_class TO STDOUT;", ERR_STATE, "/030_a.sql:2: COPY"},
     };

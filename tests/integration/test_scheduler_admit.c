@@ -180,6 +180,38 @@ Test(scheduler_admit, one_tenant_does_not_fill_the_window)
     leader_close(&t);
 }
 
+static bool admits(const struct leader *t, const char *queue)
+{
+    for (size_t i = 0; i < t->lead.admit.n; i++)
+        if (strcmp(t->lead.admit.queues[i].name, queue) == 0)
+            return true;
+    return false;
+}
+
+/* A queue that workers read is looked after from when they are there, however many mistyped names have jobs. */
+Test(scheduler_admit, mistyped_queues_do_not_displace_those_with_workers)
+{
+    struct leader t;
+    if (!leader_open(&t))
+        return;
+    log_init("test", LOG_ERROR + 1, LOG_LOGFMT);
+    leader_sql(
+        &t,
+        "select automation.enqueue_jobs((select jsonb_agg(jsonb_build_object('kind', 'noop', 'tenant', '" LEADER_TENANT
+        "', 'queue', 'a' || i)) from generate_series(1, 80) i))");
+    leader_work(&t);
+    cr_expect(!admits(&t, "photos"));
+    leader_sql(
+        &t, "select automation_priv.worker_register('00000000-0000-0000-0000-0000000000d1', 'w', 'default, photos')");
+    t.lead.admit.list_ms = 0;
+    leader_work(&t);
+    cr_expect(admits(&t, "photos"), "though nothing waits there yet: bare entries may come");
+    leader_sql(&t, "select automation.enqueue_job('noop', '{}', p_queue => 'photos')");
+    leader_work(&t);
+    cr_expect_eq(redis_run(t.redis, "XLEN usher:{0}:q:photos")->i, 1);
+    leader_close(&t);
+}
+
 Test(scheduler_admit, the_head_of_a_wedding_goes_first)
 {
     struct leader t;

@@ -251,6 +251,77 @@ Test(scheduler_dispatch, an_event_that_fails_again_and_again_does_not_hold_up_th
     leader_close(&t);
 }
 
+/* A function that a wrong migration took away: all events wait, none is blamed; and what is in quarantine has a way back. */
+Test(scheduler_dispatch, events_are_not_blamed_for_a_broken_schema)
+{
+    struct leader t;
+    struct err_info info = {0};
+    bool more = false;
+    if (!leader_open(&t))
+        return;
+    log_init("test", LOG_ERROR + 1, LOG_LOGFMT);
+    leader_rule(&t, "c1", ON_SIGNED "," LEADER_TASK);
+    leader_work(&t);
+    leader_event(&t, "e1", "contract.signed", "{}");
+    leader_sql(&t, "alter function automation_priv.plan_runs rename to plan_runs_away");
+    for (int i = 0; i < 5; i++)
+        cr_expect_eq(dispatch_run(&t.lead, &more, &info), ERR_DB_BROKEN, "%s", info.text);
+    leader_sql(&t, "alter function automation_priv.plan_runs_away rename to plan_runs");
+    leader_work(&t);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.outbox_quarantine"), 0);
+    cr_expect_eq(leader_i64(&t, RUNS "true"), 1);
+
+    leader_event(&t, "e2", "contract.signed", "{}");
+    leader_event(&t, "e3", "contract.signed", "{}");
+    leader_sql(&t, "update automation_priv.outbox set marks = 2");
+    t.lead.singles = 2;
+    leader_work(&t);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.outbox_quarantine"), 2);
+    cr_expect_eq(leader_i64(&t, "select automation_priv.retry_events(array['00000000-0000-0000-0000-0000000000e2',"
+                                " '00000000-0000-0000-0000-0000000000e1']::uuid[], 'ana')"),
+                 1);
+    leader_work(&t);
+    cr_expect_eq(leader_i64(&t, RUNS "true"), 2);
+    cr_expect_eq(leader_i64(&t, "select automation_priv.retry_events(null, 'ana')"), 1);
+    leader_work(&t);
+    cr_expect_eq(leader_i64(&t, RUNS "true"), 3);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation_priv.audit_trail where what = 'retry_events' and who ="
+                                " 'ana' and (asked, n) in ((2, 1), (1, 1))"),
+                 2);
+    leader_close(&t);
+}
+
+/* Behind a flood of another tenant's events one of ours is in the first batch; and the flood stays in its order. */
+Test(scheduler_dispatch, a_tenants_flood_of_events_keeps_nobody_waiting)
+{
+    struct leader t;
+    struct err_info info = {0};
+    bool more = false;
+    if (!leader_open(&t))
+        return;
+    leader_sql(
+        &t, "insert into automation_priv.outbox (event_id, tenant_id, event_type, payload, occurred_at, available_at)"
+            " select gen_random_uuid(), '" LEADER_OTHER "', 'form.submitted', jsonb_build_object('n', n),"
+            " automation.now(), automation.now() - interval '1 hour' + n * interval '1 second'"
+            " from generate_series(1, 3000) n");
+    leader_event(&t, "e1", "contract.signed", "{}");
+    leader_event(&t, "e2", "contract.signed", "{}");
+    t.lead.singles = 0;
+    cr_assert_eq(dispatch_run(&t.lead, &more, &info), ERR_OK, "%s", info.text);
+    cr_expect(more);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation.trigger_events where tenant_id = '" LEADER_TENANT "'"),
+                 2);
+    while (more)
+        cr_assert_eq(dispatch_run(&t.lead, &more, &info), ERR_OK, "%s", info.text);
+    cr_expect_eq(leader_i64(&t, "select count(*) from automation.trigger_events"), 3002);
+    cr_expect_eq(
+        leader_i64(&t, "select count(*) from (select (payload ->> 'n')::int < lag((payload ->> 'n')::int) over (order"
+                       " by seq) as back from automation.trigger_events where tenant_id = '" LEADER_OTHER
+                       "') x where back"),
+        0);
+    leader_close(&t);
+}
+
 Test(scheduler_dispatch, a_leader_of_the_past_changes_nothing)
 {
     struct leader t;

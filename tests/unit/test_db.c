@@ -222,12 +222,12 @@ Test(db_error, sqlstates_are_mapped)
         const char *state;
         enum err err;
     } cases[] = {
-        {"", ERR_CONN_LOST},       {"08006", ERR_CONN_LOST}, {"08P01", ERR_DB},      {"57P01", ERR_CONN_LOST},
-        {"57P02", ERR_CONN_LOST},  {"57P03", ERR_CONN_LOST}, {"57014", ERR_TIMEOUT}, {"23505", ERR_DB_UNIQUE},
-        {"23503", ERR_DB_DATA},    {"23514", ERR_DB_DATA},   {"22P02", ERR_DB_DATA}, {"22021", ERR_DB_DATA},
-        {"40001", ERR_DB_LOCK},    {"40P01", ERR_DB_LOCK},   {"55P03", ERR_DB_LOCK}, {"40003", ERR_DB},
-        {"0A000", ERR_DB_FEATURE}, {"42501", ERR_DENIED},    {"28P01", ERR_DENIED},  {"53300", ERR_BUSY},
-        {"P0002", ERR_NOTFOUND},   {"U0001", ERR_STATE},     {"42P01", ERR_DB},      {"XX000", ERR_DB},
+        {"", ERR_CONN_LOST},       {"08006", ERR_CONN_LOST}, {"08P01", ERR_DB},        {"57P01", ERR_CONN_LOST},
+        {"57P02", ERR_CONN_LOST},  {"57P03", ERR_CONN_LOST}, {"57014", ERR_TIMEOUT},   {"23505", ERR_DB_UNIQUE},
+        {"23503", ERR_DB_DATA},    {"23514", ERR_DB_DATA},   {"22P02", ERR_DB_DATA},   {"22021", ERR_DB_DATA},
+        {"40001", ERR_DB_LOCK},    {"40P01", ERR_DB_LOCK},   {"55P03", ERR_DB_LOCK},   {"40003", ERR_DB},
+        {"0A000", ERR_DB_FEATURE}, {"42501", ERR_DENIED},    {"28P01", ERR_DENIED},    {"53300", ERR_BUSY},
+        {"P0002", ERR_NOTFOUND},   {"U0001", ERR_STATE},     {"42P01", ERR_DB_BROKEN}, {"XX000", ERR_DB_BROKEN},
         {"25P02", ERR_DB},         {"P0001", ERR_DB},        {"57P04", ERR_DB},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
