@@ -41,7 +41,7 @@ static const struct conf_key options[] = {
     SETTING_STR("queue", AT(queue), NULL, NULL, 0, "queue; unset: the kind's, with --direct \"" DIRECT_QUEUE "\""),
     SETTING_STR("at", AT(at), NULL, NULL, 0, "not before this time, or after this duration"),
     SETTING_STR("key", AT(key), NULL, NULL, 0, "unique key within tenant and kind"),
-    SETTING_INT("priority", AT(priority), NULL, "100", 0, 1000, "lower goes first"),
+    SETTING_INT("priority", AT(priority), NULL, "100", 0, 1000, "of jobs due at one instant the lower goes first"),
     SETTING_STR("deadline", AT(deadline), NULL, NULL, 0,
                 "skipped when it has not begun by this time, or after this duration"),
     SETTING_STR("wedding", AT(wedding), NULL, NULL, 0, "wedding's id: the job ends with it"),

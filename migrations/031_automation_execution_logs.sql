@@ -720,11 +720,17 @@ begin
         when not p_tenant_known then format('unknown tenant %s', coalesce(p_tenant::text, 'NULL'))
         when not isfinite(p_run_at) then format('run_at %s: an instant is expected', p_run_at)
         when not isfinite(p_deadline) then format('deadline %s: an instant is expected', p_deadline)
+        when p_run_at > p_deadline then format('run_at %s: behind the deadline %s', p_run_at, p_deadline)
         when p_queue !~ '^[a-z0-9_-]{1,32}$' then format('queue %s: 1 to 32 of a-z 0-9 _ - are allowed', quote_literal(p_queue))
         when (p_priority between 0 and 1000) is not true then format('priority %s: 0 to 1000 are allowed', coalesce(p_priority::text, 'NULL'))
         when p_max_attempts not between 1 and 100 then format('max_attempts %s: 1 to 100 are allowed', p_max_attempts)
         when p_timeout_ms not between 1 and 3600000 then format('timeout_ms %s: 1 to 3600000 are allowed', p_timeout_ms) end;
 end $$;
+
+-- W3C Trace Context, version 00; what has another form is left out, as it says.
+create function automation_priv.traceparent(p_text text) returns text language sql immutable set search_path = '' as $$
+    select case when p_text ~ '^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$' then p_text end
+$$;
 
 -- Enqueues one free job in the caller's transaction. A unique key that is held returns the job that holds it and created = false.
 create function automation.enqueue_job(
@@ -748,6 +754,8 @@ begin
         p_run_at, p_deadline, p_queue, p_priority, p_max_attempts, p_timeout_ms);
     if v_fault is not null then
         raise exception '%', v_fault using errcode = '22023';
+    elsif p_wedding is not null and not exists (select from automation.weddings w where w.tenant_id = p_tenant and w.wedding_id = p_wedding) then
+        raise exception 'tenant % has no wedding %', p_tenant, p_wedding using errcode = '22023';
     elsif p_unique_key is not null and octet_length(p_unique_key) not between 1 and 200 then
         raise exception 'unique key of % bytes: 1 to 200 are allowed', octet_length(p_unique_key) using errcode = '22023';
     elsif (p_unique_for between '0' and '366 days') is not true then
@@ -764,7 +772,11 @@ begin
             max_attempts, kind, queue, unique_key, effect_key, traceparent, payload)
     values (v_id, p_tenant, p_wedding, coalesce(p_run_at, v_now), v_now, p_deadline, (v_now at time zone 'UTC')::date,
             coalesce(p_timeout_ms, k.timeout_ms), p_priority::smallint, coalesce(p_max_attempts, k.max_attempts)::smallint, k.kind,
-            coalesce(p_queue, k.queue), p_unique_key, v_id, p_traceparent, convert_to(p_payload::text, 'UTF8'));
+            coalesce(p_queue, k.queue), p_unique_key, v_id, automation_priv.traceparent(p_traceparent), convert_to(p_payload::text, 'UTF8'))
+    on conflict on constraint ledger_pkey do nothing;
+    if not found then
+        raise exception 'job % is there already', v_id using errcode = '23505';
+    end if;
     insert into automation_priv.job_deltas values (p_tenant, (v_now at time zone 'UTC')::date, 'accepted', 1);
     perform automation_priv.wake();
     return query select v_id, true;
@@ -797,6 +809,8 @@ begin
     bad as materialized (
         select a.i, f.fault from asked a left join automation.tenants t on t.tenant_id = a.tenant
         cross join lateral (select case
+            when a.wedding is not null and not exists (select from automation.weddings w where w.tenant_id = a.tenant and w.wedding_id = a.wedding)
+                then format('tenant %s has no wedding %s', a.tenant, a.wedding)
             when a.others <> '{}' then format('field %s is none of a job''s', (select quote_ident(min(o)) from jsonb_object_keys(a.others) o))
             else automation_priv.job_fault(a.kind, a.class, a.payload, a.tenant, t.tenant_id is not null, a.due_at, a.deadline, a.queue, a.priority, a.max_attempts,
                 a.timeout_ms) end as fault) f
@@ -805,7 +819,7 @@ begin
         insert into automation_priv.ledger (job_id, tenant_id, wedding_id, due_at, accepted_at, deadline, accepted_day, timeout_ms, priority, max_attempts, kind,
                 queue, effect_key, traceparent, payload)
         select job_id, tenant, wedding, due_at, v_now, deadline, (v_now at time zone 'UTC')::date, timeout_ms, priority::smallint, max_attempts::smallint, kind,
-               queue, job_id, traceparent, convert_to(payload::text, 'UTF8')
+               queue, job_id, automation_priv.traceparent(traceparent), convert_to(payload::text, 'UTF8')
         from asked where not exists (select from bad) order by job_id
         returning tenant_id),
     counted as (insert into automation_priv.job_deltas select tenant_id, (v_now at time zone 'UTC')::date, 'accepted', count(*) from ins group by 1)
@@ -876,7 +890,8 @@ create function automation_priv.claim_jobs(p_owner uuid, p_ids uuid[], p_held uu
 returns table (job_id uuid, tenant_id uuid, run_id uuid, wedding_id uuid, claim_no integer, claimed_at timestamptz, due_at timestamptz,
     deadline timestamptz, timeout_ms integer, step smallint, attempt smallint, max_attempts smallint, crashes smallint, snoozes smallint,
     kind text, queue text, effect_key uuid, bare_at timestamptz, bare_id uuid, payload bytea, wake jsonb, verdict text,
-    rule_id uuid, rule_revision bigint, generation smallint, hops smallint, definition jsonb, context jsonb, facts jsonb, now timestamptz)
+    rule_id uuid, rule_revision bigint, generation smallint, hops smallint, definition jsonb, context jsonb, facts jsonb, now timestamptz,
+    traceparent text)
 language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_column
 declare v_now timestamptz := automation.now();
@@ -910,7 +925,8 @@ begin
             when t.wedding_id is null and t.run_id is null and t.deadline is null then 'run' -- nothing to look up
             else automation_priv.fence(t.tenant_id, t.wedding_id, t.revision, t.run_id, t.deadline, v_now, t.aside) end,
         r.rule_id, r.rule_revision, r.generation, r.hops, v.definition, r.context,
-        case when t.run_id is not null then automation_priv.facts(t.tenant_id, t.wedding_id, v_now) end, v_now
+        case when t.run_id is not null then automation_priv.facts(t.tenant_id, t.wedding_id, v_now) end, v_now,
+        t.traceparent
     from taken t
     left join automation.runs r on r.tenant_id = t.tenant_id and r.run_id = t.run_id
     left join automation.rule_versions v on v.tenant_id = r.tenant_id and v.rule_id = r.rule_id and v.revision = r.rule_revision;

@@ -105,6 +105,7 @@ static void name_job(struct job *job, const struct envelope *env)
     job->tenant = env->tenant;
     job->wedding = env->wedding;
     job->payload = env->payload;
+    job->traceparent = env->traceparent.p; /* a copy of fields_of */
     job->attempt = 1;
     job->max_attempts = env->max_attempts ? env->max_attempts : job->kind ? job->kind->max_attempts : 1;
     job->timeout_ms = env->timeout_ms ? env->timeout_ms : job->kind ? job->kind->timeout_ms : 30000;

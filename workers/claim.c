@@ -117,6 +117,7 @@ static struct job *make_job(struct worker *w, const struct id *owner, const stru
     job->due_at_us = row->due_at_us;
     job->timeout_ms = row->timeout_ms;
     job->verdict = keep(job, row->verdict);
+    job->traceparent = keep(job, row->traceparent);
     job->has_bare_key = !id_is_zero(&row->bare_id);
     job->bare_id = row->bare_id;
     job->bare_at_us = row->bare_at_us;

@@ -19,10 +19,13 @@
 #include "workers/approval.h"
 #include "workers/worker.h"
 
-#define LOOKS_MAX 32             /* a connection takes 64 statements at most, and claims and beats need room */
-#define SECOND_LOOK_MS 2000      /* design, invariant 5 */
-#define UNKNOWN_SNOOZE_MS 600000 /* a kind that a newer release knows: rolling deploys take minutes */
-#define UNKNOWN_PATIENCE_MS 86400000
+#define LOOKS_MAX 32        /* a connection takes 64 statements at most, and claims and beats need room */
+#define SECOND_LOOK_MS 2000 /* design, invariant 5 */
+/* A kind that was registered just now, or that a newer release knows: rolling deploys take minutes. 5 s, doubling up to 10 min: the 150th
+ * snooze comes after a day. */
+#define UNKNOWN_FIRST_MS 5000
+#define UNKNOWN_MOST_MS 600000
+#define UNKNOWN_SNOOZES 150
 
 void exec_context(struct job *job, struct str facts, const json_t *run)
 {
@@ -218,7 +221,15 @@ static void on_timeout(void *arg)
 /* due_at moves with every snooze: their number tells how long this has gone on. */
 static bool unknown_for_long(const struct job *job)
 {
-    return (int64_t)job->snoozes * UNKNOWN_SNOOZE_MS >= UNKNOWN_PATIENCE_MS;
+    return job->snoozes >= UNKNOWN_SNOOZES;
+}
+
+static int64_t unknown_snooze_ms(const struct job *job)
+{
+    int64_t ms = UNKNOWN_FIRST_MS;
+    for (int i = 0; i < job->snoozes && ms < UNKNOWN_MOST_MS; i++)
+        ms *= 2;
+    return ms < UNKNOWN_MOST_MS ? ms : UNKNOWN_MOST_MS;
 }
 
 static void unknown_action(struct job *job)
@@ -226,7 +237,7 @@ static void unknown_action(struct job *job)
     if (unknown_for_long(job))
         exec_dead(job, "unknown_action", "no worker had this kind's handler for a day");
     else
-        exec_snooze(job, UNKNOWN_SNOOZE_MS, "unknown_action");
+        exec_snooze(job, unknown_snooze_ms(job), "unknown_action");
 }
 
 static void unknown_kind(struct job *job)
@@ -234,7 +245,7 @@ static void unknown_kind(struct job *job)
     if (unknown_for_long(job))
         exec_dead(job, "unknown_kind", "no worker knew this kind for a day");
     else
-        exec_snooze(job, UNKNOWN_SNOOZE_MS, "unknown_kind");
+        exec_snooze(job, unknown_snooze_ms(job), "unknown_kind");
 }
 
 static void act(struct job *job)

@@ -81,10 +81,11 @@ struct job {
     struct str payload;
     int64_t queued_at_us; /* the log key's time: the claim's, or the bare entry's */
     int64_t due_at_us;
-    int64_t now_us;      /* domain time at the claim */
-    int64_t timeout_ms;  /* 0: the action minds its own */
-    const char *verdict; /* "run", or how it ends without running */
-    json_t *wake;        /* what ended a wait: the event's payload with type and id; NULL: nothing */
+    int64_t now_us;          /* domain time at the claim */
+    int64_t timeout_ms;      /* 0: the action minds its own */
+    const char *traceparent; /* NULL: none */
+    const char *verdict;     /* "run", or how it ends without running */
+    json_t *wake;            /* what ended a wait: the event's payload with type and id; NULL: nothing */
 
     struct rule_ref *rule; /* steps of rules: the pinned version */
     const struct step *step;

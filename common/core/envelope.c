@@ -56,13 +56,23 @@ static enum err parse_payload(struct str value, struct envelope *out, struct err
     if (value.n > PACK_PAYLOAD_MAX_BYTES)
         return err_set(info, ERR_LIMIT, "field payload: %zu bytes: at most %zu are allowed", value.n,
                        PACK_PAYLOAD_MAX_BYTES);
-    if (value.n && value.p[0] != '{')
-        return pack_check(value, info);
     if (value.n == 0)
         return bad(info, "payload", value, "a JSON object or a MessagePack map");
-    if (!str_is_utf8(value))
-        return err_set(info, ERR_MALFORMED, "field payload: JSON that is no UTF-8 text");
-    return ERR_OK;
+    return pack_check(value, info);
+}
+
+/* W3C Trace Context, version 00. What has another form is left out, as it says. */
+static bool traceparent_ok(struct str s)
+{
+    static const char form[] = "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+    if (s.n != sizeof(form) - 1)
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        bool hex = (s.p[i] >= '0' && s.p[i] <= '9') || (s.p[i] >= 'a' && s.p[i] <= 'f');
+        if (form[i] == 'x' ? !hex : s.p[i] != '-')
+            return false;
+    }
+    return true;
 }
 
 static enum err parse_field(struct str name, struct str value, struct envelope *out, struct err_info *info)
@@ -99,10 +109,20 @@ static enum err parse_field(struct str name, struct str value, struct envelope *
     } else if (str_is(name, "timeout")) {
         err = parse_number(value, "timeout", MAX_TIMEOUT_MS, &out->timeout_ms, info);
     } else if (str_is(name, "traceparent")) {
-        if (str_is_utf8(value))
+        if (traceparent_ok(value))
             out->traceparent = value;
     }
     return err;
+}
+
+/* Which of two values counts nobody could tell. */
+static enum err check_repeated(const struct str *fields, size_t i, struct err_info *info)
+{
+    for (size_t j = 0; j < i; j += 2)
+        if (str_eq(fields[j], fields[i]))
+            return err_set(info, ERR_MALFORMED, "field %.*s: given twice", (int)(fields[i].n > 40 ? 40 : fields[i].n),
+                           fields[i].p);
+    return ERR_OK;
 }
 
 enum err envelope_parse(const struct str *fields, size_t n, struct envelope *out, struct err_info *info)
@@ -111,7 +131,9 @@ enum err envelope_parse(const struct str *fields, size_t n, struct envelope *out
     if (n / 2 > ENVELOPE_FIELDS_MAX)
         return err_set(info, ERR_LIMIT, "entry of %zu fields: at most %d are allowed", n / 2, ENVELOPE_FIELDS_MAX);
     for (size_t i = 0; i + 1 < n; i += 2) {
-        enum err err = parse_field(fields[i], fields[i + 1], out, info);
+        enum err err = check_repeated(fields, i, info);
+        if (err == ERR_OK)
+            err = parse_field(fields[i], fields[i + 1], out, info);
         if (err != ERR_OK)
             return err;
     }

@@ -28,7 +28,7 @@ struct envelope {
     int64_t deadline_us;    /* 0: none */
     int64_t timeout_ms;     /* 0: the kind's */
     int max_attempts;       /* 0: the kind's */
-    struct str traceparent; /* n == 0: none */
+    struct str traceparent; /* W3C Trace Context, 55 bytes; n == 0: none */
 };
 
 /* `fields` alternates names and values, n of them. ERR_MALFORMED or ERR_LIMIT with the field, what was found and what

@@ -96,6 +96,18 @@ static enum err read_head(struct str bytes, size_t *at, uint64_t *values)
     return *values > bytes.n - *at ? ERR_MALFORMED : ERR_OK;
 }
 
+static enum err check_json(struct str text, struct err_info *info)
+{
+    json_error_t why;
+    if (!str_is_utf8(text))
+        return err_set(info, ERR_MALFORMED, "payload: JSON that is no UTF-8 text");
+    json_t *value = json_loadb(text.p, text.n, JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &why);
+    if (!value)
+        return err_set(info, ERR_MALFORMED, "payload: JSON, line %d column %d: %s", why.line, why.column, why.text);
+    json_decref(value);
+    return ERR_OK;
+}
+
 enum err pack_check(struct str bytes, struct err_info *info)
 {
     uint64_t left[PACK_DEPTH_MAX];
@@ -103,6 +115,8 @@ enum err pack_check(struct str bytes, struct err_info *info)
     int depth = 0;
     if (bytes.n > PACK_PAYLOAD_MAX_BYTES)
         return err_set(info, ERR_LIMIT, "payload of %zu bytes: at most %zu are allowed", bytes.n, PACK_PAYLOAD_MAX_BYTES);
+    if (bytes.n && bytes.p[0] == '{')
+        return check_json(bytes, info);
     if (bytes.n == 0 || !is_map((uint8_t)bytes.p[0]))
         return err_set(info, ERR_MALFORMED, "payload: expected a JSON object or a MessagePack map");
     do {

@@ -74,12 +74,12 @@ void store_kind(const struct db_result *r, int row, struct store_kind *out)
 
 void store_claim(struct db_conn *c, const struct store_claim *ask, db_cb cb, void *arg)
 {
-    static const struct db_stmt stmt = {"claim_jobs",
-                                        "select job_id, tenant_id, run_id, wedding_id, rule_id, effect_key, bare_id, "
-                                        "claimed_at, due_at, deadline, bare_at, "
-                                        "rule_revision, timeout_ms, claim_no, step, attempt, max_attempts, crashes, "
-                                        "generation, kind, queue, payload, verdict, wake, definition, "
-                                        "context, facts, snoozes from automation_priv.claim_jobs($1, $2, $3, $4, $5)"};
+    static const struct db_stmt stmt = {
+        "claim_jobs", "select job_id, tenant_id, run_id, wedding_id, rule_id, effect_key, bare_id, "
+                      "claimed_at, due_at, deadline, bare_at, "
+                      "rule_revision, timeout_ms, claim_no, step, attempt, max_attempts, crashes, "
+                      "generation, kind, queue, payload, verdict, wake, definition, "
+                      "context, facts, snoozes, traceparent from automation_priv.claim_jobs($1, $2, $3, $4, $5)"};
     struct arena arena = {0};
     struct db_args a;
     db_args_init(&a, &arena);
@@ -123,6 +123,7 @@ void store_claimed(const struct db_result *r, int row, struct store_claimed *out
         .context = db_text(r, row, 25),
         .facts = db_text(r, row, 26),
         .snoozes = (int)db_i64(r, row, 27),
+        .traceparent = db_text(r, row, 28),
     };
 }
 

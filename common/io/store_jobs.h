@@ -57,6 +57,7 @@ struct store_claimed {
     int claim_no, step, attempt, max_attempts, crashes, snoozes, generation;
     struct str kind, queue, payload, verdict;
     struct str wake, definition, context, facts; /* JSON; p == NULL: none */
+    struct str traceparent;                      /* p == NULL: none */
 };
 /* texts are borrowed from the result */
 void store_claimed(const struct db_result *r, int row, struct store_claimed *out);

@@ -3,7 +3,8 @@
 
 The first line on standard output is {"port": N}, printed when connections are taken. The process ends when its standard
 input closes, or on SIGTERM. In the folder given with --dir it keeps received.jsonl, one line per request with a valid
-signature: webhook_id, path, status (what was answered), repeat (true when this id had been answered 2xx before).
+signature: webhook_id, path, status (what was answered), repeat (true when this id had been answered 2xx before), and the
+header traceparent where there is one.
 
 With --secret (whsec_…, or the variable WEBHOOK_SINK_SECRET) requests without a valid signature get 401 and are not written
 down. What the path makes it do:
@@ -52,7 +53,7 @@ class Record:
                     self.answers.setdefault(entry["webhook_id"], []).append(entry["status"])
         self.file = open(path, "a", encoding="utf-8", buffering=1)
 
-    def add(self, webhook_id, path, choose_status):
+    def add(self, webhook_id, path, trace, choose_status):
         """Writes one line; choose_status(earlier answers) says what will be answered. Returns it."""
         with self.lock:
             earlier = self.answers.setdefault(webhook_id, [])
@@ -60,6 +61,8 @@ class Record:
             repeat = any(200 <= s < 300 for s in earlier)
             earlier.append(status)
             line = {"webhook_id": webhook_id, "path": path, "status": status, "repeat": repeat}
+            if trace:
+                line["traceparent"] = trace
             self.file.write(json.dumps(line) + "\n")
         return status
 
@@ -124,7 +127,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(401)
             return
         webhook_id = self.headers.get("webhook-id", "")
-        status = sink.record.add(webhook_id, url.path, lambda earlier: status_for(url.path, earlier))
+        status = sink.record.add(webhook_id, url.path, self.headers.get("traceparent"), lambda earlier: status_for(url.path, earlier))
         if url.path == "/slow":
             time.sleep(min(int(query.get("ms", "0")), MAX_SLOW_MS) / 1000)
         if url.path == "/drop":

@@ -104,6 +104,8 @@ Test(worker, an_unknown_kind_waits_in_the_ledger_for_a_worker_that_knows_it)
     system_scheduler(NULL);
     entry("thumbnail.render", "{\"id\":7}");
     system_until("select count(*) from automation_priv.ledger where snoozes = 1 and owner is null and attempt = 1");
+    system_sql("update automation_priv.ledger set snoozes = 9, due_at = now()");
+    system_until("select count(*) from automation_priv.ledger where snoozes = 10 and owner is null and attempt = 1");
     cr_expect_geq(system_i64("select extract(epoch from due_at - now())::bigint from automation_priv.ledger"), 300);
     cr_expect_eq(system_i64("select count(*) from automation.execution_logs"), 0);
     system_signal(old, SIGTERM);
@@ -124,8 +126,8 @@ Test(worker, an_unknown_kind_is_dead_after_a_day_of_snoozing)
     system_scheduler(NULL);
     entry("thumbnail.render", "{\"id\":7}");
     system_until("select count(*) from automation_priv.ledger where snoozes = 1 and owner is null");
-    system_sql("update automation_priv.ledger set snoozes = 143, due_at = now()"); /* 144 times 10 minutes */
-    system_until("select count(*) from automation_priv.ledger where snoozes = 144 and owner is null");
+    system_sql("update automation_priv.ledger set snoozes = 149, due_at = now()");
+    system_until("select count(*) from automation_priv.ledger where snoozes = 150 and owner is null");
     system_sql("update automation_priv.ledger set due_at = now()");
     system_until_done();
     cr_expect_eq(system_dead("unknown_kind"), 1);
@@ -143,7 +145,7 @@ Test(worker, an_unknown_action_is_dead_after_a_day_of_snoozing_too)
     system_scheduler(NULL);
     system_enqueue("thumbnail.render", "{\"id\":7}", 1);
     system_until("select count(*) from automation_priv.ledger where snoozes = 1 and owner is null");
-    system_sql("update automation_priv.ledger set snoozes = 144, due_at = now()");
+    system_sql("update automation_priv.ledger set snoozes = 150, due_at = now()");
     system_until_done();
     cr_expect_eq(system_dead("unknown_action"), 1);
     system_judge();
@@ -246,22 +248,28 @@ Test(worker, http_kinds_follow_the_answer, .fini = stop_web, .timeout = 240)
 {
     if (!system_open(false))
         return;
+#define TRACE "00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920333"
+    const char *const traced[] = {"kind", "hookok", "payload", "{}", "traceparent", TRACE "1-01", NULL};
+
     hook("ok", 3);
     hook("fail-once", 3);
     hook("gone", 3);
     system_worker(NULL);
     system_scheduler(NULL);
-    entry("hookok", "{}");
+    (void)system_entry("*", traced);
+    system_sql("select automation.enqueue_job('hookok', '{}', p_traceparent => '" TRACE "2-00')");
     (void)system_enqueue_one("hookfail-once", "{}");
     (void)system_enqueue_one("hookgone", "{}");
     system_until_done();
-    cr_expect_eq(sink_lines(&web, "received.jsonl", "\"/ok\", \"status\": 204"), 1);
+    cr_expect_eq(sink_lines(&web, "received.jsonl", "\"/ok\", \"status\": 204"), 2);
+    cr_expect_eq(sink_lines(&web, "received.jsonl", TRACE "1-01"), 1, "of an entry");
+    cr_expect_eq(sink_lines(&web, "received.jsonl", TRACE "2-00"), 1, "of a job");
     cr_expect_eq(sink_lines(&web, "received.jsonl", "\"/fail-once\", \"status\": 503"), 1);
     cr_expect_eq(sink_lines(&web, "received.jsonl", "\"/fail-once\", \"status\": 204"), 1);
     cr_expect_eq(sink_lines(&web, "received.jsonl", "\"/gone\", \"status\": 410"), 1);
     cr_expect_eq(system_dead("permanent"), 1);
     cr_expect_eq(system_outcomes("failed"), 1);
-    cr_expect_eq(system_outcomes("done"), 2);
+    cr_expect_eq(system_outcomes("done"), 3);
     system_judge();
 }
 

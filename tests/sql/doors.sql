@@ -1,6 +1,6 @@
 -- The SQL doors: what they accept, what they refuse and with which words; accounting; the stepped clock.
 begin;
-select plan(79);
+select plan(83);
 
 insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000001', 'Studio');
 insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, ceremony_date)
@@ -29,12 +29,15 @@ insert into refused values
     ('run_at', '"infinity"', 'run_at infinity: an instant is expected'), ('deadline', '"-infinity"', 'deadline -infinity: an instant is expected'),
     ('queue', '"Bad Queue!"', 'queue ''Bad Queue!'': 1 to 32 of a-z 0-9 _ - are allowed'), ('queue', '""', 'queue '''': 1 to 32 of a-z 0-9 _ - are allowed'),
     ('priority', '-1', 'priority -1: 0 to 1000 are allowed'), ('priority', '70000', 'priority 70000: 0 to 1000 are allowed'),
+    ('wedding', '"20000000-0000-4000-8000-0000000000ff"', 'tenant 00000000-0000-0000-0000-000000000000 has no wedding 20000000-0000-4000-8000-0000000000ff'),
     ('max_attempts', '0', 'max_attempts 0: 1 to 100 are allowed'), ('max_attempts', '101', 'max_attempts 101: 1 to 100 are allowed'),
     ('timeout_ms', '-5', 'timeout_ms -5: 1 to 3600000 are allowed'), ('timeout_ms', '3600001', 'timeout_ms 3600001: 1 to 3600000 are allowed');
 select throws_ok(format('select automation.enqueue_jobs(%L)', jsonb_build_array('{"kind": "noop"}'::jsonb, '{"kind": "noop"}' || jsonb_build_object(field, value))),
     '22023', 'job 1: ' || words, format('of many: %s', left(words, 60))) from refused;
 select throws_ok(format('select automation.enqueue_job(''noop'', p_%s => %L)', field, value #>> '{}'), '22023', words,
     format('of one: %s', left(words, 60))) from refused where field <> 'kind';
+select throws_ok($$ select automation.enqueue_job('noop', p_run_at => '2031-01-02Z', p_deadline => '2031-01-01Z') $$, '22023',
+    'run_at 2031-01-02 00:00:00+00: behind the deadline 2031-01-01 00:00:00+00');
 select throws_ok($$ select automation.enqueue_job('noop', p_unique_key => '') $$, '22023', 'unique key of 0 bytes: 1 to 200 are allowed');
 select throws_ok($$ select automation.enqueue_job('noop', p_unique_key => 'k', p_unique_for => '400 days') $$, '22023', 'unique_for 400 days: 0 to 366 days are allowed');
 select throws_ok($$ select automation.enqueue_jobs('[{"kind": "noop", "unique_key": "k"}]') $$, '22023', 'job 0: field unique_key is none of a job''s');
@@ -49,6 +52,8 @@ select is((select concat_ws('|', tenant_id, kind, queue, priority, attempt, max_
         convert_from(payload, 'UTF8')) from automation_priv.ledger),
     '10000000-0000-4000-8000-000000000001|sql.http|bulk|100|1|8|30000|k|40000000-0000-4000-8000-000000000001|{"a": 1}',
     'with the kind''s queue, attempts and time limit');
+select throws_ok($$ select automation.enqueue_job('noop', p_job_id => '40000000-0000-4000-8000-000000000001') $$, '23505',
+    'job 40000000-0000-4000-8000-000000000001 is there already');
 select results_eq($$ select * from automation.enqueue_job('sql.http', p_tenant => '10000000-0000-4000-8000-000000000001', p_unique_key => 'k') $$,
     $$ values ('40000000-0000-4000-8000-000000000001'::uuid, false) $$, 'a held key gives the job that holds it');
 select ok(created, 'keys of other tenants are other keys') from automation.enqueue_job('sql.http', p_unique_key => 'k');

@@ -77,7 +77,8 @@ Test(envelope, reads_every_field)
                      "wedding 20000000-0000-4000-8000-000000000001 key k at 1970-01-01T00:00:05Z deadline 6000 max 100",
                      parts);
 
-    n += split("timeout 3600000 traceparent 00-1 src web h.any x", parts + n);
+    n += split("timeout 3600000 traceparent 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 src web h.any x",
+               parts + n);
     cr_assert_eq(envelope_parse(parts, n, &env, &info), ERR_OK, "%s", info.text);
     cr_expect(str_is(env.kind, "a.b-c_9"));
     cr_expect(str_is(env.payload, "{}"));
@@ -88,7 +89,10 @@ Test(envelope, reads_every_field)
     cr_expect_eq(env.deadline_us, 6000000);
     cr_expect_eq(env.max_attempts, 100);
     cr_expect_eq(env.timeout_ms, 3600000);
-    cr_expect(str_is(env.traceparent, "00-1"));
+    cr_expect(str_is(env.traceparent, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+    n = split("kind a payload {} traceparent 00-0af7651916cd43dd8448eb211c80319C-b7ad6b7169203331-01", parts);
+    cr_assert_eq(envelope_parse(parts, n, &env, &info), ERR_OK, "%s", info.text);
+    cr_expect_eq(env.traceparent.n, 0, "of another form: left out");
 }
 
 Test(envelope, only_kind_and_payload_are_required)
@@ -112,6 +116,10 @@ Test(envelope, refuses_with_the_field_and_what_is_expected)
         {"kind A payload {}", "field kind: \"A\": expected 1 to 64"},
         {"kind 9a payload {}", "field kind"},
         {"kind a payload 7", "payload"},
+        {"kind a payload {\"a\":[1,2", "payload: JSON, line 1 column"},
+        {"kind a payload {}{}", "payload: JSON"},
+        {"kind a payload {} kind b", "field kind: given twice"},
+        {"kind a payload {} h.x 1 h.x 1", "field h.x: given twice"},
         {"kind a payload {} v 2", "field v: \"2\": expected 1"},
         {"kind a payload {} tenant 7", "field tenant: \"7\": expected a UUID"},
         {"kind a payload {} wedding x", "field wedding"},
@@ -139,10 +147,12 @@ Test(envelope, limits_hold_for_sizes_and_numbers_of_fields)
     struct str many[2 * (ENVELOPE_FIELDS_MAX + 1)];
     struct str parts[] = {STR("kind"), STR("a"),   STR("payload"),
                           STR("{}"),   STR("h.x"), {big, ENVELOPE_FIELD_MAX_BYTES}};
+    char names[ENVELOPE_FIELDS_MAX + 1][8];
     struct envelope env;
 
     memset(big, ' ', sizeof(big));
     big[0] = '{';
+    big[PACK_PAYLOAD_MAX_BYTES - 1] = '}';
     cr_expect_eq(envelope_parse(parts, 6, &env, NULL), ERR_OK);
     parts[5].n++;
     cr_expect_eq(envelope_parse(parts, 6, &env, NULL), ERR_LIMIT);
@@ -150,8 +160,10 @@ Test(envelope, limits_hold_for_sizes_and_numbers_of_fields)
     cr_expect_eq(envelope_parse(parts, 4, &env, NULL), ERR_OK);
     parts[3].n++;
     cr_expect_eq(envelope_parse(parts, 4, &env, NULL), ERR_LIMIT);
-    for (size_t i = 0; i < sizeof(many) / sizeof(many[0]); i++)
-        many[i] = STR("h.x");
+    for (int i = 0; i <= ENVELOPE_FIELDS_MAX; i++) {
+        many[2 * i] = (struct str){names[i], (size_t)snprintf(names[i], sizeof(names[i]), "h.%d", i)};
+        many[2 * i + 1] = STR("x");
+    }
     many[0] = STR("kind");
     many[2] = STR("payload");
     many[3] = STR("{}");

@@ -27,16 +27,20 @@ static void start_http(struct job *job)
     char id[ID_TEXT_SIZE], key[ID_TEXT_SIZE], attempt[16];
     bool json = job->payload.n && job->payload.p[0] == '{';
     snprintf(attempt, sizeof(attempt), "%d", job->attempt);
-    struct outbound_header headers[5 + SIGN_HEADERS] = {{"Content-Type",
+    struct outbound_header headers[6 + SIGN_HEADERS] = {{"Content-Type",
                                                          json ? "application/json" : "application/msgpack"},
                                                         {"Usher-Job-Id", id_format(&job->job_id, id)},
                                                         {"Usher-Kind", job->kind_name},
                                                         {"Usher-Attempt", attempt},
                                                         {"Idempotency-Key", id_format(&job->effect_key, key)}};
+    size_t n = 5;
+    if (job->traceparent)
+        headers[n++] = (struct outbound_header){"traceparent", job->traceparent};
+    n += sign_headers(job, job->payload, headers + n);
     struct outbound_request request = {.method = "POST",
                                        .url = job->kind->url,
                                        .headers = headers,
-                                       .n_headers = 5 + sign_headers(job, job->payload, headers + 5),
+                                       .n_headers = n,
                                        .body = job->payload,
                                        .deadline_ms = job->timeout_ms};
     job->acted = true;
