@@ -38,6 +38,7 @@ static struct str *fields_of(struct job *job, const struct queue_entry *e)
     for (size_t i = 0; i < e->n_fields; i++)
         bytes += e->fields[i].name.n + e->fields[i].value.n + 2;
     struct str *fields = arena_alloc(&job->arena, 2 * e->n_fields * sizeof(*fields) + bytes);
+    job_weigh(job, bytes);
     char *at = (char *)(fields + 2 * e->n_fields);
     for (size_t i = 0; i < e->n_fields; i++) {
         fields[2 * i] = put_text(&at, e->fields[i].name);

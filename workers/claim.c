@@ -112,6 +112,7 @@ static struct job *make_job(struct worker *w, const struct id *owner, const stru
     job->kind_name = keep(job, row->kind);
     job->queue = keep(job, row->queue);
     job->payload = (struct str){keep(job, row->payload), row->payload.n};
+    job_weigh(job, row->payload.n);
     job->now_us = row->claimed_at_us;
     job->queued_at_us = row->claimed_at_us;
     job->due_at_us = row->due_at_us;

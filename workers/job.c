@@ -59,6 +59,14 @@ struct job *job_new(struct worker *w)
     return job;
 }
 
+void job_weigh(struct job *job, size_t bytes)
+{
+    struct worker *w = job->worker;
+    job->bytes = bytes;
+    w->bytes += bytes;
+    w->mean_bytes = 0.9 * w->mean_bytes + 0.1 * (double)bytes;
+}
+
 void job_move(struct job *job, enum job_state to)
 {
     struct worker *w = job->worker;
@@ -78,6 +86,7 @@ void job_free(struct job *job)
         map_remove(&w->held, &job->job_id, sizeof(job->job_id));
     if (job->crashes >= JOB_SUSPECT_CRASHES)
         w->suspects--;
+    w->bytes -= job->bytes;
     timer_free(job->timer);
     rules_put(job->rule);
     json_decref(job->context);

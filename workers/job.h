@@ -79,6 +79,7 @@ struct job {
     const char *kind_name;
     const char *queue;
     struct str payload;
+    size_t bytes;         /* see job_weigh */
     int64_t queued_at_us; /* the log key's time: the claim's, or the bare entry's */
     int64_t due_at_us;
     int64_t now_us;          /* domain time at the claim */
@@ -126,6 +127,9 @@ struct job {
 struct job *job_new(struct worker *w);
 void job_free(struct job *job);
 void job_free_spares(struct worker *w); /* with the worker */
+
+/* What it brought along, of payload or fields: counts against the worker's memory until it is freed. */
+void job_weigh(struct job *job, size_t bytes);
 
 /* Moves between the worker's lists. */
 void job_move(struct job *job, enum job_state to);

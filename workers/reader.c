@@ -252,10 +252,11 @@ static void on_idle(void *arg, enum err err, const struct queue_claimed *claimed
 /* Bare entries that are taken over are adopted, not run: a batch of them may wait for that. */
 static size_t idle_room(const struct reader *r)
 {
-    const struct worker *w = r->w;
+    struct worker *w = r->w;
     const size_t room = worker_room(w);
     if (r->idle_stream % 2 == 1)
-        return w->n_jobs[JOB_EXECUTED] + w->n_jobs[JOB_SETTLING] < (size_t)w->settings->batch ? IDLE_COUNT : 0;
+        return w->n_jobs[JOB_EXECUTED] + w->n_jobs[JOB_SETTLING] < (size_t)w->settings->batch && !w->full ? IDLE_COUNT
+                                                                                                          : 0;
     return room < IDLE_COUNT ? room : IDLE_COUNT;
 }
 

@@ -34,9 +34,20 @@ bool worker_reads(const struct worker *w)
     return w->phase == WORKER_RUNNING && w->registered && w->kinds_ready;
 }
 
+/* Entries that the memory has room for, if they are as large as those before. */
+static size_t room_in_memory(struct worker *w)
+{
+    const bool full = w->bytes >= WORKER_BYTES_MAX;
+    if (full && !w->full)
+        log_info("worker.full", L_INT("bytes", w->bytes),
+                 L_INT("unsettled", w->n_jobs[JOB_EXECUTED] + w->n_jobs[JOB_SETTLING]));
+    w->full = full;
+    return full ? 0 : 1 + (size_t)((double)(WORKER_BYTES_MAX - w->bytes) / (w->mean_bytes + 1));
+}
+
 /* Fast jobs are read in batches, slow ones only as far as slots are free: what waits here ages and is claimed for
  * nobody else. */
-size_t worker_room(const struct worker *w)
+size_t worker_room(struct worker *w)
 {
     size_t most = (size_t)w->settings->concurrency;
     if (w->suspects) /* what is read now would wait until it has run */
@@ -51,7 +62,8 @@ size_t worker_room(const struct worker *w)
     size_t unsettled = w->n_jobs[JOB_EXECUTED] + w->n_jobs[JOB_SETTLING];
     if (unsettled + taken >= WORKER_UNSETTLED_MAX || taken >= most)
         return 0;
-    return most - taken;
+    const size_t in_memory = room_in_memory(w);
+    return most - taken < in_memory ? most - taken : in_memory;
 }
 
 /* ---- beats

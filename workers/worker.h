@@ -34,6 +34,7 @@ struct lane;
 
 #define WORKER_LANES 2 /* settling transactions that overlap: one writes while the other waits for its fsync */
 #define WORKER_UNSETTLED_MAX 4096 /* executed but not settled (design: bound of memory and of repeats after a kill) */
+#define WORKER_BYTES_MAX ((size_t)64 << 20) /* in hand, and one read more: payloads are 256 KiB at most */
 #define WORKER_BEAT_MS 5000
 #define WORKER_FENCE_MS 15000 /* less than the lease of 20 s: a late worker stops before others take over */
 #define WORKER_STREAMS_MAX (2 * SETTINGS_QUEUES_MAX)
@@ -76,7 +77,10 @@ struct worker {
     struct map slow; /* bare id → struct job, for those in it */
     size_t adopt_n, adopt_most; /* of it: how many, and how many at most (0: as many as go into a statement) */
     struct id adopt_first;      /* and one of them */
-    double mean_ms;             /* of recent executions: sizes the reads */
+    double mean_ms;             /* of recent executions, */
+    double mean_bytes;          /* and of what was read lately: they size the reads */
+    size_t bytes;               /* of payloads and fields in hand */
+    bool full;                  /* of them; said in the log */
 
     char keys[WORKER_STREAMS_MAX][QUEUE_KEY_SIZE]; /* q: and in: of each queue, in turn */
     const char *key_list[WORKER_STREAMS_MAX];
@@ -105,7 +109,7 @@ void worker_free(struct worker *w);               /* after the loop has ended */
  * time. */
 void worker_kick(struct worker *w);
 /* Entries that may be read now. */
-size_t worker_room(const struct worker *w);
+size_t worker_room(struct worker *w);
 bool worker_reads(const struct worker *w);
 
 #endif

@@ -120,6 +120,33 @@ Test(settling, locked_weddings_hold_up_their_own_jobs_alone)
     system_judge();
 }
 
+/* What can not be settled is kept, payloads and all: the worker stops reading before that is too much. */
+Test(settling, payloads_in_hand_are_bounded)
+{
+    enum { ENTRIES = 400, BYTES = 250000 };
+    static char payload[BYTES + 1];
+    const char *const fields[] = {"kind", "noop", "payload", payload, NULL};
+    const char *const env[] = {"USHER_BATCH=50", NULL};
+
+    if (!system_open(false))
+        return;
+    memset(payload, 'x', BYTES);
+    memcpy(payload, "{\"x\":\"", 6);
+    memcpy(payload + BYTES - 2, "\"}", 2);
+    struct db_session *other = system_hold("lock table automation.execution_logs in access exclusive mode");
+    for (int i = 0; i < ENTRIES; i++)
+        (void)system_entry("*", fields);
+    int w = system_worker(env);
+    system_until_logged(w, "worker.full");
+    struct rsession *redis = redis_session(sys.redis.url);
+    cr_expect_leq(redis_run(redis, "XPENDING " SYSTEM_IN " workers")->items[0]->i, (64 << 20) / BYTES + 51);
+    rsession_close(redis);
+    system_let_go(other, "commit");
+    system_until_done();
+    cr_expect_eq(system_outcomes("done"), ENTRIES);
+    system_judge();
+}
+
 /* Slow entries that are adopted together: one that the database refuses holds up none of the others, and ends as a dead letter. */
 Test(settling, a_refused_value_among_slow_entries_holds_up_none)
 {
