@@ -1311,7 +1311,7 @@ end $$;
 -- that of the answer, not of the backlog.
 create function automation_priv.due_jobs(p_queue text, p_limit integer, p_share integer)
 returns table (job_id uuid, tenant_id uuid, claim_no integer)
-language plpgsql stable security definer set search_path = '' as $$
+language plpgsql stable security definer set search_path = '' set enable_seqscan = off set enable_bitmapscan = off as $$
 #variable_conflict use_column
 declare
     v_now timestamptz := automation.now();
@@ -1323,6 +1323,7 @@ declare
     v_claims integer[];
     v_running integer;
     v_full integer; -- tenants that have more than was read of them
+    v_depth constant integer := 2000 + 2 * p_limit; -- rows of a tenant that are looked at; those behind them wait for the heads of their weddings
 begin
     with recursive tenants(id) as (
         (select l.tenant_id from automation_priv.ledger l where l.queue = p_queue and l.due_at is not null order by l.tenant_id limit 1)
@@ -1346,12 +1347,14 @@ begin
             from unnest(v_waiting) as w(id)
             cross join lateral (
                 select l.job_id, l.claim_no, l.owner is not null as running, row_number() over (order by l.due_at, l.priority, l.job_id) as turn
-                from automation_priv.ledger l
-                where l.queue = p_queue and l.tenant_id = w.id and l.due_at <= v_now
-                  and (l.wedding_id is null or l.owner is not null or not exists (
-                      select from automation_priv.ledger h
-                      where h.tenant_id = l.tenant_id and h.wedding_id = l.wedding_id and h.due_at <= v_now and h.attempt = 1 and h.queue = l.queue
-                        and (h.due_at, h.priority, h.job_id) < (l.due_at, l.priority, l.job_id)))
+                from (
+                    select d.* from automation_priv.ledger d where d.queue = p_queue and d.tenant_id = w.id and d.due_at <= v_now
+                    order by d.due_at, d.priority, d.job_id limit v_depth) l
+                where l.wedding_id is null or l.owner is not null or ( -- written so that it goes by ledger_wedding
+                    select true from automation_priv.ledger h
+                    where h.tenant_id = l.tenant_id and h.wedding_id = l.wedding_id and h.due_at <= v_now and h.attempt = 1 and (h.queue = l.queue) is true
+                      and (h.due_at, h.priority, h.job_id) < (l.due_at, l.priority, l.job_id)
+                    order by h.due_at, h.priority, h.job_id limit 1) is null
                 order by l.due_at, l.priority, l.job_id limit v_quota) j
             order by j.turn, w.id) x;
         v_share := case when cardinality(v_waiting) > 1 then p_share + v_running / 2 else 2147483647 end;
