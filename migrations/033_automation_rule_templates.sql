@@ -3490,6 +3490,8 @@ begin
     elsif p_endpoint is not null and not exists (select from automation.webhook_endpoints x
             where x.tenant_id = p_tenant and x.endpoint_id = p_endpoint and x.direction = 'outbound') then
         raise exception 'tenant % has no outbound endpoint %', p_tenant, p_endpoint using errcode = '22023';
+    elsif p_wedding is not null and not exists (select from automation.weddings w where w.tenant_id = p_tenant and w.wedding_id = p_wedding) then
+        raise exception 'tenant % has no wedding %', p_tenant, p_wedding using errcode = '22023';
     end if;
     insert into automation.integration_events (tenant_id, event_id, system, direction, external_id, correlation_id, event_type, wedding_id, endpoint_id, payload, status, at)
     values (p_tenant, v_id, p_system, 'outbound', p_external_id, p_correlation, p_type, p_wedding, p_endpoint, p_payload, 'pending', automation.now())

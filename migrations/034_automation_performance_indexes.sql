@@ -137,6 +137,11 @@ create unique index stats_vendor_key on automation_priv.stats_vendor (tenant_id,
 create view automation.usher_unaccounted_jobs with (security_barrier = true) as
 select coalesce(sum(abs(a.unaccounted)), 0)::bigint as jobs from automation_priv.audit() a;
 
+-- Host tables, without their content: an `off` one is projected no more, one that is not `backfilled` missed something, errors wait for a repair.
+create view automation.usher_sources with (security_barrier = true) as
+select s.host_name, s.state, s.backfilled, count(e.id) as errors, max(e.at) as last_error_at
+from automation_priv.sources s left join automation_priv.source_errors e on e.source_id = s.source_id group by s.source_id;
+
 create view automation.stats_rule with (security_barrier = true) as
 select tenant_id, day, rule_id, kind, trigger_type, trigger_name, n, done, failed, dead, unrun, took_us, took_p50_us, took_p95_us, took_p99_us,
        late_p50_us, late_p95_us, late_p99_us

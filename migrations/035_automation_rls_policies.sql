@@ -51,8 +51,8 @@ grant execute on function automation.ctx_tenant to automation_api;
 -- 034 and those before grant reading to the scheduler and the monitor as a whole; the monitor keeps what holds no person.
 revoke select on all tables in schema automation from automation_monitor;
 grant select on automation.kinds, automation.job_counts, automation.execution_rollup, automation.vendor_rollup, automation.ruleset_state,
-    automation.usher_unaccounted_jobs to automation_monitor;
-grant select on automation.usher_unaccounted_jobs to automation_scheduler;
+    automation.usher_unaccounted_jobs, automation.usher_sources to automation_monitor;
+grant select on automation.usher_unaccounted_jobs, automation.usher_sources to automation_scheduler;
 -- Payloads are content, and so are keys, operators' words and the host's rows.
 revoke select on automation_priv.ledger, automation_priv.outbox, automation_priv.outbox_quarantine, automation_priv.log_quarantine, automation_priv.log_stage,
     automation_priv.unique_keys, automation_priv.audit_trail, automation_priv.sources, automation_priv.source_errors, automation_priv.source_rows from automation_monitor;

@@ -40,6 +40,25 @@ static enum err audit(struct upkeep *u, struct db_session *db, struct err_info *
     return err;
 }
 
+/* Host tables that are not as they should be: what their writes bring is missing until somebody repairs them. */
+static enum err look_at_sources(struct upkeep *u, struct db_session *db, struct err_info *info)
+{
+    struct db_result *rows = NULL;
+    enum err err = store_lead_sources(db, &rows, info);
+
+    u->sources = err == ERR_OK ? db_rows(rows) : 0;
+    for (int row = 0; row < u->sources; row++) {
+        const struct str name = db_text(rows, row, 0);
+        if (db_bool(rows, row, 1))
+            log_error("source.off", L_BYTES("table", name.p, name.n), L_INT("errors", db_i64(rows, row, 3)));
+        else
+            log_warn("source.behind", L_BYTES("table", name.p, name.n), L_BOOL("backfilled", db_bool(rows, row, 2)),
+                     L_INT("errors", db_i64(rows, row, 3)));
+    }
+    db_result_free(rows);
+    return err;
+}
+
 static enum err look_after(struct upkeep *u, struct err_info *info)
 {
     const char *url = u->settings->common.database_url;
@@ -52,6 +71,8 @@ static enum err look_after(struct upkeep *u, struct err_info *info)
 
     if (err == ERR_OK)
         err = audit(u, db, info);
+    if (err == ERR_OK)
+        err = look_at_sources(u, db, info);
     if (err == ERR_OK)
         err = store_archive_analyze(db, &made, info);
     if (made)

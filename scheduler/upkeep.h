@@ -1,6 +1,6 @@
 /* upkeep: what the leader does that takes minutes, on a thread and sessions of its own, so that no duty waits for it: the log's
- * statistics, the books of accepted jobs (usher audit), and archiving where a folder is set (common/io/archive.h). Nothing of it holds
- * the term: it is safe when two leaders do it (one has the archiver's lock), and when it is cut off anywhere. */
+ * statistics, the books of accepted jobs (usher audit), host tables that want a person, and archiving where a folder is set
+ * (common/io/archive.h). Nothing of it holds the term: it is safe when two leaders do it (one has the archiver's lock), and when it is cut off anywhere. */
 #ifndef SCHEDULER_UPKEEP_H
 #define SCHEDULER_UPKEEP_H
 
@@ -20,6 +20,7 @@ struct upkeep {
     pthread_mutex_t lock;    /* over `archive` */
     struct archive *archive; /* at work; NULL */
     int64_t unaccounted;     /* jobs, when it was last asked */
+    int sources;             /* host tables that want a person, when it was last asked */
     enum err failed;         /* what was logged of the archiver as a whole */
     pthread_t thread;
     bool started;

@@ -13,8 +13,8 @@
 #define PACK_DEPTH_MAX 32
 #define PACK_PAYLOAD_MAX_BYTES ((size_t)256 * 1024)
 
-/* ERR_MALFORMED unless `bytes` is exactly one MessagePack map or, when it begins with '{', one JSON object of UTF-8 text; ERR_LIMIT for size
- * or depth. */
+/* ERR_MALFORMED unless `bytes` is exactly one MessagePack map or, when it begins with '{', one JSON object of UTF-8 text; ERR_LIMIT for
+ * size or depth. */
 enum err pack_check(struct str bytes, struct err_info *info) MUST_USE;
 
 /* Either form of a payload (JSON when it begins with '{', else MessagePack) as JSON, a new reference; NULL with

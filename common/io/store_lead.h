@@ -214,6 +214,8 @@ enum err store_lead_beacon_next(struct db_session *s, int64_t term, int64_t *seq
 /* Redis's is `seq`, and ahead. *decided: 0 no, 1 yes, but there is still something to plan, 2 the sequence has caught up. */
 enum err store_lead_beacon_raise(struct db_session *s, int64_t term, int64_t seq, int64_t *decided,
                                  struct err_info *info) MUST_USE;
+/* Host tables that want a person: rows (name, off, backfilled, errors). */
+enum err store_lead_sources(struct db_session *s, struct db_result **out, struct err_info *info) MUST_USE;
 /* Accepted jobs that are neither finished nor unfinished, or the other way round: reads the whole ledger. */
 enum err store_lead_unaccounted(struct db_session *s, int64_t *jobs, struct err_info *info) MUST_USE;
 

@@ -285,3 +285,12 @@ enum err store_lead_unaccounted(struct db_session *s, int64_t *jobs, struct err_
     db_args_init(&a, &arena);
     return store_lead_ask_i64(s, &stmt, &a, jobs, info);
 }
+
+enum err store_lead_sources(struct db_session *s, struct db_result **out, struct err_info *info)
+{
+    static const struct db_stmt stmt = {
+        "sources", "select host_name, state = 'off', backfilled, errors from automation.usher_sources"
+                   " where state = 'off' or not backfilled or errors > 0 order by host_name"};
+
+    return db_query(s, &stmt, NULL, out, info);
+}

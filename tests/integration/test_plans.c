@@ -350,7 +350,7 @@ static const struct excuse {
      "preview_rule preview_spread preview_standing preview_version preview_wedding unknown_workers"},
     {"a table of a few rows: a row a kind, a month, or two a tenant and year; or the server's catalog",
      "archive_clock archive_columns archive_lock archive_same archive_unlock beacon kinds lead_clock lead_holder "
-     "lead_lock lead_terminate partition_gaps partition_list rule_kinds stats_seasons"},
+     "lead_lock lead_terminate partition_gaps partition_list rule_kinds sources stats_seasons"},
     {"writes what it was given", "log_quarantine rollup_deltas"},
     {"counts the whole ledger, every ten minutes on a session of its own", "unaccounted_jobs"},
     {"asks whether there is a first row of indexes and short queues", "lead_work queues"},

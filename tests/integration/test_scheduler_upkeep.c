@@ -71,6 +71,39 @@ Test(scheduler_upkeep, jobs_that_nobody_knows_of_are_told)
     months_close(&t);
 }
 
+Test(scheduler_upkeep, host_tables_that_want_a_person_are_told)
+{
+    struct months t;
+    struct upkeep u;
+    struct err_info info = {0};
+    int done;
+
+    if (!months_open(&t))
+        return;
+    const struct scheduler_settings settings = {.common = {.database_url = t.pg.url}};
+    log_init("test", LOG_ERROR + 1, LOG_LOGFMT);
+    upkeep_init(&u, &settings);
+    test_pg_run(&t.pg, "create table public.studios (id uuid primary key, name text);"
+                       "grant select on public.studios to automation_owner;"
+                       "select automation.attach_source('public.studios', '{\"tenant\":{\"column\":\"id\"},"
+                       "\"events\":[{\"on\":\"insert\",\"type\":\"studio.opened\"}]}')");
+    cr_expect_eq(upkeep_round(&u, &done, &info), ERR_OK, "%s", info.text);
+    cr_expect_eq(u.sources, 0);
+    test_pg_run(&t.pg, "update automation_priv.sources set state = 'off'");
+    cr_expect_eq(upkeep_round(&u, &done, &info), ERR_OK, "%s", info.text);
+    cr_expect_eq(u.sources, 1);
+    test_pg_run(&t.pg, "update automation_priv.sources set state = 'on', backfilled = false");
+    cr_expect_eq(upkeep_round(&u, &done, &info), ERR_OK, "%s", info.text);
+    cr_expect_eq(u.sources, 1);
+    test_pg_run(&t.pg,
+                "update automation_priv.sources set backfilled = true; insert into automation_priv.source_errors"
+                " (source_id, sqlstate, message) select source_id, '55P03', 'locked' from automation_priv.sources");
+    cr_expect_eq(upkeep_round(&u, &done, &info), ERR_OK, "%s", info.text);
+    cr_expect_eq(u.sources, 1);
+    upkeep_fini(&u);
+    months_close(&t);
+}
+
 Test(scheduler_upkeep, without_a_folder_nothing_is_archived)
 {
     struct months t;

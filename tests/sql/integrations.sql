@@ -1,6 +1,6 @@
 -- Events from and to other systems, endpoints, and which row is which of theirs.
 begin;
-select plan(100);
+select plan(101);
 
 insert into automation.tenants (tenant_id, name) values ('10000000-0000-4000-8000-000000000001', 'Studio'), ('10000000-0000-4000-8000-000000000002', 'Other');
 insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone) values
@@ -122,6 +122,8 @@ select results_eq($$ select tenant_id, system, direction, url, secret_ref, event
 select lives_ok($$ select automation.record_outbound('10000000-0000-4000-8000-000000000001', 'crm', 'wedding.booked', p_endpoint => (select id from outbound)) $$, 'that sends are noted under');
 select throws_ok($$ select automation.record_outbound('10000000-0000-4000-8000-000000000002', 'crm', 'wedding.booked', p_endpoint => (select id from outbound)) $$, '22023',
     format('tenant 10000000-0000-4000-8000-000000000002 has no outbound endpoint %s', (select id from outbound)), 'by its own tenant only');
+select throws_ok($$ select automation.record_outbound('10000000-0000-4000-8000-000000000002', 'crm', 'wedding.booked', p_wedding => '20000000-0000-4000-8000-0000000000ff') $$, '22023',
+    'tenant 10000000-0000-4000-8000-000000000002 has no wedding 20000000-0000-4000-8000-0000000000ff', 'of its own weddings only');
 create temp table refused_doors (i serial, call text, error text);
 insert into refused_doors (call, error) values
 ('open_outbound(null, ''crm'', ''https://x.example'')', 'unknown tenant NULL'),
