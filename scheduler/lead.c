@@ -30,6 +30,7 @@ struct duty {
     bool breeds; /* what it did may be work for others, which the next look finds: a stamped rule's timings, a moved wedding */
     bool outward; /* not while PostgreSQL is behind Redis's beacon */
     bool admits;  /* likewise, and not before what was due has been planned */
+    bool yields;  /* housekeeping: what was said meanwhile is looked at before the next duty */
 };
 
 static bool has_rules(const struct lead *l, const struct store_work *w)
@@ -73,14 +74,14 @@ static const struct duty duties[] = {
     {"replan", replan_run, has_weddings, 0, .outward = true},
     {"tick", tick_run, has_timings, 0, .breeds = true, .outward = true},
     {"admit", admit_run, NULL, 0, .needs_redis = true, .admits = true},
-    {"relieve", relieve_run, NULL, .every_ms = POLL_MS, .needs_redis = true, .admits = true},
-    {"sweep", sweep_run, NULL, .every_ms = 2 * POLL_MS},
-    {"fold", fold_run, NULL, .every_ms = POLL_MS},
-    {"rollup", rollup_run, NULL, .every_ms = 5 * POLL_MS},
-    {"count", count_run, NULL, .every_ms = 5 * POLL_MS},
-    {"purge", purge_run, NULL, .every_ms = POLL_MS},
-    {"trim", trim_run, NULL, POLL_MS, .needs_redis = true},
-    {"feed", feed_run, NULL, POLL_MS, .needs_redis = true},
+    {"relieve", relieve_run, NULL, .every_ms = POLL_MS, .needs_redis = true, .admits = true, .yields = true},
+    {"sweep", sweep_run, NULL, .every_ms = 2 * POLL_MS, .yields = true},
+    {"fold", fold_run, NULL, .every_ms = POLL_MS, .yields = true},
+    {"rollup", rollup_run, NULL, .every_ms = 5 * POLL_MS, .yields = true},
+    {"count", count_run, NULL, .every_ms = 5 * POLL_MS, .yields = true},
+    {"purge", purge_run, NULL, .every_ms = POLL_MS, .yields = true},
+    {"trim", trim_run, NULL, POLL_MS, .needs_redis = true, .yields = true},
+    {"feed", feed_run, NULL, POLL_MS, .needs_redis = true, .yields = true},
 };
 #define N_DUTIES (sizeof(duties) / sizeof(duties[0]))
 _Static_assert(N_DUTIES <= LEAD_DUTIES_MAX, "struct lead has room for every duty");
@@ -322,8 +323,13 @@ enum err lead_round(struct lead *l, bool *more)
             break;
         if (l->redis != NULL && !rsession_alive(l->redis))
             close_redis(l);
-        if (is_due(l, i, &work))
-            err = run_duty(l, i, more);
+        if (!is_due(l, i, &work))
+            continue;
+        err = run_duty(l, i, more);
+        if (duties[i].yields && wake_wait(l->wake, 0)) {
+            *more = true; /* the next round takes up the rest */
+            break;
+        }
     }
     return err;
 }

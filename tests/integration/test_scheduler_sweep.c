@@ -91,6 +91,35 @@ Test(scheduler_sweep, a_job_that_crashed_too_often_is_poison)
     leader_close(&t);
 }
 
+static int kept_house(const struct leader *t)
+{
+    int n = 0;
+    for (size_t i = 0; i < LEAD_DUTIES_MAX; i++)
+        n += t->lead.duties[i].next_ms > 0;
+    return n;
+}
+
+/* Work that is said to be there goes before the next of many small duties, which are all done in the end. */
+Test(scheduler_sweep, housekeeping_yields_to_work)
+{
+    struct leader t;
+    bool more = false;
+    if (!leader_open(&t))
+        return;
+    leader_work(&t);
+    for (size_t i = 0; i < LEAD_DUTIES_MAX; i++)
+        t.lead.duties[i].next_ms = 0;
+    leader_job(&t, LEADER_TENANT, "f1");
+    wake_ring(&t.wake);
+    cr_assert_eq(lead_round(&t.lead, &more), ERR_OK);
+    cr_expect(more);
+    const int first = kept_house(&t);
+    cr_expect_eq(leader_stream(&t), 1, "admission comes first");
+    cr_assert_eq(lead_round(&t.lead, &more), ERR_OK);
+    cr_expect_geq(kept_house(&t), first + 5, "and nobody called since");
+    leader_close(&t);
+}
+
 Test(scheduler_sweep, streams_are_trimmed_to_what_is_unfinished)
 {
     struct leader t;
