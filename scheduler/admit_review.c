@@ -20,7 +20,7 @@
 #define CROWDED_PART 2      /* of the window */
 #define MOST 20000          /* entries of one review */
 #define YOUNG_MS 1000       /* an entry acknowledged as stale because its row was locked is not added again at once */
-#define DRAIN_WINDOW_S 1    /* the window is no more than what is drained in this time */
+#define DRAIN_WINDOW_PART 2 /* the window is no more than what is drained in this part of a second */
 #define DRAIN_DECAY_SHIFT 3 /* the measured drain falls by an eighth a second */
 
 /* The jobs under review, oldest first. */
@@ -66,7 +66,7 @@ static bool measure_drain(struct admit_queue *q, int64_t entries_read, int64_t n
 
 static void size_window(const struct lead *l, struct admit_queue *q, int64_t lag)
 {
-    const int64_t drain = q->drain_per_s * DRAIN_WINDOW_S;
+    const int64_t drain = q->drain_per_s / DRAIN_WINDOW_PART;
     int64_t most = drain > l->settings->window ? drain : l->settings->window;
     int64_t size = (int64_t)q->window;
 

@@ -1,6 +1,6 @@
 /* admit_review: compares the memory of admitted jobs with the stream, so that what was lost is added again and what is finished is
  * forgotten (see admit.h); and sizes the window. What is admitted can not be overtaken, so a tenant that comes later waits for all of
- * it: the window begins small, doubles whenever the workers have read all of it and more was due, and shrinks to one second of the
+ * it: the window begins small, doubles whenever the workers have read all of it and more was due, and shrinks to half a second of the
  * measured drain while they leave some of it. */
 #ifndef SCHEDULER_ADMIT_REVIEW_H
 #define SCHEDULER_ADMIT_REVIEW_H

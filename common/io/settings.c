@@ -90,7 +90,7 @@ static const struct conf_key scheduler_keys[] = {
     COMMON_ROWS,
     SETTING_STR("queues", SCHEDULER(queues), NULL, DEFAULT_QUEUES, 0, "queues to admit jobs to, beside those of workers, kinds and jobs"),
     SETTING_INT("window", SCHEDULER(window), NULL, "10000", 100, 1000000,
-                "most jobs of a queue ahead of its workers, where a second of their work is fewer"),
+                "most jobs of a queue ahead of its workers, where half a second of their work is fewer"),
     SETTING_MS("tick-interval", SCHEDULER(tick_ms), NULL, "1s", 10, 60000, "milestone tick and poll of the outbox"),
     SETTING_INT("dispatch-batch", SCHEDULER(dispatch_batch), NULL, "200", 1, 10000, "events of one dispatching transaction"),
     SETTING_INT("direct-max", SCHEDULER(direct_max), NULL, "100000", 1000, 10000000,
