@@ -1,6 +1,7 @@
 /* upkeep: what the leader does that takes minutes, on a thread and sessions of its own, so that no duty waits for it: the log's
  * statistics, the books of accepted jobs (usher audit), host tables that want a person, and archiving where a folder is set
- * (common/io/archive.h). Nothing of it holds the term: it is safe when two leaders do it (one has the archiver's lock), and when it is cut off anywhere. */
+ * (common/io/archive.h). Nothing of it holds the term: it is safe when two leaders do it (one has the archiver's lock), and when it is
+ * cut off anywhere. */
 #ifndef SCHEDULER_UPKEEP_H
 #define SCHEDULER_UPKEEP_H
 
