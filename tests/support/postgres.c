@@ -16,10 +16,12 @@
 #include "common/base/clock.h"
 #include "common/io/db.h"
 #include "tests/support/folder.h"
+#include "tests/support/port.h"
 
 #define START_MS 60000 /* initdb's and a recovery's share of a loaded machine */
 #define TRY_EVERY_MS 50
 #define ARGS_MAX 32
+#define SOCKET_PORT 5432 /* part of the socket's name */
 
 static void die(const char *what, const char *why)
 {
@@ -98,22 +100,26 @@ static bool answers(const struct postgres *p)
 
 static void launch(struct postgres *p)
 {
+    char port[32];
     const char *args[ARGS_MAX] = {"postgres",
                                   "-D",
                                   "pg",
                                   "-k",
                                   p->dir,
                                   "-c",
-                                  "listen_addresses=",
+                                  p->port == 0 ? "listen_addresses=" : "listen_addresses=127.0.0.1",
                                   "-c",
                                   "max_connections=50",
                                   "-c",
                                   "shared_buffers=32MB",
                                   "-c",
-                                  "log_min_messages=warning"};
-    size_t n = 13;
+                                  "log_min_messages=warning",
+                                  "-c",
+                                  port};
+    size_t n = 15;
     const int64_t deadline = clock_mono_ms() + START_MS;
 
+    snprintf(port, sizeof(port), "port=%d", p->port == 0 ? SOCKET_PORT : p->port);
     for (size_t i = 0; p->options != NULL && p->options[i] != NULL && n < ARGS_MAX - 1; i++)
         args[n++] = p->options[i]; /* of two that name the same setting the last one holds */
     p->pid = run(p, "postgres", args);
@@ -129,14 +135,31 @@ void postgres_start(struct postgres *p)
     postgres_start_with(p, NULL);
 }
 
-void postgres_start_with(struct postgres *p, const char *const *options)
+static void start(struct postgres *p, const char *const *options, int port)
 {
-    *p = (struct postgres){.options = options};
+    *p = (struct postgres){.options = options, .port = port};
     postgres_folder("usher-postgres", p->dir, sizeof(p->dir));
-    snprintf(p->url, sizeof(p->url), "postgresql:///postgres?host=%s&user=postgres", p->dir);
+    if (port == 0)
+        snprintf(p->url, sizeof(p->url), "postgresql:///postgres?host=%s&user=postgres", p->dir);
+    else
+        snprintf(p->url, sizeof(p->url), "postgresql:///postgres?host=127.0.0.1&port=%d&user=postgres", port);
     init(p);
     launch(p);
     setenv("USHER_TEST_DATABASE_URL", p->url, 1);
+}
+
+void postgres_start_with(struct postgres *p, const char *const *options)
+{
+    start(p, options, 0);
+}
+
+void postgres_start_tcp(struct postgres *p, const char *const *options)
+{
+    const int port = port_free();
+
+    if (port < 0)
+        die("free port", strerror(errno));
+    start(p, options, port);
 }
 
 void postgres_halt(struct postgres *p)

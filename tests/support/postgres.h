@@ -8,6 +8,7 @@
 
 struct postgres {
     pid_t pid;                  /* 0: not running */
+    int port;                   /* 0: unix socket only */
     const char *const *options; /* of the server, beyond ours */
     char dir[64];
     char url[256]; /* of the database `postgres`, as a superuser */
@@ -18,6 +19,8 @@ struct postgres {
 void postgres_start(struct postgres *p);
 /* `options`: further arguments such as "-c", "shared_buffers=1GB", ended by NULL; borrowed while the server is used. */
 void postgres_start_with(struct postgres *p, const char *const *options);
+/* The same on 127.0.0.1, to which its URL then leads. */
+void postgres_start_tcp(struct postgres *p, const char *const *options);
 void postgres_halt(struct postgres *p); /* immediate shutdown, as a crash of the server: sessions end, the next start recovers */
 void postgres_restart(struct postgres *p); /* halts it if need be; returns when it answers */
 void postgres_stop(struct postgres *p);    /* and removes the folder; {0} is fine */

@@ -1,6 +1,5 @@
 #include "tests/support/redis.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,13 +9,13 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/str.h"
 #include "tests/support/folder.h"
+#include "tests/support/port.h"
 
 #define START_MS 10000
 #define TRY_EVERY_MS 5
@@ -182,21 +181,13 @@ void redis_server_start(struct redis_server *s, const char *const *options)
     start(s, options, 0);
 }
 
-static int free_port(void)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t n = sizeof(a);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) != 0 || getsockname(fd, (struct sockaddr *)&a, &n) != 0)
-        die("free port", strerror(errno));
-    close(fd);
-    return ntohs(a.sin_port);
-}
-
 void redis_server_start_tcp(struct redis_server *s, const char *const *options)
 {
-    start(s, options, free_port());
+    const int port = port_free();
+
+    if (port < 0)
+        die("free port", strerror(errno));
+    start(s, options, port);
 }
 
 static void send_signal(const struct redis_server *s, int signo)

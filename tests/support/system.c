@@ -46,11 +46,11 @@ static void make_logins(void)
                  query, names[i]);
 }
 
-bool system_open(bool own_postgres)
-{
-    /* Killed is the server, never the machine: its files keep what was written without being forced to the disk. */
-    static const char *const options[] = {"-c", "fsync=off", NULL};
+/* Killed is the server, never the machine: its files keep what was written without being forced to the disk. */
+static const char *const options[] = {"-c", "fsync=off", NULL};
 
+static bool can_run(void)
+{
     sys = (struct system){0};
     if (!test_pg_available())
         return false;
@@ -59,17 +59,40 @@ bool system_open(bool own_postgres)
         return false;
     }
     sys.open = true;
-    if (own_postgres)
-        postgres_start_with(&sys.postgres, options);
+    return true;
+}
+
+static void prepare(void)
+{
     test_pg_create_migrated(&sys.pg);
     make_logins();
-    redis_server_start(&sys.redis, NULL);
     cr_assert(folder_make(NULL, "usher-system", sys.dir, sizeof(sys.dir)));
     system_sql("insert into automation.tenants (tenant_id, name) values ('" SYSTEM_TENANT "', 'A');"
                "insert into automation.weddings (tenant_id, wedding_id, title, status, ceremony_date, ceremony_time, "
                "time_zone)"
                " values ('" SYSTEM_TENANT "', '" SYSTEM_WEDDING "', 'W', 'booked', current_date + 365, '15:00',"
                " 'Europe/Lisbon')");
+}
+
+bool system_open(bool own_postgres)
+{
+    if (!can_run())
+        return false;
+    if (own_postgres)
+        postgres_start_with(&sys.postgres, options);
+    redis_server_start(&sys.redis, NULL);
+    prepare();
+    return true;
+}
+
+bool system_open_tcp(void)
+{
+    if (!can_run())
+        return false;
+    postgres_start_tcp(&sys.postgres, options);
+    redis_server_start_tcp(&sys.redis, NULL);
+    snprintf(sys.redis.url, sizeof(sys.redis.url), "redis://127.0.0.1:%d", sys.redis.port);
+    prepare();
     return true;
 }
 
@@ -195,6 +218,19 @@ int system_wait(int process)
     waitpid(sys.processes[process].pid, &status, 0);
     sys.processes[process].pid = 0;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static bool is_stopped(void *arg)
+{
+    const int *process = arg;
+    siginfo_t how = {0};
+
+    return waitid(P_PID, (id_t)sys.processes[*process].pid, &how, WSTOPPED | WNOHANG | WNOWAIT) == 0 && how.si_pid != 0;
+}
+
+void system_until_stopped(int process)
+{
+    system_until_holds(is_stopped, &process, "the process has stopped");
 }
 
 void system_kill(int process)

@@ -49,6 +49,7 @@ extern struct system sys;
 
 /* False when there are no servers: the test returns. With own_postgres the database's server is the test's own. */
 bool system_open(bool own_postgres);
+bool system_open_tcp(void); /* both servers its own, and everything goes to them over TCP */
 void system_close(void);
 
 /* ---- processes: numbers count from 0 in the order of their starts ---- */
@@ -59,7 +60,8 @@ void system_die_env(char env[64], const char *point, int nth);
 void system_signal(int process, int signo);
 /* Waits for the end: the exit status, or 128 + the signal that ended it. Fails the test after SYSTEM_PATIENCE_S. */
 int system_wait(int process);
-void system_kill(int process); /* SIGKILL, and waits */
+void system_kill(int process);          /* SIGKILL, and waits */
+void system_until_stopped(int process); /* by itself, see USHER_TEST_STOP */
 /* Lines of a process's log that hold the text. */
 size_t system_logged(int process, const char *holding);
 
