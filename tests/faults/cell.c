@@ -13,7 +13,6 @@
 #define TASK_AND_NOTE                                                                                                  \
     "[{\"type\":\"create_task\",\"params\":{\"title\":\"t\"}},{\"type\":\"create_note\",\"params\":{\"text\":\"n\"}}]"
 #define OUTWARD "hook"
-#define INWARD "drill"
 #define FIELDS_MAX 64
 #define FINAL "outcome in (0, 2, 3, 4, 5)"
 
@@ -38,7 +37,7 @@ int cell_random(int low, int high)
 
 bool cell_open(const char *name, enum cell_servers servers)
 {
-    if (!system_open(servers == CELL_OWN_POSTGRES))
+    if (servers == CELL_TCP ? !system_open_tcp() : !system_open(servers == CELL_OWN_POSTGRES))
         return false;
     cell.name = name;
     cell.open = true;
@@ -113,6 +112,12 @@ static void put(struct cell_ids *ids, const struct id *id)
     ids->v[ids->n++] = *id;
 }
 
+void cell_accepted(const struct id *id, bool direct)
+{
+    put(direct ? &cell.direct : &cell.ledger, id);
+    put(direct ? &cell.direct_out : &cell.ledger_out, id);
+}
+
 static bool open_producer(void)
 {
     const struct db_session_config config = {.url = sys.pg.url, .name = "producer", .connect_ms = 2000};
@@ -124,11 +129,12 @@ static bool open_producer(void)
     return cell.db != NULL || db_open(&config, &cell.db, NULL) == ERR_OK;
 }
 
-bool cell_offer_job(const char *kind, const char *payload, bool outward)
+static bool offer(const char *of, const char *kind, const char *payload, int64_t run_at_us, bool outward)
 {
     static const struct db_stmt stmt = {
         "offer",
-        "select created from automation.enqueue_job(p_kind => $1, p_payload => $2, p_tenant => $3, p_job_id => $4)"};
+        "select created from automation.enqueue_job(p_kind => $1, p_payload => $2, p_tenant => $3, p_job_id => $4, "
+        "p_run_at => $5)"};
     struct arena arena = {0};
     struct db_args args;
     struct id id, tenant;
@@ -136,27 +142,41 @@ bool cell_offer_job(const char *kind, const char *payload, bool outward)
     if (!open_producer())
         return false;
     id_new(&id);
-    cr_assert_eq(id_parse(STR(SYSTEM_TENANT), &tenant), ERR_OK);
+    cr_assert_eq(id_parse(str_of(of), &tenant), ERR_OK);
     db_args_init(&args, &arena);
     db_arg_cstr(&args, kind);
     db_arg_json(&args, str_of(payload));
     db_arg_id(&args, &tenant);
     db_arg_id(&args, &id);
+    db_arg_time(&args, run_at_us);
     const bool accepted = db_query(cell.db, &stmt, &args, NULL, NULL) == ERR_OK;
     arena_free(&arena);
     if (accepted)
         put(&cell.ledger, &id);
     if (accepted && outward)
         put(&cell.ledger_out, &id);
+    cell.in_doubt += !accepted;
     return accepted;
 }
 
-bool cell_offer_ledger(bool outward)
+bool cell_offer_job(const char *kind, const char *payload, bool outward)
 {
-    char payload[64];
+    return offer(SYSTEM_TENANT, kind, payload, DB_NULL_TIME, outward);
+}
 
-    snprintf(payload, sizeof(payload), "{\"take_ms\":%d}", cell_random(0, 20));
-    return cell_offer_job(outward ? OUTWARD : INWARD, payload, outward);
+bool cell_offer_of(const char *tenant)
+{
+    return offer(tenant, OUTWARD, "{}", DB_NULL_TIME, true);
+}
+
+bool cell_offer_at(int64_t run_at_us)
+{
+    return offer(SYSTEM_TENANT, OUTWARD, "{}", run_at_us, true);
+}
+
+bool cell_offer_ledger(void)
+{
+    return cell_offer_of(SYSTEM_TENANT);
 }
 
 static bool open_redis(void)
@@ -179,8 +199,12 @@ bool cell_offer_entry(const char *id, const char *const *fields, bool outward)
 
     for (size_t i = 0; fields[i] != NULL; i++)
         words[n++] = str_of(fields[i]);
-    if (!open_redis() || rsession_command(cell.redis, n, words, &reply, NULL) != ERR_OK)
+    if (!open_redis())
         return false;
+    if (rsession_command(cell.redis, n, words, &reply, NULL) != ERR_OK) {
+        cell.in_doubt++;
+        return false;
+    }
     envelope_log_id(STR(SYSTEM_IN), reply->s, words + 3, n - 3, &key);
     put(&cell.direct, &key);
     if (outward)
@@ -188,36 +212,38 @@ bool cell_offer_entry(const char *id, const char *const *fields, bool outward)
     return true;
 }
 
-bool cell_offer_direct(bool outward)
+bool cell_offer_direct(void)
 {
     char payload[64];
-    const char *const fields[] = {"kind", outward ? OUTWARD : INWARD, "payload", payload, NULL};
+    const char *const fields[] = {"kind", OUTWARD, "payload", payload, NULL};
 
-    snprintf(payload, sizeof(payload), "{\"n\":%zu,\"take_ms\":%d}", cell.direct.n, cell_random(0, 20));
-    return cell_offer_entry("*", fields, outward);
+    snprintf(payload, sizeof(payload), "{\"n\":%zu}", cell.direct.n);
+    return cell_offer_entry("*", fields, true);
 }
 
 /* After a restart of a server the first call finds its session dead; while it is away, or refuses, a producer tries again. */
-static bool offer_ledger(void *outward)
+static bool offer_ledger(void *arg)
 {
-    return cell_offer_ledger(*(bool *)outward);
+    (void)arg;
+    return cell_offer_ledger();
 }
 
-static bool offer_direct(void *outward)
+static bool offer_direct(void *arg)
 {
-    return cell_offer_direct(*(bool *)outward);
+    (void)arg;
+    return cell_offer_direct();
 }
 
 void cell_ledger(int n)
 {
     for (int i = 0; i < n; i++)
-        system_until_holds(offer_ledger, &(bool){i % 3 == 0}, "the SQL door takes a job");
+        system_until_holds(offer_ledger, NULL, "the SQL door takes a job");
 }
 
 void cell_direct(int n)
 {
     for (int i = 0; i < n; i++)
-        system_until_holds(offer_direct, &(bool){i % 3 == 0}, "XADD is answered");
+        system_until_holds(offer_direct, NULL, "XADD is answered");
 }
 
 void cell_load(int n)
@@ -286,7 +312,7 @@ void cell_recovers(void)
 {
     if (cell.mended_ms == 0)
         cell_mended();
-    system_until_holds(offer_ledger, &(bool){false}, "the SQL door takes a job");
+    system_until_holds(offer_ledger, NULL, "the SQL door takes a job");
     system_until_holds(ledger_ended, NULL, "every ledger job has ended");
     cell.recovery_s = (double)(clock_mono_ms() - cell.mended_ms) / 1000;
 }

@@ -2,12 +2,14 @@
  * it, and calls cell_recovers; the frame then waits until everything is done, judges, and prints one line of JSON.
  *
  * The verdict is made from outside. Accepted is what a producer was told: the commit of its transaction, the answer to its XADD.
- * Against that stand the ids that the webhook sink received, the final rows of the log, and the effects in tables.
+ * Against that stand the ids that the webhook sink received, to which all jobs of these doors go but those that a cell wants
+ * otherwise, the effects in tables, and the final rows of the log.
  *   lost             ledger jobs without an end, or whose request never reached the sink; events whose effects are missing
  *   lost_direct      bare entries, likewise; allowed are those that the cell's Redis had not persisted (cell_redis_loses)
  *   duplicate_*      effects and final log rows beyond one
  *   dead             dead letters; allowed are those that the cell's own work deserves (may_die): no fault of a server is a job's
  *   outward_repeats  requests beyond one an id; allowed are those in progress at a kill (cell_interrupts)
+ * And no request is of an id that no producer was told of, but for offers that were not answered.
  *   recovery_seconds from the mending until every ledger job accepted by then, and one more, has ended */
 #ifndef TESTS_FAULTS_CELL_H
 #define TESTS_FAULTS_CELL_H
@@ -21,7 +23,7 @@
 #include "tests/support/system.h"
 
 #define CELL_RECOVERY_S 30 /* design, section 11 */
-#define CELL_TAKEOVER_S 20 /* of the leader */
+#define CELL_TAKEOVER_S 20 /* of the leader, from its last sign of life */
 #define CELL_CONCURRENCY 8 /* of the workers that cells start */
 #define CELL_TIMEOUT_S 400 /* of a whole cell, on a loaded machine */
 #define CELL_SLOW_MS 25    /* how long the sink takes to answer */
@@ -44,6 +46,7 @@ struct cell {
     struct cell_ids ledger, direct;         /* accepted */
     struct cell_ids ledger_out, direct_out; /* of these, the ones with a request to the sink */
     int64_t events;
+    int64_t in_doubt; /* offers without an answer, or taken back: they may have been accepted, nobody was told */
     int64_t may_lose_direct, may_repeat;
     int64_t may_die; /* dead letters, exactly */
     int64_t excused; /* accepted ledger jobs that PostgreSQL lost: restored to a time before */
@@ -54,7 +57,7 @@ struct cell {
 };
 extern struct cell cell;
 
-enum cell_servers { CELL_SHARED_POSTGRES, CELL_OWN_POSTGRES };
+enum cell_servers { CELL_SHARED_POSTGRES, CELL_OWN_POSTGRES, CELL_TCP };
 
 /* False: skipped, the reason is printed. */
 bool cell_open(const char *name, enum cell_servers servers);
@@ -71,22 +74,27 @@ void cell_close(void); /* prints the line of a cell that did not come to its ver
     static void name(void)
 #define FAULT(name) FAULT_ON(name, CELL_SHARED_POSTGRES)
 #define FAULT_PG(name) FAULT_ON(name, CELL_OWN_POSTGRES)
+#define FAULT_TCP(name) FAULT_ON(name, CELL_TCP)
 void cell_cycles(const char *name, enum cell_servers servers, void (*run)(void));
 void cell_skip(const char *why); /* ends the cell, not the program */
 
 /* ---- work ---- */
-/* One at a time; false: not accepted. `outward`: a request to the sink, else a drill that takes some ms. */
-bool cell_offer_ledger(bool outward);
-bool cell_offer_job(const char *kind, const char *payload,
-                    bool outward); /* the same, of a kind and payload of one's own */
-bool cell_offer_direct(bool outward);
+/* One at a time, a request to the sink each; false: not accepted. */
+bool cell_offer_ledger(void);
+bool cell_offer_of(const char *tenant); /* the same, a tenant's */
+bool cell_offer_at(int64_t run_at_us);  /* the same, for later */
+bool cell_offer_direct(void);
+/* Of a kind and payload of one's own; `outward`: it goes to the sink. */
+bool cell_offer_job(const char *kind, const char *payload, bool outward);
 bool cell_offer_entry(const char *id, const char *const *fields,
                       bool outward); /* NULL-terminated; with an id of one's own */
-/* About n jobs through each door, a third outward, and n / 10 events of a rule with two steps. Waits for a door that is shut; fails
- * the cell when it stays so. */
+/* Of a producer of the cell's own that was told so; with a request to the sink. */
+void cell_accepted(const struct id *id, bool direct);
+/* About n jobs through each door, and n / 10 events of a rule with two steps. Waits for a door that is shut; fails the cell when it
+ * stays so. */
 void cell_load(int n);
 void cell_goes_on(int n, int logged); /* the same, until so many more log rows stand than before */
-void cell_ledger(int n);              /* through the SQL door alone: as many ledger jobs, a third outward */
+void cell_ledger(int n);              /* through the SQL door alone: as many ledger jobs */
 void cell_direct(int n);
 int cell_random(int low, int high); /* both included */
 

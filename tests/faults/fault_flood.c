@@ -24,7 +24,7 @@ FAULT(flood_of_jobs_due_in_one_second)
     cell_recovers();
     cell_demand(system_i64("select count(*) from automation.execution_logs where kind = 'noop' and outcome = 0") == FLOOD,
                 "every one of them is done once");
-    cell_demand(system_i64("select coalesce(max(duration_us), 0) from automation.execution_logs where kind = 'drill'") <
+    cell_demand(system_i64("select coalesce(max(duration_us), 0) from automation.execution_logs where kind = 'hook'") <
                     60000000,
                 "nobody starved");
 }
@@ -36,7 +36,7 @@ FAULT(flood_of_entries)
 
     system_scheduler(env);
     for (int i = 0; i < 4000; i++)
-        cr_assert(cell_offer_direct(false));
+        cr_assert(cell_offer_direct());
     cell_worker();
     cell_worker();
     cell_load(20);

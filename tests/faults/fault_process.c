@@ -100,7 +100,7 @@ FAULT(worker_kill_between_park_and_ack)
     system_sql(
         "update automation.kinds set on_unknown = 'ask', url = replace(url, '/slow', '/drop') where kind = 'hook'");
     cell_scheduler();
-    cr_assert(cell_offer_ledger(true));
+    cr_assert(cell_offer_ledger());
     cr_assert_eq(system_wait(system_worker(env)), DIE_STATUS);
     cell_demand(system_i64("select count(*) from automation_priv.ledger where parked_reason = 'unknown_outcome'") == 1,
                 "the job is parked");
@@ -125,7 +125,7 @@ FAULT(worker_kill_while_acting_asks)
 
     system_sql("update automation.kinds set on_unknown = 'ask' where kind = 'hook'");
     cell_scheduler();
-    cr_assert(cell_offer_ledger(true));
+    cr_assert(cell_offer_ledger());
     cr_assert_eq(system_wait(system_worker(env)), DIE_STATUS);
     system_lease_passes();
     cell_mended();

@@ -182,7 +182,7 @@ FAULT(redis_maxmemory)
     system_until("select count(*) = %zu from automation.execution_logs where job_id = execution_id",
                  cell.direct.n); /* reading and XACK go on */
     accept_meanwhile();
-    cell_demand(!cell_offer_direct(false), "XADD is refused when memory is full");
+    cell_demand(!cell_offer_direct(), "XADD is refused when memory is full");
     system_until_logged(0, "admit.refused");
     config("CONFIG SET maxmemory 0");
     cell_mended();
@@ -220,7 +220,7 @@ FAULT(redis_misconf)
     redis_run(s, "BGSAVE");
     system_until_holds(snapshot_failed, s, "Redis refuses to write");
     accept_meanwhile();
-    cell_demand(!cell_offer_direct(false), "XADD is refused when snapshots fail");
+    cell_demand(!cell_offer_direct(), "XADD is refused when snapshots fail");
     system_until_logged(0, "error");
     cr_assert_eq(rmdir(blocked), 0);
     set_saving(s, "");
@@ -237,7 +237,7 @@ FAULT(redis_readonly)
     start();
     config("REPLICAOF 127.0.0.1 1");
     accept_meanwhile();
-    cell_demand(!cell_offer_direct(false), "XADD is refused by a replica");
+    cell_demand(!cell_offer_direct(), "XADD is refused by a replica");
     system_until_logged(0, "duty.failed");
     config("REPLICAOF NO ONE");
     cell_mended();

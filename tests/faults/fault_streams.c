@@ -49,7 +49,7 @@ static void odd_entry(const char *id)
 static bool offer_direct(void *arg)
 {
     (void)arg;
-    return cell_offer_direct(false);
+    return cell_offer_direct();
 }
 
 /* Ids of 1970, of tomorrow, and the last possible one, after which Redis takes no entry any more until the stream is made anew. */
@@ -63,7 +63,7 @@ FAULT(streams_absurd_ids)
     odd_entry("4000000000000-0");
     cell_direct(10); /* Redis goes on from there */
     odd_entry(LAST_MS "-" LAST_MS);
-    cell_demand(!cell_offer_direct(false), "no id is left");
+    cell_demand(!cell_offer_direct(), "no id is left");
     cell_ledger(20);
     cell_mended();
     system_until_holds(offer_direct, NULL, "the stream takes entries again");

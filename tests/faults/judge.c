@@ -70,8 +70,8 @@ static int64_t beyond_one(const struct map *m)
     return n;
 }
 
-/* Of these ids, those that the sink has and the log has not. */
-static int64_t in_progress(const struct map *received, const struct map *ended)
+/* Of the ids that the sink has, those that are not in the other map. */
+static int64_t not_in(const struct map *received, const struct map *other)
 {
     int64_t n = 0;
     size_t at = 0, key_n;
@@ -79,7 +79,25 @@ static int64_t in_progress(const struct map *received, const struct map *ended)
     void *value;
 
     while (map_next(received, &at, &key, &key_n, &value))
-        n += map_get(ended, key, key_n) == NULL;
+        n += map_get(other, key, key_n) == NULL;
+    return n;
+}
+
+static void put_all(struct map *m, const struct cell_ids *ids)
+{
+    for (size_t i = 0; i < ids->n; i++)
+        map_put(m, &ids->v[i], sizeof(struct id), m);
+}
+
+/* Requests whose ids no producer was told of. */
+static int64_t unasked(const struct map *received)
+{
+    struct map accepted = {0};
+
+    put_all(&accepted, &cell.ledger_out);
+    put_all(&accepted, &cell.direct_out);
+    const int64_t n = not_in(received, &accepted);
+    map_free(&accepted);
     return n;
 }
 
@@ -90,7 +108,7 @@ void cell_interrupts(int workers)
     count_received(&received);
     count_ended(&ended);
     /* Requests under way may reach the sink after this count. */
-    cell.may_repeat += in_progress(&received, &ended) + (int64_t)workers * CELL_CONCURRENCY;
+    cell.may_repeat += not_in(&received, &ended) + (int64_t)workers * CELL_CONCURRENCY;
     map_free(&received);
     map_free(&ended);
 }
@@ -107,7 +125,7 @@ void cell_redis_loses(void)
 }
 
 struct verdict {
-    int64_t lost, lost_direct, duplicate_effects, outward_repeats, duplicate_logs, dead, unaccounted;
+    int64_t lost, lost_direct, duplicate_effects, outward_repeats, duplicate_logs, dead, unasked, unaccounted;
 };
 
 static int64_t missing_named(const struct cell_ids *ids, const struct map *in, const char *what)
@@ -153,6 +171,7 @@ static void look(struct verdict *v)
     v->duplicate_effects = over(tasks, cell.events) + over(notes, cell.events);
     v->outward_repeats = beyond_one(&received);
     v->duplicate_logs = beyond_one(&ended);
+    v->unasked = unasked(&received);
     v->dead = system_i64("select count(*) from automation.dead_letters");
     v->unaccounted = system_i64(
         "select coalesce(sum(abs(unaccounted) + in_flight + waiting), 0)::bigint from automation_priv.audit()");
@@ -170,6 +189,8 @@ static const char *fault_of(const struct verdict *v)
         return "done twice";
     if (v->outward_repeats > cell.may_repeat)
         return "more repeats than were in progress";
+    if (v->unasked > cell.in_doubt)
+        return "requests that nobody was told were accepted";
     if (v->dead != cell.may_die)
         return "dead letters that nobody deserved, or too few";
     if (v->unaccounted != 0)
