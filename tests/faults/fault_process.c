@@ -17,13 +17,23 @@ static void start(int workers)
     system_until("select count(*) >= 5 from automation_priv.ledger where owner is not null");
 }
 
-FAULT(worker_kill)
+static void one_is_killed(void)
 {
     start(2);
     system_kill(1);
     cell_interrupts(1);
     cell_mended();
     cell_recovers();
+}
+
+FAULT(worker_kill)
+{
+    one_is_killed();
+}
+
+FAULT_TCP(worker_kill_over_tcp)
+{
+    one_is_killed();
 }
 
 FAULT(workers_all_killed)
@@ -49,6 +59,75 @@ FAULT(worker_stop)
     system_signal(1, SIGCONT);
     system_until_logged(1, "worker.fenced");
     cell_load(20);
+}
+
+#define HELD 4
+
+static bool sink_has(void *n)
+{
+    return sink_lines(&cell.web, "received.jsonl", "webhook_id") >= *(size_t *)n;
+}
+
+/* Requests of the first worker are on their way when it freezes. The answers come, and find nobody. */
+static void freezes_with_requests(void)
+{
+    size_t asked;
+
+    system_sql("insert into automation.kinds (kind, class, handler, url)"
+               " values ('held', 'free', 'http', 'http://127.0.0.1:%d/slow?ms=3000')",
+               cell.web.port);
+    cell_scheduler();
+    cell_worker();
+    cell_load(20);
+    asked = cell.ledger.n + cell.direct.n + HELD;
+    system_until_done();
+    for (int i = 0; i < HELD; i++)
+        cr_assert(cell_offer_job("held", "{}", true));
+    system_until_holds(sink_has, &asked, "requests are on their way");
+    system_signal(1, SIGSTOP);
+    cell_interrupts(1);
+    cell_mended();
+    cell_demand(system_i64("select count(*) from automation_priv.ledger where kind = 'held' and claim_no = 1") == HELD,
+                "executions in its hands");
+}
+
+/* The other worker has these jobs, and its requests are not answered, when the first one goes on: with an answer to each. */
+static void goes_on_while_another_has_them(void)
+{
+    cell_worker();
+    cell_load(LOAD);
+    system_until(
+        "select count(*) = 1 from automation_priv.workers where beat_at < clock_timestamp() - interval '10 s'");
+    system_until("select count(*) = 0 from automation_priv.ledger where kind <> 'held'");
+    cr_assert_eq(kill(cell.web.pid, SIGSTOP), 0);
+    system_until("select count(*) = %d from automation_priv.ledger join automation_priv.workers on worker_id = owner"
+                 " where kind = 'held' and claim_no = 2",
+                 HELD);
+    system_signal(1, SIGCONT);
+    system_until("select count(*) = %d from automation.execution_logs where kind = 'held'", HELD);
+}
+
+static void results_after_the_lease(void)
+{
+    freezes_with_requests();
+    goes_on_while_another_has_them();
+    cell_demand(system_outcomes("lost_lease") == HELD, "what it did is logged as lost");
+    cell_demand(system_i64("select count(*) from automation_priv.ledger where kind = 'held' and claim_no = 2") == HELD,
+                "nothing of the other worker's is settled");
+    cr_assert_eq(kill(cell.web.pid, SIGCONT), 0);
+    cell_recovers();
+    cell_demand(system_logged(1, "worker.fenced") > 0, "it knows that it was too late");
+    cell_load(20);
+}
+
+FAULT(worker_stop_with_results)
+{
+    results_after_the_lease();
+}
+
+FAULT_TCP(worker_stop_with_results_over_tcp)
+{
+    results_after_the_lease();
 }
 
 static void worker_dies_at(const char *point, int nth)
