@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "tests/faults/cell.h"
 #include "tests/support/proxy.h"
 
@@ -106,34 +107,41 @@ NETWORK_FAULT(postgres_replies_cut)
     cut();
 }
 
-/* Cut off from PostgreSQL, and not from the world: what it has claimed it may still do, and can not settle before others have it. */
-static int64_t held_by_the_first_worker(void)
+#define OF_THE_FIRST " owner = (select worker_id from automation_priv.workers order by started_at limit 1)"
+
+static bool standby_leads(void *arg)
 {
-    return system_i64("select count(*) from automation_priv.ledger where kind = 'hook' and owner ="
-                      " (select worker_id from automation_priv.workers order by started_at limit 1)");
+    (void)arg;
+    return system_logged(2, "leader.took") > 0;
 }
 
-/* Nothing tells either side that the other is gone. The sound worker and the sound standby take over. */
-static void half_open(void)
+/* Nothing tells either side that the other is gone. Each has its own limits, and the sound ones wait for the longer ones:
+ *   the leader's lock stands in the server until the standby has seen a beat older than 15 s twice, and ends that session: 20 s
+ *   (what the leader itself still waits for takes longer, and is of a term that has ended);
+ *   the worker has no answer to its beat for 15 s: it begins nothing more of what it holds;
+ *   its jobs are free when its beat is older than 20 s: 30 s in all, with the sweep and the work itself.
+ * It is cut off from PostgreSQL and not from the world: until then it may do what it has claimed, and can not settle it. */
+NETWORK_FAULT(postgres_half_open)
 {
+    postgres_through_proxy();
     cell_load(LOAD);
     cell_until_logged(cell_random(20, 60));
     cell_scheduler();
     cell_worker();
     cell_interrupts(1);
-    proxy_set(&proxy, PROXY_HOLD);
-    cell.may_repeat += held_by_the_first_worker();
-    cell_load(20);
+    system_until("select count(*) = 2 from automation_priv.workers");
+    proxy_hold(&proxy);
+    cell.may_repeat += system_i64("select count(*) from automation_priv.ledger where kind = 'hook' and" OF_THE_FIRST);
     cell_mended();
+    cell_load(20);
+    system_until_holds(standby_leads, NULL, "the standby leads");
+    cell_demand(clock_mono_ms() - cell.mended_ms <= CELL_TAKEOVER_S * 1000, "the takeover took too long");
+    system_until("select count(*) = 1 from automation_priv.workers"); /* the first one's row is swept */
+    cell_demand(system_logged(1, "worker.fenced") > 0, "the worker has stopped before others have its jobs");
     cell_recovers();
     proxy_set(&proxy, PROXY_PASS);
+    system_until_logged(0, "leader.lost");
     cell_load(20);
-}
-
-NETWORK_FAULT(postgres_half_open)
-{
-    postgres_through_proxy();
-    half_open();
 }
 
 /* The leader itself has lost Redis and still leads: admission waits for its network. */
