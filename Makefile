@@ -145,10 +145,13 @@ integration: all $(if $(INTEGRATION_SRC),$(B)/tests/integration) ## tests on rea
 	$(Q)$(if $(INTEGRATION_SRC),USHER_TEST_BIN=$(CURDIR)/$(B) tests/support/with-servers.sh $(B)/tests/integration $(report) $(ARGS) $(name_failed),echo 'integration: no tests')
 # As on hosted PostgreSQL: the log is written through the staging table. The short selection is what `make test` runs.
 STAGED = @(worker|kill|settling)/*
-staging: all $(B)/tests/integration ## the workers' tests with a login that may not pass row-level security
+STAGED_FAULTS = worker_kill worker_stop worker_stop_with_results postgres_idle_in_transaction postgres_lock_on_one_wedding \
+    postgres_backends_killed producers_killed
+staging: all $(B)/tests/integration ## the workers' tests and faults with a login that may not pass row-level security
 	$(Q)USHER_TEST_STAGING=1 USHER_TEST_BIN=$(CURDIR)/$(B) tests/support/with-servers.sh \
 	    $(B)/tests/integration --filter '$(STAGED)' $(report) $(ARGS) $(name_failed)
-staging-short: ; $(Q)$(MAKE) --no-print-directory staging STAGED='@(kill/worker_*|settling/*)'
+	$(Q)$(if $(STAGED_FAULTS),USHER_TEST_STAGING=1 $(MAKE) --no-print-directory faults FAULT='$(STAGED_FAULTS)')
+staging-short: ; $(Q)$(MAKE) --no-print-directory staging STAGED='@(kill/worker_*|settling/*)' STAGED_FAULTS=
 # One cell at a time: they measure. The short selection is what `make test` runs.
 FAULTS_SHORT := redis_flushall redis_kill_without_aof streams_groups_destroyed streams_absurd_ids postgres_kill postgres_replies_cut leader_kill
 fault_filter = $(if $(FAULT),faults/@($(subst $(empty) ,|,$(FAULT))),faults/*)
