@@ -46,6 +46,7 @@ struct cell {
     struct cell_ids ledger, direct;         /* accepted */
     struct cell_ids ledger_out, direct_out; /* of these, the ones with a request to the sink */
     int64_t events;
+    int64_t in_bulk;  /* accepted besides, and judged by the cell itself */
     int64_t in_doubt; /* offers without an answer, or taken back: they may have been accepted, nobody was told */
     int64_t may_lose_direct, may_repeat;
     int64_t may_die; /* dead letters, exactly */

@@ -31,6 +31,7 @@ FAULT(flood_of_jobs_due_in_one_second)
         "', 'run_at', automation.now() + interval '1 second')) from generate_series(1, 5000))) from generate_series(1, "
         "%d)",
         FLOOD / 5000);
+    cell.in_bulk = FLOOD;
     system_scheduler(NULL);
     system_worker(NULL);
     system_worker(NULL);

@@ -210,10 +210,10 @@ void cell_judge(void)
     printf(
         "{\"fault\":\"%s\",\"accepted\":%zu,\"lost\":%lld,\"lost_direct\":%lld,\"duplicate_effects\":%lld,"
         "\"outward_repeats\":%lld,\"duplicate_logs\":%lld,\"dead\":%lld,\"recovery_seconds\":%.1f,\"ok\":%s%s%s%s}\n",
-        cell.name, cell.ledger.n + cell.direct.n + (size_t)cell.events, (long long)v.lost, (long long)v.lost_direct,
-        (long long)v.duplicate_effects, (long long)v.outward_repeats, (long long)v.duplicate_logs, (long long)v.dead,
-        cell.recovery_s, why == NULL ? "true" : "false", why == NULL ? "" : ",\"why\":\"", why == NULL ? "" : why,
-        why == NULL ? "" : "\"");
+        cell.name, cell.ledger.n + cell.direct.n + (size_t)(cell.events + cell.in_bulk), (long long)v.lost,
+        (long long)v.lost_direct, (long long)v.duplicate_effects, (long long)v.outward_repeats,
+        (long long)v.duplicate_logs, (long long)v.dead, cell.recovery_s, why == NULL ? "true" : "false",
+        why == NULL ? "" : ",\"why\":\"", why == NULL ? "" : why, why == NULL ? "" : "\"");
     (void)fflush(stdout);
     cell.printed = true;
     if (why != NULL)
