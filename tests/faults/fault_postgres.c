@@ -166,7 +166,7 @@ FAULT(postgres_lock_on_one_wedding)
 /* A host's session asks for keys, of a job that runs and of one that nobody has yet, and stays open. */
 FAULT(postgres_keys_undecided)
 {
-    static const char *const keyed[] = {"kind", "noop", "payload", "{}", "key", "new", NULL};
+    static const char *const keyed[] = {"kind", "hook", "payload", "{}", "key", "new", NULL};
     struct db_session *s;
 
     cell_scheduler();
@@ -175,8 +175,8 @@ FAULT(postgres_keys_undecided)
                "', p_unique_key => 'held',"
                " p_run_at => now() + interval '1 second')");
     s = system_hold("select automation.enqueue_job('drill', '{}', '" SYSTEM_TENANT "', p_unique_key => 'held'),"
-                    " automation.enqueue_job('noop', p_unique_key => 'new')");
-    cell_offer_entry("*", keyed, false);
+                    " automation.enqueue_job('hook', p_unique_key => 'new')");
+    cell_offer_entry("*", keyed, true);
     cell_load(LOAD);
     system_until("select count(*) >= %zu from automation.execution_logs where outcome = 0 and run_id is null",
                  cell.ledger.n + cell.direct.n);

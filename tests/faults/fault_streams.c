@@ -41,9 +41,9 @@ FAULT(streams_deleted)
 
 static void odd_entry(const char *id)
 {
-    static const char *const fields[] = {"kind", "noop", "payload", "{}", NULL};
+    static const char *const fields[] = {"kind", "hook", "payload", "{}", NULL};
 
-    cr_assert(cell_offer_entry(id, fields, false), "XADD %s was refused", id);
+    cr_assert(cell_offer_entry(id, fields, true), "XADD %s was refused", id);
 }
 
 static bool offer_direct(void *arg)
