@@ -2,6 +2,6 @@
 #ifndef TESTS_SUPPORT_PORT_H
 #define TESTS_SUPPORT_PORT_H
 
-int port_free(void); /* -1: errno says why */
+int port_free(void); /* failures print and abort */
 
 #endif

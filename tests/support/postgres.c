@@ -155,11 +155,7 @@ void postgres_start_with(struct postgres *p, const char *const *options)
 
 void postgres_start_tcp(struct postgres *p, const char *const *options)
 {
-    const int port = port_free();
-
-    if (port < 0)
-        die("free port", strerror(errno));
-    start(p, options, port);
+    start(p, options, port_free());
 }
 
 void postgres_halt(struct postgres *p)

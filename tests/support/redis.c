@@ -183,11 +183,7 @@ void redis_server_start(struct redis_server *s, const char *const *options)
 
 void redis_server_start_tcp(struct redis_server *s, const char *const *options)
 {
-    const int port = port_free();
-
-    if (port < 0)
-        die("free port", strerror(errno));
-    start(s, options, port);
+    start(s, options, port_free());
 }
 
 static void send_signal(const struct redis_server *s, int signo)
