@@ -570,6 +570,8 @@ create table automation.approvals (
     step smallint not null,
     kind text not null,
     content jsonb not null,
+    rendered jsonb, -- the content before anybody edited it
+    revision bigint, -- the wedding's, where the run follows its date: of another one it is rendered anew
     state text not null default 'pending' check (state in ('pending', 'approved', 'rejected', 'expired')),
     requested_at timestamptz not null,
     expires_at timestamptz not null,
@@ -656,33 +658,37 @@ language plpgsql security definer set search_path = '' as $$
 declare v_text text;
 begin
     perform automation.publish_event(a.tenant_id, p_type, a.wedding_id, jsonb_build_object('approval', a.approval_id, 'rule', a.rule_id, 'kind', a.kind,
-        'content', a.content, 'expires_at', a.expires_at), automation_priv.derive(p_type, a.approval_id::text));
+        'content', a.content, 'expires_at', a.expires_at), automation_priv.derive(p_type, a.approval_id::text, extract(epoch from a.requested_at)::text));
     select format(case p_type when 'approval.expired' then 'Not sent, since nobody approved it: %s for %s (%s)' else 'Waiting for approval since a day: %s for %s (%s)' end,
         coalesce(a.content ->> 'subject', a.content ->> 'title', a.kind), coalesce(w.title, 'no wedding'), u.name) into v_text
     from automation.rules u left join automation.weddings w on w.tenant_id = a.tenant_id and w.wedding_id = a.wedding_id
     where u.tenant_id = a.tenant_id and u.rule_id = a.rule_id;
     if p_type in ('approval.reminder', 'approval.expired') and v_text is not null then
         insert into automation.tasks (tenant_id, task_id, wedding_id, run_id, title, created_at)
-        values (a.tenant_id, automation_priv.derive('approval_task', a.approval_id::text, p_type), a.wedding_id, a.run_id, left(v_text, 500), p_now) on conflict do nothing;
+        values (a.tenant_id, automation_priv.derive('approval_task', a.approval_id::text, p_type, extract(epoch from a.requested_at)::text), a.wedding_id, a.run_id, left(v_text, 500), p_now) on conflict do nothing;
     end if;
 end $$;
 
--- The step's turn: the first time the item is made, after a day its reminder, at its end it expires. The settling transaction calls this before it parks the
--- row at approval_due.
+-- The step's turn: the first time the item is made, after a day its reminder, at its end it expires. When the wedding has moved it has that date's end, and is
+-- asked anew if that is another text. The settling transaction calls this before it parks the row at approval_due.
 create function automation_priv.request_approval(p_tenant uuid, p_wedding uuid, p_run uuid, p_job uuid, p_effect jsonb, p_now timestamptz) returns void
 language plpgsql security definer set search_path = '' as $$
 declare
     a automation.approvals;
     r automation.runs;
+    v_revision bigint;
+    v_expires timestamptz;
 begin
     select * into r from automation.runs x where x.tenant_id = p_tenant and x.run_id = p_run;
+    select w.revision into v_revision from automation.weddings w where r.wedding_revision is not null and w.tenant_id = p_tenant and w.wedding_id = p_wedding;
     select * into a from automation.approvals x where x.tenant_id = p_tenant and x.approval_id = p_job for update;
-    if not found then
-        insert into automation.approvals (tenant_id, approval_id, run_id, rule_id, wedding_id, step, kind, content, requested_at, expires_at, state, decided_at, decided_by)
-        select p_tenant, p_job, p_run, r.rule_id, p_wedding, l.step, l.kind, p_effect -> 'content', p_now, greatest(coalesce(
-                (select automation_priv.limit_ahead(m.local_date, m.local_time, w.time_zone, (p_effect -> 'yearly')::boolean, p_now)
-                 from automation.milestones m join automation.weddings w using (tenant_id, wedding_id)
-                 where m.tenant_id = p_tenant and m.wedding_id = p_wedding and m.name = p_effect ->> 'limit'), p_now + interval '30 days'), p_now + interval '1 hour'),
+    v_expires := greatest(coalesce((select automation_priv.limit_ahead(m.local_date, m.local_time, w.time_zone, (p_effect -> 'yearly')::boolean, p_now)
+        from automation.milestones m join automation.weddings w using (tenant_id, wedding_id)
+        where m.tenant_id = p_tenant and m.wedding_id = p_wedding and m.name = p_effect ->> 'limit'), p_now + interval '30 days'), p_now + interval '1 hour');
+    if a.approval_id is null then
+        insert into automation.approvals (tenant_id, approval_id, run_id, rule_id, wedding_id, step, kind, content, rendered, revision, requested_at, expires_at, state,
+            decided_at, decided_by)
+        select p_tenant, p_job, p_run, r.rule_id, p_wedding, l.step, l.kind, p_effect -> 'content', p_effect -> 'content', v_revision, p_now, v_expires,
             case when g.granted_by is null then 'pending' else 'approved' end, case when g.granted_by is not null then p_now end, g.granted_by
         from automation_priv.ledger l
         left join lateral (select p.granted_by from automation.preapprovals p where p.tenant_id = p_tenant and p.rule_id = r.rule_id
@@ -691,6 +697,13 @@ begin
         if a.state = 'approved' then
             update automation_priv.ledger l set wake = jsonb_build_object('approval', 'approved', 'content', a.content) where l.job_id = p_job;
         else
+            perform automation_priv.approval_event(a, 'approval.requested', p_now);
+        end if;
+    elsif a.state = 'pending' and a.revision <> v_revision then
+        update automation.approvals x set revision = v_revision, expires_at = v_expires where x.tenant_id = p_tenant and x.approval_id = p_job;
+        if a.rendered <> p_effect -> 'content' then
+            update automation.approvals x set content = p_effect -> 'content', rendered = p_effect -> 'content', edited_by = null, requested_at = p_now, reminded_at = null
+            where x.tenant_id = p_tenant and x.approval_id = p_job returning * into a;
             perform automation_priv.approval_event(a, 'approval.requested', p_now);
         end if;
     elsif a.state = 'pending' and p_now >= a.expires_at then
@@ -711,7 +724,8 @@ begin
     from automation.approvals a where a.tenant_id = p_tenant and a.approval_id = p_job);
 end $$;
 
--- approved, rejected, or edited and still to be decided; p_content: texts of the content that change. False: it is decided already, or its run has ended.
+-- approved, rejected, or edited and still to be decided; p_content: texts of the content that change. False: it is decided already, its run has ended, or the
+-- wedding has moved and it is about to be asked anew.
 create function automation.decide_approval(p_tenant uuid, p_approval uuid, p_decision text, p_by text, p_content jsonb default null, p_note text default null)
 returns boolean
 language plpgsql security definer set search_path = '' as $$
@@ -730,7 +744,8 @@ begin
     -- The row first, then the item: the order in which settling locks them.
     perform from automation_priv.ledger l where l.job_id = p_approval and l.tenant_id = p_tenant and l.owner is null and l.parked_reason = 'approval' for update;
     if not found then return false; end if;
-    select * into a from automation.approvals x where x.tenant_id = p_tenant and x.approval_id = p_approval and x.state = 'pending' for update;
+    select * into a from automation.approvals x where x.tenant_id = p_tenant and x.approval_id = p_approval and x.state = 'pending'
+        and not exists (select from automation.weddings w where w.tenant_id = x.tenant_id and w.wedding_id = x.wedding_id and w.revision <> x.revision) for update;
     if not found then return false; end if;
     select x into k from jsonb_object_keys(coalesce(p_content, '{}')) x where not a.content ? x limit 1;
     if k is not null then
@@ -1188,6 +1203,15 @@ begin
     return n;
 end $$;
 
+-- Whether what was planned for an instant of a timing is due then still: a wedding's revision rises with whatever is written of its dates.
+create function automation_priv.still_due(p_tenant uuid, p_wedding uuid, p_timing uuid, p_due timestamptz) returns boolean
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return exists (select from automation.timing_keys k cross join lateral generate_series(1, coalesce(k.yearly, 1)) n
+        where k.tenant_id = p_tenant and k.timing_id = p_timing
+          and date_trunc('milliseconds', automation_priv.timing_due(p_tenant, p_wedding, p_timing, n)) = date_trunc('milliseconds', p_due));
+end $$;
+
 -- After a wedding moved or ended: its unclaimed jobs are superseded, planned anew or cancelled. Returns the weddings handled; rows that somebody has locked
 -- leave their wedding for the next call (what is claimed meanwhile is fenced by the claim).
 create function automation_priv.replan_weddings(p_term bigint, p_limit integer) returns integer
@@ -1195,7 +1219,6 @@ language plpgsql security definer set search_path = '' as $$
 declare
     c record;
     v_ids uuid[];
-    v_again uuid[];
     v_locked boolean;
     n integer := 0;
 begin
@@ -1217,18 +1240,31 @@ begin
             v_locked := exists (select from automation_priv.ledger j left join automation.runs r on r.tenant_id = j.tenant_id and r.run_id = j.run_id
                 where j.tenant_id = c.tenant_id and j.wedding_id = c.wedding_id and j.owner is null and coalesce(r.wedding_status, '') not in ('cancelled', 'archived'));
         else
-            -- Not begun: superseded, and the timing may fire again at its new instant. Under way: the step's instant is derived anew.
-            select array_agg(l.job_id), array_agg(l.trigger_ref) into v_ids, v_again from (
-                select j.job_id, r.trigger_ref from automation_priv.ledger j join automation.runs r on r.tenant_id = j.tenant_id and r.run_id = j.run_id
+            -- Not begun, and due at another instant now: superseded, and the timing may fire again at that. So may that of a run whose claim found the move
+            -- first. Under way, or due as it was: a step that follows a milestone has its instant derived anew, the others keep theirs.
+            select array_agg(l.job_id) into v_ids from (
+                select j.job_id from automation_priv.ledger j join automation.runs r on r.tenant_id = j.tenant_id and r.run_id = j.run_id
                 where j.tenant_id = c.tenant_id and j.wedding_id = c.wedding_id and j.owner is null and j.revision <> c.revision
-                  and r.wedding_revision = j.revision and not r.acted and r.trigger_type = 'milestone' for update of j skip locked) l;
+                  and r.wedding_revision = j.revision and not r.acted and r.trigger_type = 'milestone'
+                  and not automation_priv.still_due(c.tenant_id, c.wedding_id, r.trigger_ref, r.due_at) for update of j skip locked) l;
             perform automation_priv.end_unrun(v_ids, 'superseded', 'wedding_moved', 4::smallint);
-            perform automation_priv.refresh_timings(c.tenant_id, array[c.wedding_id], null, coalesce(v_again, '{}'));
+            perform automation_priv.refresh_timings(c.tenant_id, array[c.wedding_id], null, array(select r.trigger_ref from automation.runs r
+                where r.tenant_id = c.tenant_id and r.wedding_id = c.wedding_id and r.state = 'superseded' and not r.acted and r.trigger_type = 'milestone'));
             perform automation_priv.refire_timings(c.tenant_id, c.wedding_id);
-            update automation_priv.ledger l set due_at = d.due_at, revision = c.revision, parked_reason = case when d.due_at is null then 'anchor_missing' end
-            from (select j.job_id, j.due_spec from automation_priv.ledger j where j.tenant_id = c.tenant_id and j.wedding_id = c.wedding_id and j.owner is null
-                  and j.revision <> c.revision for update skip locked) x
-            cross join lateral automation_priv.resolve_due(c.tenant_id, c.wedding_id, x.due_spec, automation.now()) d
+            with moved as (
+                update automation_priv.ledger l set due_at = case when x.follows then d.due_at else l.due_at end, revision = c.revision,
+                    parked_reason = case when not x.follows then l.parked_reason when d.due_at is null then 'anchor_missing' end
+                from (select j.job_id, j.due_spec, coalesce(j.due_spec ? 'milestone' and j.parked_reason is distinct from 'queued', false) as follows
+                      from automation_priv.ledger j where j.tenant_id = c.tenant_id and j.wedding_id = c.wedding_id and j.owner is null
+                      and j.revision <> c.revision for update skip locked) x
+                cross join lateral automation_priv.resolve_due(c.tenant_id, c.wedding_id, x.due_spec, automation.now()) d
+                where l.job_id = x.job_id returning l.run_id)
+            update automation.runs r set wedding_revision = c.revision from moved m where r.tenant_id = c.tenant_id and r.run_id = m.run_id and r.wedding_revision is not null;
+            -- What waits for approval is rendered for the new date.
+            update automation_priv.ledger l set parked_reason = null, due_at = automation.now()
+            from (select j.job_id from automation_priv.ledger j join automation.approvals a on a.tenant_id = j.tenant_id and a.approval_id = j.job_id
+                  where j.tenant_id = c.tenant_id and j.wedding_id = c.wedding_id and j.parked_reason = 'approval' and j.owner is null and a.revision <> c.revision
+                  for update of j skip locked) x
             where l.job_id = x.job_id;
             v_locked := exists (select from automation_priv.ledger j where j.tenant_id = c.tenant_id and j.wedding_id = c.wedding_id and j.owner is null and j.revision <> c.revision);
         end if;
@@ -1584,11 +1620,13 @@ begin
     return n;
 end $$;
 
--- Another season or zone of the tenant: its rules are looked at again.
+-- Another season or zone of the tenant: its rules are looked at again, and what its weddings have at an hour of that zone.
 create function automation_priv.tenants_season() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
     update automation.rules r set live_due = null where r.tenant_id = new.tenant_id and r.season_months is not null and r.status = 'active';
+    update automation.weddings w set revision = w.revision + 1 where w.tenant_id = new.tenant_id and new.time_zone <> old.time_zone
+        and exists (select from automation.timing_keys k where k.tenant_id = w.tenant_id and k.zone_mode = 'tenant');
     return null;
 end $$;
 create trigger tenants_season after update on automation.tenants for each row
