@@ -1,4 +1,4 @@
-/* usher approval list: what waits for a person. */
+/* usher approval list: what waits for a person, or what need not wait. */
 #include "cli/cmd.h"
 #include "cli/connect.h"
 #include "cli/input.h"
@@ -9,12 +9,15 @@
 struct list_options {
     char *tenant;
     int64_t limit;
+    bool preapprovals;
 };
 
 static const struct conf_key options[] = {
     SETTING_STR("tenant", offsetof(struct list_options, tenant), NULL, NULL, 0, "of this tenant only"),
     SETTING_INT("limit", offsetof(struct list_options, limit), NULL, "100", 1, STORE_APPROVAL_MAX,
                 "most items, oldest first"),
+    SETTING_BOOL("preapprovals", offsetof(struct list_options, preapprovals), NULL,
+                 "the words given ahead that hold, instead"),
     {.name = NULL},
 };
 
@@ -34,6 +37,23 @@ static void print(const struct cmd_run *run, const struct db_result *r)
             out_str(o, db_text(r, row, col));
         out_time(o, db_time(r, row, 6));
         out_time(o, db_time(r, row, 7));
+    }
+    out_print(o, run->json, stdout);
+    out_free(o);
+}
+
+static void print_ahead(const struct cmd_run *run, const struct db_result *r)
+{
+    static const struct out_column columns[] = {
+        {"tenant_id", OUT_TEXT}, {"rule_id", OUT_TEXT},    {"rule", OUT_TEXT},       {"wedding_id", OUT_TEXT},
+        {"wedding", OUT_TEXT},   {"granted_by", OUT_TEXT}, {"granted_at", OUT_TEXT},
+    };
+    struct out *o = out_new(columns, sizeof(columns) / sizeof(columns[0]));
+
+    for (int row = 0; row < db_rows(r); row++) {
+        for (int col = 0; col < 6; col++)
+            out_str(o, db_text(r, row, col));
+        out_time(o, db_time(r, row, 6));
     }
     out_print(o, run->json, stdout);
     out_free(o);
@@ -59,9 +79,10 @@ static int run_list(struct cmd_run *run)
     int code = connect_db(run, &db);
     if (code != EXIT_OK)
         return code;
-    enum err err = store_approval_list(db, &tenant, o->limit, &r, &info);
+    enum err err = o->preapprovals ? store_approval_list_ahead(db, &tenant, o->limit, &r, &info)
+                                   : store_approval_list(db, &tenant, o->limit, &r, &info);
     if (err == ERR_OK)
-        print(run, r);
+        (o->preapprovals ? print_ahead : print)(run, r);
     db_result_free(r);
     db_close(db);
     return err == ERR_OK ? EXIT_OK : cmd_fail(run, cmd_exit_code(err), "%s", info.text);
@@ -69,12 +90,13 @@ static int run_list(struct cmd_run *run)
 
 const struct cmd cmd_approval_list = {
     .path = "approval list",
-    .summary = "list the steps that wait for a person's approval",
+    .summary = "list the steps that wait for a person's approval, or the words given ahead",
     .options = options,
     .options_size = sizeof(struct list_options),
     .details =
-        "Oldest first, with what would go out. An item is reminded of after a day and expires with its milestone.",
-    .examples = "usher approval list\n",
+        "Oldest first, with what would go out. An item is reminded of after a day and expires with its milestone.\n"
+        "--preapprovals: what rules need not ask for, by whose word; without wedding it is for all of the tenant's.",
+    .examples = "usher approval list\nusher approval list --preapprovals\n",
     .check = check,
     .run = run_list,
 };

@@ -4,6 +4,20 @@
 #include "common/base/mem.h"
 #include "common/io/db.h"
 
+static enum err list(struct db_session *db, const struct db_stmt *stmt, const struct id *tenant, int64_t limit,
+                     struct db_result **out, struct err_info *info)
+{
+    struct arena arena = {0};
+    struct db_args a;
+
+    db_args_init(&a, &arena);
+    db_arg_id(&a, id_is_zero(tenant) ? NULL : tenant);
+    db_arg_i64(&a, limit);
+    enum err err = db_query(db, stmt, &a, out, info);
+    arena_free(&arena);
+    return err;
+}
+
 enum err store_approval_list(struct db_session *db, const struct id *tenant, int64_t limit, struct db_result **out,
                              struct err_info *info)
 {
@@ -18,15 +32,23 @@ enum err store_approval_list(struct db_session *db, const struct id *tenant, int
         "  and exists (select from automation_priv.ledger l where l.job_id = a.approval_id and l.parked_reason = "
         "'approval')\n"
         "order by a.requested_at, a.approval_id limit $2"};
-    struct arena arena = {0};
-    struct db_args a;
 
-    db_args_init(&a, &arena);
-    db_arg_id(&a, id_is_zero(tenant) ? NULL : tenant);
-    db_arg_i64(&a, limit);
-    enum err err = db_query(db, &stmt, &a, out, info);
-    arena_free(&arena);
-    return err;
+    return list(db, &stmt, tenant, limit, out, info);
+}
+
+enum err store_approval_list_ahead(struct db_session *db, const struct id *tenant, int64_t limit,
+                                   struct db_result **out, struct err_info *info)
+{
+    static const struct db_stmt stmt = {
+        "approval_list_ahead",
+        "select p.tenant_id::text, p.rule_id::text, r.name, p.wedding_id::text, w.title, p.granted_by, p.granted_at\n"
+        "from automation.preapprovals p join automation.rules r on r.tenant_id = p.tenant_id and r.rule_id = "
+        "p.rule_id\n"
+        "left join automation.weddings w on w.tenant_id = p.tenant_id and w.wedding_id = p.wedding_id\n"
+        "where $1::uuid is null or p.tenant_id = $1\n"
+        "order by p.granted_at, p.tenant_id, p.rule_id, p.wedding_id limit $2"};
+
+    return list(db, &stmt, tenant, limit, out, info);
 }
 
 enum err store_approval_show(struct db_session *db, const struct id *approval, struct db_result **out,

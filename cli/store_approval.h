@@ -19,6 +19,11 @@ struct db_result;
 enum err store_approval_list(struct db_session *db, const struct id *tenant, int64_t limit, struct db_result **out,
                              struct err_info *info) MUST_USE;
 
+/* The words given ahead that hold, oldest first: tenant_id, rule_id, rule, wedding_id, wedding (both null: for all), granted_by,
+ * granted_at. A zero tenant: of any. */
+enum err store_approval_list_ahead(struct db_session *db, const struct id *tenant, int64_t limit,
+                                   struct db_result **out, struct err_info *info) MUST_USE;
+
 /* One row, or none: tenant_id, wedding_id, wedding, rule_id, rule, kind, state, requested_at, expires_at, decided_at, decided_by,
  * edited_by, note, content. */
 enum err store_approval_show(struct db_session *db, const struct id *approval, struct db_result **out,

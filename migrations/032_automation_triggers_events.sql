@@ -1095,8 +1095,18 @@ begin
 end $$;
 grant execute on function automation.start_rule to automation_worker, automation_scheduler;
 
--- Starts runs: {tenant, run, job, rule, revision, wedding, type, ref, seq, due, state, reason, bound, wedding_revision, wedding_status, hops, context, mode,
--- max_runs, priority, kind, step, spec, spread, event, templates}. A run that stands is not started again, unless it was superseded before any outward step acted.
+-- Whether a rule has run for a wedding and milestone before its trigger was edited: it does not run again at the hour that it has now. A yearly one does not
+-- in the same year.
+create function automation_priv.ran_before(p_tenant uuid, p_rule uuid, p_wedding uuid, p_timing uuid, p_milestone text, p_yearly boolean, p_due timestamptz) returns boolean
+language plpgsql stable security definer set search_path = '' as $$
+begin
+    return exists (select from automation.runs r where r.tenant_id = p_tenant and r.rule_id = p_rule and r.wedding_id = p_wedding and r.trigger_type = 'milestone'
+        and r.trigger_ref <> p_timing and r.context ->> 'milestone' = p_milestone and (r.acted or r.state not in ('skipped', 'superseded', 'cancelled'))
+        and (r.due_at > p_due - interval '6 months' or p_yearly is not true));
+end $$;
+
+-- Starts runs: {tenant, run, job, rule, revision, wedding, type, ref, once, yearly, seq, due, state, reason, bound, wedding_revision, wedding_status, hops, context,
+-- mode, max_runs, priority, kind, step, spec, spread, event, templates}; once: the milestone, where the rule runs for it once (ran_before). A run that stands is not started again, unless it was superseded before any outward step acted.
 -- One statement for the whole batch, so what stands for a rule and a wedding is looked at before any run of the batch is there: the caller puts no two
 -- runs of the same rule and wedding into one batch. job: the first step's id in the run's first generation.
 -- Every look-up is a lateral one by index, and never a scan: the plan is kept from the first calls, when the tables may have been empty.
@@ -1114,8 +1124,8 @@ begin
     -- A run without an event of its own waits for events from now on: those dispatched so far are before it.
     v_seq := coalesce(pg_catalog.pg_sequence_last_value('automation.trigger_events_seq_seq'), 0);
     with asked as materialized (
-        select * from jsonb_to_recordset(p_runs) as x(tenant uuid, run uuid, job uuid, rule uuid, revision bigint, wedding uuid, type text, ref uuid, seq bigint,
-            due timestamptz, state text, reason text, bound boolean, wedding_revision bigint, wedding_status text, hops smallint, context jsonb,
+        select * from jsonb_to_recordset(p_runs) as x(tenant uuid, run uuid, job uuid, rule uuid, revision bigint, wedding uuid, type text, ref uuid, once text,
+            yearly boolean, seq bigint, due timestamptz, state text, reason text, bound boolean, wedding_revision bigint, wedding_status text, hops smallint, context jsonb,
             mode text, max_runs integer, priority smallint, kind text, step smallint, spec jsonb, spread jsonb, event text, templates jsonb)),
     looked as materialized (
         select a.*, o.running > 0 as running, d.due_at as spec_due, d.revision as spec_revision, case
@@ -1128,6 +1138,7 @@ begin
                     and r.state = 'succeeded')
                 and not exists (select from automation.runs r where a.wedding is null and r.tenant_id = a.tenant and r.rule_id = y.needs_rule_id
                     and r.wedding_id is null and r.state = 'succeeded')) then 'dependency'
+            when a.once is not null and o.counted > 0 and automation_priv.ran_before(a.tenant, a.rule, a.wedding, a.ref, a.once, a.yearly, a.due) then 'ran_before'
             when a.mode = 'single' and o.running > 0 then 'already_running'
             when o.counted >= a.max_runs then 'max_runs'
             when o.recent >= 16 then 'loop_guard'

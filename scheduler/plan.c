@@ -91,6 +91,16 @@ static bool is_bound(const struct plan_run *run)
     return trigger_of(run) == TRIGGER_MILESTONE && run->rule->settings.on_date_change != DATE_CHANGE_KEEP;
 }
 
+/* What it has run for at another hour, before it was edited, it does not run for again. */
+static void put_once(struct buf *b, const struct plan_run *run)
+{
+    const struct rule *rule = run->rule;
+
+    if (trigger_of(run) == TRIGGER_MILESTONE && rule->settings.on_date_change != DATE_CHANGE_REFIRE)
+        buf_printf(b, ",\"once\":\"%s\",\"yearly\":%s", vocab_text(VOCAB_MILESTONE, (int)rule->trigger.milestone),
+                   rule->trigger.yearly > 0 ? "true" : "false");
+}
+
 static void put_wedding(struct buf *b, const struct plan_run *run)
 {
     if (id_is_zero(&run->wedding_id))
@@ -112,6 +122,7 @@ static void put_run(struct buf *b, const struct plan_run *run)
     buf_printf(b, ",\"tenant\":\"%s\"", id_format(&run->tenant_id, text)); /* the platform's is all zeros */
     put_id(b, "rule", &run->rule_id);
     put_id(b, "ref", &run->ref);
+    put_once(b, run);
     buf_printf(b, ",\"revision\":%" PRId64, run->rule_revision);
     put_wedding(b, run);
     put_str(b, "type", str_of(vocab_text(VOCAB_TRIGGER, (int)trigger_of(run))));

@@ -16,6 +16,7 @@
     X(REASON_DEPENDENCY, "dependency", "a rule that this one needs has not succeeded")                                 \
     X(REASON_LOOP_GUARD, "loop_guard", "ran too often within an hour; the rule is paused")                             \
     X(REASON_NOT_BOOKED, "not_booked", "the rule is for booked weddings")                                              \
+    X(REASON_RAN_BEFORE, "ran_before", "it had run before its trigger was edited")                                     \
     X(REASON_ALREADY_RUNNING, "already_running", "an earlier run was still under way")                                 \
     X(REASON_MAX_RUNS, "max_runs", "the rule's limit for one wedding was reached")                                     \
     X(REASON_EXPIRED, "expired", "its deadline had passed")                                                            \

@@ -28,6 +28,7 @@ enum standing_column {
     COL_ACTIVATED,
     COL_BEFORE_ACTIVATION,
     COL_NOT_BOOKED,
+    COL_RAN_BEFORE,
     COL_DEPENDENCIES,
     COL_APPROVED_BY,
     COL_LIMIT
@@ -153,6 +154,7 @@ static const char *refusal(struct preview *p, const struct db_result *r)
          "it had passed when the rule was activated: a rule begins with its activation"},
         {db_bool(r, 0, COL_NOT_BOOKED), "not_booked", "the rule is for booked weddings, from their booking on"},
         {needed != NULL, "dependency", "a rule that it needs has not succeeded for the wedding"},
+        {db_bool(r, 0, COL_RAN_BEFORE), "ran_before", "it ran for the wedding and this milestone before it was edited"},
         {s->mode == MODE_SINGLE && db_i64(r, 0, COL_RUNNING) > 0, "already_running",
          "an earlier run of this rule for this wedding is not finished"},
         {s->max_runs_per_wedding > 0 && db_i64(r, 0, COL_COUNTED) >= s->max_runs_per_wedding, "max_runs",
@@ -271,6 +273,9 @@ enum err preview_standing(struct preview *p)
     struct db_result *r = NULL;
 
     if (by_milestone(p) && !id_is_zero(&q->rule_id)) {
+        if (p->rule->settings.on_date_change != DATE_CHANGE_REFIRE)
+            start.once = vocab_text(VOCAB_MILESTONE, (int)p->rule->trigger.milestone);
+        start.timing_id = p->timing;
         const struct fire fire = {q->tenant_id, q->rule_id, q->wedding_id, p->timing, p->occurrence};
         fire_run_id(&fire, p->rule, &start.run_id);
         id_format(&start.run_id, p->run_id);

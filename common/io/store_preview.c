@@ -295,6 +295,7 @@ enum err store_preview_standing(struct db_session *s, const struct store_preview
         "    $5::timestamptz < date_trunc('milliseconds', b.at) and ($9 or w.created_at < b.at),\n"
         "    coalesce(u.booked_only and (w.booked_at is null or $5 < date_trunc('milliseconds', w.booked_at)), "
         "false),\n"
+        "    coalesce(automation_priv.ran_before($1, $2, $3, $11, $12, $10, $5), false),\n"
         "    coalesce((select jsonb_agg(jsonb_build_object('rule_id', d.needs_rule_id, 'name', x.name, 'met',\n"
         "            exists (select from automation.runs o where o.tenant_id = $1 and o.rule_id = d.needs_rule_id\n"
         "                and o.wedding_id = $3 and o.state = 'succeeded')) order by x.name, d.needs_rule_id)\n"
@@ -331,6 +332,8 @@ enum err store_preview_standing(struct db_session *s, const struct store_preview
     db_arg_cstr(&a, start->limit);
     db_arg_bool(&a, start->by_event);
     db_arg_bool(&a, start->yearly);
+    db_arg_id(&a, or_null(&start->timing_id));
+    db_arg_cstr(&a, start->once);
     return query(s, &stmt, &a, &arena, out, info);
 }
 

@@ -82,13 +82,15 @@ struct store_preview_start {
     int64_t at_us;     /* when it is decided */
     int64_t as_of_us;  /* a rule that is not live goes live now */
     const char *limit; /* milestone (advance_limit), or NULL */
+    struct id timing_id;
+    const char *once; /* milestone for which it runs once, whenever its trigger was edited; or NULL */
     bool by_event, yearly;
 };
 /* What planning asks of the database (automation_priv.plan_runs), one row: run_id, state, reason, acted of the run that holds the fire
  * key (nulls: none); running runs of the rule and wedding; runs that max_runs counts; runs of the hour before at_us (these
  * three leave out the run of the fire key itself); live, live_reason, live_due; activated_at; due before activation; due before
- * the booking that booked_only asks for; dependencies (jsonb: [{rule_id, name, met}]); who approved ahead (null: nobody); instant of
- * the limit that lies ahead at at_us. */
+ * the booking that booked_only asks for; ran for `once` at another timing; dependencies (jsonb: [{rule_id, name, met}]); who approved
+ * ahead (null: nobody); instant of the limit that lies ahead at at_us. */
 enum err store_preview_standing(struct db_session *s, const struct store_preview_start *start, struct db_result **out,
                                 struct err_info *info) MUST_USE;
 

@@ -344,6 +344,12 @@ case_wedding_move_and_show_tell_its_timeline() {
     run 0 approval preapprove $rule --tenant $tenant --wedding $wedding --by ana
     expect "a word given ahead" "preapproved" "$out"
     run 4 approval preapprove $rule --tenant $tenant --wedding $wedding --by rui
+    run 0 approval preapprove $rule --tenant $tenant --by eva
+    run 0 approval list --preapprovals --tenant $tenant --json
+    expect "the words that hold" "Ask C & D ana, Ask None eva" "$(field '", ".join(" ".join(map(str, (x["rule"], x["wedding"], x["granted_by"]))) for x in d)')"
+    run 0 approval list --preapprovals --tenant $wedding --json
+    expect "another tenant has none" "0" "$(field 'len(d)')"
+    run 0 approval revoke $rule --tenant $tenant --by eva
     sql "select automation.start_rule('$tenant', '$rule', '$wedding')" >/dev/null
     wait_for 20 "the step to act without asking" approved_ahead || return
     run 3 approval revoke $rule --tenant $tenant
@@ -357,7 +363,9 @@ case_wedding_move_and_show_tell_its_timeline() {
     contains "a wedding of its own" "has no wedding $rule" "$out"
     run 1 approval preapprove $wedding --tenant $tenant
     contains "a rule of its own" "has no rule $wedding" "$out"
-    expect "audit trail" "preapprove ana, revoke_preapproval rui" "$(sql "select string_agg(what || ' ' || who, ', ' order by id) from automation_priv.audit_trail
+    run 0 approval list --preapprovals --tenant $tenant
+    expect "none is left" "no" "$(grep -q Ask <<<"$out" && echo yes || echo no)"
+    expect "audit trail" "preapprove ana, preapprove eva, revoke_preapproval eva, revoke_preapproval rui" "$(sql "select string_agg(what || ' ' || who, ', ' order by id) from automation_priv.audit_trail
         where tenant_id = '$tenant'")"
     run 3 approval approve 8d03ae6f-055f-823e-b840-51066c04214b
     run 0 zones refresh

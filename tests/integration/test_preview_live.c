@@ -27,6 +27,7 @@
     "due_at, state, started_at) values ('" LEADER_TENANT "', '00000000-0000-0000-0000-0000000000" nn "', " rule        \
     ", 1, '" LEADER_WEDDING "', 'milestone', '00000000-0000-0000-0000-0000000000ee', '" LEADER_NOON "', '" state       \
     "', '" started "');"
+#define RAN_FOR_THE_CEREMONY "update automation.runs set context = '{\"milestone\": \"ceremony\"}';"
 #define MINE "'" RULE "'"
 #define OTHER_RULE                                                                                                     \
     "insert into automation.rules (tenant_id, rule_id, name, status, definition) values ('" LEADER_TENANT              \
@@ -170,6 +171,12 @@ static const struct play plays[] = {
     {"max runs not reached", SUNDAY SETTINGS("\"max_runs_per_wedding\":2") "," LEADER_TASK,
      .after = RUN("d1", MINE, "skipped", LEADER_NOON) RUN("d2", MINE, "succeeded", LEADER_NOON), .at = AT_SUNDAY,
      .due = AT_SUNDAY, .reason = ""},
+    {"ran before it was edited", SUNDAY "," LEADER_TASK,
+     .after = RUN("d1", MINE, "succeeded", LEADER_NOON) RAN_FOR_THE_CEREMONY, .at = AT_SUNDAY, .due = AT_SUNDAY,
+     .reason = "ran_before"},
+    {"ran before, and may again", SUNDAY SETTINGS("\"on_date_change\":\"refire\"") "," LEADER_TASK,
+     .after = RUN("d1", MINE, "succeeded", LEADER_NOON) RAN_FOR_THE_CEREMONY, .at = AT_SUNDAY, .due = AT_SUNDAY,
+     .reason = ""},
     {"loop guard", SUNDAY "," LEADER_TASK,
      .after = "do $$ begin for i in 10..25 loop execute replace($r$" RUN(
          "@@", MINE, "succeeded", "2026-05-03T07:30:00Z") "$r$, '@@', i::text); end loop; end $$",
