@@ -3,6 +3,7 @@
  * format. */
 #include <criterion/criterion.h>
 #include <glob.h>
+#include <jansson.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -297,4 +298,83 @@ Test(stories, a_herd_is_spread_as_its_story_tells)
 
     scheduler_env = env;
     tell("smear/*");
+}
+
+/* ---- what there is ---------------------------------------------------------------------------------------------------------- */
+
+/* A vendor's address among the recipients of the expected lines, and another one. */
+static bool has_several_vendors(const json_t *story)
+{
+    const json_t *line;
+    const char *first = NULL;
+    size_t i;
+
+    json_array_foreach(json_object_get(story, "expect"), i, line)
+    {
+        const char *told = strstr(json_string_value(line), " mail ");
+        if (told == NULL || strstr(told, "@vendor.example") == NULL)
+            continue;
+        if (first == NULL)
+            first = told;
+        else if (strncmp(first, told, strcspn(first, "@")) != 0)
+            return true;
+    }
+    return false;
+}
+
+static bool has_outage(const json_t *story)
+{
+    const json_t *line;
+    size_t i;
+
+    json_array_foreach(json_object_get(story, "script"), i, line)
+    {
+        const char *verb = json_string_value(json_array_get(line, 1));
+        if (strcmp(verb, "stop") == 0 || strcmp(verb, "kill") == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Rules, weddings and list must each be its own, so that a permutation counts once. */
+static bool is_new(json_t *seen, const json_t *story)
+{
+    static const char *const own[] = {"rules", "weddings", "expect"};
+    bool all = true;
+
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        char *text = json_dumps(json_object_get(story, own[i]), JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+        all = all && text != NULL && json_object_get(seen, text) == NULL;
+        if (text != NULL)
+            json_object_set_new(seen, text, json_true());
+        free(text);
+    }
+    return all;
+}
+
+Test(story_counts, sixty_of_their_own_each_complaint_and_enough_vendors_and_outages)
+{
+    int own = 0, vendors = 0, outages = 0;
+    unsigned complaints = 0;
+    json_t *seen = json_object();
+    glob_t found;
+
+    cr_assert_eq(glob("tests/stories/*.json", 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        json_t *story = json_load_file(found.gl_pathv[i], 0, NULL);
+        int complaint = 0;
+        cr_assert_not_null(story, "%s", found.gl_pathv[i]);
+        own += is_new(seen, story);
+        vendors += has_several_vendors(story);
+        outages += has_outage(story);
+        if (sscanf(json_string_value(json_object_get(story, "story")), "P%d: ", &complaint) == 1)
+            complaints |= 1U << complaint;
+        json_decref(story);
+    }
+    cr_expect_geq(own, 60, "%d stories have rules, weddings and a list of their own", own);
+    cr_expect_eq(complaints, 0x1ffeU, "complaints P1 to P12: %x", complaints);
+    cr_expect_geq(vendors, 6, "%d stories have several vendors", vendors);
+    cr_expect_geq(outages, 6, "%d stories have an outage", outages);
+    json_decref(seen);
+    globfree(&found);
 }
