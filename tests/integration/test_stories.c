@@ -362,12 +362,14 @@ Test(story_counts, sixty_of_their_own_each_complaint_and_enough_vendors_and_outa
     cr_assert_eq(glob("tests/stories/*.json", 0, NULL, &found), 0);
     for (size_t i = 0; i < found.gl_pathc; i++) {
         json_t *story = json_load_file(found.gl_pathv[i], 0, NULL);
-        int complaint = 0;
         cr_assert_not_null(story, "%s", found.gl_pathv[i]);
         own += is_new(seen, story);
         vendors += has_several_vendors(story);
         outages += has_outage(story);
-        if (sscanf(json_string_value(json_object_get(story, "story")), "P%d: ", &complaint) == 1)
+        const char *sentence = json_string_value(json_object_get(story, "story"));
+        char *rest = NULL;
+        long complaint = sentence[0] == 'P' ? strtol(sentence + 1, &rest, 10) : 0;
+        if (complaint > 0 && complaint <= 12 && rest[0] == ':')
             complaints |= 1U << complaint;
         json_decref(story);
     }
