@@ -1,6 +1,6 @@
 -- Dates and zones: offsets over zones, both changes of clocks and leap days; windows; derived milestones; the time zone database; the diff of a move.
 begin;
-select plan(35);
+select plan(39);
 
 insert into automation.tenants (tenant_id, name, time_zone) values ('10000000-0000-4000-8000-000000000001', 'Studio', 'Europe/Lisbon');
 insert into automation.weddings (tenant_id, wedding_id, title, status, time_zone, ceremony_date, ceremony_time)
@@ -191,6 +191,28 @@ select is(pg_temp.refired(), 'fired 1', 'a paused rule makes nothing fire again'
 update automation.rules set status = 'active' where rule_id = '90000000-0000-4000-8000-000000000002';
 select is(pg_temp.refired(), 'pending 2', 'an active one does');
 set local session_replication_role = origin;
+
+-- ---- a move that a claim found before the leader did: the run is superseded already, and its timing fires at the new instant
+update automation.weddings set status = 'booked', ceremony_date = '2031-06-14', ceremony_time = '15:00';
+select automation_priv.leader_take('test') as term \gset
+select is(automation_priv.replan_weddings(:term, 10), 1, 'the leader has looked');
+update automation.rules set status = 'paused' where rule_id = '90000000-0000-4000-8000-000000000002'; -- the one that says refire
+update automation.timings set state = 'fired', fired_due = due_at where timing_id = '40000000-0000-4000-8000-000000000001';
+insert into automation.runs (tenant_id, run_id, rule_id, rule_revision, wedding_id, trigger_type, trigger_ref, due_at, state, reason, wedding_revision,
+    started_at)
+values ('10000000-0000-4000-8000-000000000001', '90000000-0000-4000-8000-000000000003', '30000000-0000-4000-8000-000000000001', 1, '20000000-0000-4000-8000-000000000001',
+    'milestone', '40000000-0000-4000-8000-000000000001', '2031-05-15 08:00+00', 'superseded', 'wedding_moved', 1, now());
+create function pg_temp.timing() returns text language sql as $$
+    select state || ' ' || (due_at at time zone 'UTC') from automation.timings where timing_id = '40000000-0000-4000-8000-000000000001' $$;
+update automation.weddings set ceremony_date = '2031-09-06';
+select is(pg_temp.timing(), 'fired 2031-08-07 08:00:00', 'the host''s transaction leaves what has fired');
+select automation_priv.replan_weddings(:term, 10);
+select is(pg_temp.timing(), 'pending 2031-08-07 08:00:00', 'the leader lets it fire again');
+update automation.timings set state = 'fired' where timing_id = '40000000-0000-4000-8000-000000000001';
+update automation.runs set acted = true;
+update automation.weddings set ceremony_date = '2031-09-13';
+select automation_priv.replan_weddings(:term, 10);
+select is(pg_temp.timing(), 'fired 2031-08-14 08:00:00', 'but not what has acted');
 
 select * from finish();
 rollback;
