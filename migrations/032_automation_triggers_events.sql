@@ -253,7 +253,7 @@ begin
                 from (select automation_priv.limit_ahead(m.local_date, m.local_time, z.zone, (p_spec #> '{window,yearly}')::boolean, p_now) as top) v
                 cross join lateral (select automation_priv.open_instant(p_now, case p_spec #>> '{window,zone}' when 'wedding' then w.time_zone when 'tenant'
                     then n.time_zone else p_spec #>> '{window,zone}' end, p_spec -> 'window', null) as t) x)
-            when p_spec ? 'milestone' then (select case when x.t is null then null else greatest(p_now, x.t) end -- greatest() skips nulls
+            when p_spec ? 'milestone' then (select case when x.t is null or w.status = 'postponed' then null else greatest(p_now, x.t) end -- greatest() skips nulls
                 from (select automation_priv.instant(m.local_date, m.local_time, z.zone, (p_spec ->> 'months')::integer,
                     (p_spec ->> 'days')::integer, (p_spec ->> 'seconds')::bigint, (p_spec ->> 'at')::time) as t) x)
             when p_spec ? 'time' then (select min(x.t) from (values (0), (1)) as d(n)
@@ -415,8 +415,8 @@ begin
     if tg_op = 'UPDATE' then
         new.change_no := old.change_no + 1;
         new.updated_at := automation.now();
-        if (new.ceremony_date, new.ceremony_time, new.time_zone) is distinct from (old.ceremony_date, old.ceremony_time, old.time_zone)
-           and new.revision = old.revision then
+        if (new.ceremony_date, new.ceremony_time, new.time_zone, new.status = 'postponed')
+            is distinct from (old.ceremony_date, old.ceremony_time, old.time_zone, old.status = 'postponed') and new.revision = old.revision then
             new.revision := old.revision + 1;
         end if;
     end if;
@@ -1214,11 +1214,13 @@ begin
     return n;
 end $$;
 
--- Whether what was planned for an instant of a timing is due then still: a wedding's revision rises with whatever is written of its dates.
+-- Whether what was planned for an instant of a timing is due then still: a wedding's revision rises with whatever is written of its dates. Nothing is
+-- while it is postponed, whether its date was taken away or stands.
 create function automation_priv.still_due(p_tenant uuid, p_wedding uuid, p_timing uuid, p_due timestamptz) returns boolean
 language plpgsql stable security definer set search_path = '' as $$
 begin
-    return exists (select from automation.timing_keys k cross join lateral generate_series(1, coalesce(k.yearly, 1)) n
+    return not exists (select from automation.weddings w where w.tenant_id = p_tenant and w.wedding_id = p_wedding and w.status = 'postponed')
+        and exists (select from automation.timing_keys k cross join lateral generate_series(1, coalesce(k.yearly, 1)) n
         where k.tenant_id = p_tenant and k.timing_id = p_timing
           and date_trunc('milliseconds', automation_priv.timing_due(p_tenant, p_wedding, p_timing, n)) = date_trunc('milliseconds', p_due));
 end $$;
