@@ -54,7 +54,7 @@ static void executed(struct job *job, struct job_result result)
     job_move(job, JOB_EXECUTED);
 }
 
-static void adopt_first(struct job *job)
+void bare_hand_back(struct job *job)
 {
     executed(job, (struct job_result){.settle = SETTLE_RELEASE, .outcome = OUTCOME_SNOOZED});
 }
@@ -94,7 +94,7 @@ static void sort_out(struct job *job, const struct queue_entry *e, bool idle)
     if (job->kind && job->kind->rule)
         bury(job, "forged", "this kind is a step of rules and may not stand in a bare entry");
     else if (idle || ties || !job->kind || !tenants_has(&job->worker->tenants, &job->tenant) || odd_id(e, job->now_us))
-        adopt_first(job);
+        bare_hand_back(job);
 }
 
 static void name_job(struct job *job, const struct envelope *env)

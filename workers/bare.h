@@ -6,7 +6,7 @@
  * first: redelivered entries
  * (XAUTOCLAIM: their reader died or was slow), those with a wedding, a unique key, a deadline or a later `at`,
  * unknown kinds and tenants, ids ahead of
- * the clock or older than the oldest month. Failed or snoozed at the first attempt: adopted with its outcome. Running
+ * the clock or older than the oldest month, and what has not begun when the worker drains. Failed or snoozed at the first attempt: adopted with its outcome. Running
  * for 8 s: adopted as
  * claimed by us, so that nobody else runs it. Malformed or forged (a step of rules): straight to the dead letters,
  * with the raw bytes.
@@ -32,6 +32,8 @@ struct worker;
 /* `idle`: taken over from another reader, or coming again after a rewind. now_us: wall clock. */
 void bare_add(struct worker *w, size_t stream, const struct queue_entry *e, bool idle, int64_t now_us);
 bool bare_ahead(const struct queue_id *id, int64_t now_us); /* so far in the future that no clock of a Redis made it */
+/* Not run here: adopted for whoever comes. */
+void bare_hand_back(struct job *job);
 /* Adopts what has been running for long; called by the janitor. */
 void bare_watch(struct worker *w);
 

@@ -97,6 +97,11 @@ static bool next_hot(const struct reader *r, size_t *stream)
     return false;
 }
 
+bool reader_awaits(const struct reader *r)
+{
+    return r->busy;
+}
+
 bool reader_expects(const struct reader *r)
 {
     size_t stream;

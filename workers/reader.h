@@ -18,6 +18,8 @@ struct reader;
 
 struct reader *reader_new(struct worker *w);
 void reader_kick(struct reader *r);
+/* Is a reply on its way that may hold entries? A read that blocks ends within two seconds. */
+bool reader_awaits(const struct reader *r);
 /* Did a stream give something lately, and not run dry since? */
 bool reader_expects(const struct reader *r);
 void reader_free(struct reader *r);

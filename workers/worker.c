@@ -244,18 +244,20 @@ static bool lanes_idle(const struct worker *w)
     return true;
 }
 
+/* A read that was under way may bring entries until it ends: nobody else is given these before they are idle. */
 static void drain_step(struct worker *w)
 {
+    claim_give_up(w->claimer);
     LIST_FOR_SAFE (node, &w->jobs[JOB_READY]) {
         struct job *job = LIST_OWNER(node, struct job, node);
         if (job->bare)
-            job_free(job); /* still pending in its stream: adopted by another worker */
+            bare_hand_back(job);
         else
             exec_release(job);
     }
     bool late = clock_mono_ms() >= w->drain_until_ms;
     bool done = w->n_jobs[JOB_RUNNING] + w->n_jobs[JOB_EXECUTED] + w->n_jobs[JOB_SETTLING] == 0 && lanes_idle(w) &&
-                !claim_busy(w->claimer);
+                !claim_busy(w->claimer) && !reader_awaits(w->reader);
     if (done || late)
         leave(w);
 }
@@ -267,7 +269,6 @@ void worker_drain(struct worker *w)
     log_info("worker.draining", L_STR("worker", w->id_text), L_INT("ready", w->n_jobs[JOB_READY]),
              L_INT("running", w->n_jobs[JOB_RUNNING]));
     w->phase = WORKER_DRAINING;
-    claim_give_up(w->claimer);
     w->drain_until_ms = clock_mono_ms() + w->settings->drain_timeout_ms;
     worker_kick(w);
 }

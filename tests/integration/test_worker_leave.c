@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 
+#include "tests/support/redis.h"
 #include "tests/support/system.h"
 
 TestSuite(worker_leave, .fini = system_close, .timeout = 240);
@@ -24,7 +25,9 @@ Test(worker_leave, draining_finishes_what_runs_and_hands_the_rest_back_uncharged
         system_i64("select count(*) from automation_priv.ledger where attempt <> 1 or crashes <> 0 or snoozes <> 0"), 0);
     cr_expect_gt(system_i64("select count(*) from automation_priv.ledger"), 0, "stopped under load");
     cr_expect_eq(system_i64("select count(*) from automation_priv.workers"), 0);
-    system_idle_passes();
+    struct rsession *redis = redis_session(sys.redis.url);
+    cr_expect_eq(redis_run(redis, "XPENDING " SYSTEM_IN " workers")->items[0]->i, 0, "nor does an entry wait to be idle");
+    rsession_close(redis);
     system_worker(NULL);
     system_until_done();
     cr_expect_eq(system_i64("select sum(crashes)::bigint from automation.dead_letters") + system_outcomes("failed"), 0);
