@@ -1,15 +1,11 @@
 /* bare: entries of in: streams.
  *
- * Fresh, of a free kind, without ties: executed at once, logged, acknowledged, without a ledger row. All others are
- * adopted: a row is
- * inserted (unless the entry's log key stands or it was adopted before), then the entry is acknowledged. Adopted
- * first: redelivered entries
- * (XAUTOCLAIM: their reader died or was slow), those with a wedding, a unique key, a deadline or a later `at`,
- * unknown kinds and tenants, ids ahead of
- * the clock or older than the oldest month, and what has not begun when the worker drains. Failed or snoozed at the first attempt: adopted with its outcome. Running
- * for 8 s: adopted as
- * claimed by us, so that nobody else runs it. Malformed or forged (a step of rules): straight to the dead letters,
- * with the raw bytes.
+ * Fresh, of a free kind, without ties: executed at once, logged, acknowledged, without a ledger row. All others are adopted: a row is
+ * inserted (unless the entry's log key stands or it was adopted before), then the entry is acknowledged. Adopted first: redelivered
+ * entries (XAUTOCLAIM: their reader died or was slow), those with a wedding, a unique key, a deadline or a later `at`, unknown kinds
+ * and tenants, ids ahead of the clock or older than the oldest month, and what has not begun when the worker drains. Failed or snoozed
+ * at the first attempt: adopted with its outcome. Running for 8 s: adopted as claimed by us, so that nobody else runs it. Malformed or
+ * forged (a step of rules): straight to the dead letters, with the raw bytes.
  *
  * If we die: before the log's COMMIT nothing is known and the entry comes back idle and is adopted; after it the key
  * stands and adoption
