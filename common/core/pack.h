@@ -10,7 +10,8 @@
 #include "common/base/err.h"
 #include "common/base/str.h"
 
-#define PACK_DEPTH_MAX 32
+#define PACK_DEPTH_MAX 32 /* of MessagePack */
+#define PACK_JSON_DEPTH_MAX 512
 #define PACK_PAYLOAD_MAX_BYTES ((size_t)256 * 1024)
 
 /* ERR_MALFORMED unless `bytes` is exactly one MessagePack map or, when it begins with '{', one JSON object of UTF-8 text; ERR_LIMIT for

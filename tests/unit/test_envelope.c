@@ -116,7 +116,7 @@ Test(envelope, refuses_with_the_field_and_what_is_expected)
         {"kind A payload {}", "field kind: \"A\": expected 1 to 64"},
         {"kind 9a payload {}", "field kind"},
         {"kind a payload 7", "payload"},
-        {"kind a payload {\"a\":[1,2", "payload: JSON, line 1 column"},
+        {"kind a payload {\"a\":[1,2", "payload: JSON ends or goes wrong at byte 9 of 9"},
         {"kind a payload {}{}", "payload: JSON"},
         {"kind a payload {} kind b", "field kind: given twice"},
         {"kind a payload {} h.x 1 h.x 1", "field h.x: given twice"},

@@ -166,3 +166,95 @@ Test(pack, json_goes_there_and_back)
     json_decref(json);
     buf_free(&packed);
 }
+
+/* Every text on which the grammar's walk and the parser could differ. */
+Test(pack, json_is_what_the_parser_takes)
+{
+    static const char *const texts[] = {
+        "{}",
+        "{ }",
+        "{\"a\":1}",
+        " {}",
+        "{\"a\":1}\n\t ",
+        "{\"a\":1,}",
+        "{,}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\" : [ ] }",
+        "{\"a\":[1,2]}",
+        "{\"a\":[1,]}",
+        "{\"a\":[,1]}",
+        "{\"a\":[1 2]}",
+        "{\"a\":[}",
+        "{\"a\":]}",
+        "{\"a\":[[[]]]}",
+        "{\"a\":[[]}",
+        "{\"a\":{}}",
+        "{\"a\":{\"b\":{}}}",
+        "{\"a\":{\"b\"}}",
+        "{\"a\":tru}",
+        "{\"a\":true}",
+        "{\"a\":false,\"b\":null}",
+        "{\"a\":nul}",
+        "{\"a\":truex}",
+        "{a:1}",
+        "{'a':1}",
+        "{\"a\":0}",
+        "{\"a\":-0}",
+        "{\"a\":00}",
+        "{\"a\":01}",
+        "{\"a\":-}",
+        "{\"a\":+1}",
+        "{\"a\":1.}",
+        "{\"a\":.5}",
+        "{\"a\":1.5}",
+        "{\"a\":1e5}",
+        "{\"a\":1E+5}",
+        "{\"a\":1e-5}",
+        "{\"a\":1e}",
+        "{\"a\":1e+}",
+        "{\"a\":-1.5e3,\"b\":[0.1]}",
+        "{\"a\":\"\\n\\\"\\/\\u00e9\"}",
+        "{\"a\":\"\\x\"}",
+        "{\"a\":\"\\u12\"}",
+        "{\"a\":\"\\u12g4\"}",
+        "{\"a\":\"\n\"}",
+        "{\"a\":\"open}",
+        "{\"a\":1}{}",
+        "{\"a\":1} x",
+        "{",
+        "{\"",
+        "{\"a",
+        "{\"a\":\"\\",
+        "{\"a\":\"é\"}",
+        "{\"a\":[1,{\"b\":[true,\"x\"]},null]}",
+        "{\"a\":1 \"b\":2}",
+        "{\"a\":1,\"b\":2}",
+        "{\"a\":1,,\"b\":2}",
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        json_t *tree = json_loads(texts[i], 0, NULL);
+        enum err err = texts[i][0] == '{' ? pack_check(str_of(texts[i]), NULL) : tree != NULL ? ERR_OK : ERR_MALFORMED;
+        cr_expect_eq(err == ERR_OK, tree != NULL, "%s", texts[i]);
+        json_decref(tree);
+    }
+}
+
+Test(pack, json_is_no_deeper_than_its_limit)
+{
+    char text[3 * PACK_JSON_DEPTH_MAX];
+    struct buf deep = {0};
+
+    for (int over = 0; over < 2; over++) {
+        buf_reset(&deep);
+        buf_put_str(&deep, "{\"a\":");
+        memset(text, '[', sizeof(text));
+        buf_put(&deep, text, (size_t)(PACK_JSON_DEPTH_MAX - 1 + over));
+        memset(text, ']', sizeof(text));
+        buf_put(&deep, text, (size_t)(PACK_JSON_DEPTH_MAX - 1 + over));
+        buf_put_char(&deep, '}');
+        cr_expect_eq(pack_check((struct str){deep.data, deep.len}, NULL), over ? ERR_MALFORMED : ERR_OK);
+    }
+    buf_free(&deep);
+}
