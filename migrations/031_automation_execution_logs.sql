@@ -524,8 +524,10 @@ language sql stable security definer set search_path = '' as $$
         union all
         select d.tenant_id, d.day, d.outcome, d.n from automation_priv.job_deltas d where p_tenant is null or d.tenant_id = p_tenant
         union all
-        select l.tenant_id, l.accepted_day, case when l.owner is null then 'waiting' else 'in_flight' end, 1
-        from automation_priv.ledger l where p_tenant is null or l.tenant_id = p_tenant),
+        -- Counted before it is joined: each row of a long ledger beside the rest costs almost twice as much.
+        select l.tenant_id, l.accepted_day, case when l.waits then 'waiting' else 'in_flight' end, l.n
+        from (select x.tenant_id, x.accepted_day, x.owner is null as waits, count(*) as n from automation_priv.ledger x
+              where p_tenant is null or x.tenant_id = p_tenant group by 1, 2, 3) l),
     wide as (
         select f.tenant_id, f.day,
             coalesce(sum(n) filter (where outcome = 'accepted'), 0)::bigint as accepted,
@@ -727,6 +729,12 @@ begin
         when p_timeout_ms not between 1 and 3600000 then format('timeout_ms %s: 1 to 3600000 are allowed', p_timeout_ms) end;
 end $$;
 
+-- An id for a job (UUID 7): time first, so that jobs that came together stand together in the ledger and its keys, however long that is.
+create function automation_priv.new_job_id() returns uuid language sql volatile set search_path = '' as $$
+    select encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid()) placing
+        substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3) from 1 for 6), 52, 1), 53, 1), 'hex')::uuid
+$$;
+
 -- W3C Trace Context, version 00; what has another form is left out, as it says.
 create function automation_priv.traceparent(p_text text) returns text language sql immutable set search_path = '' as $$
     select case when p_text ~ '^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$' then p_text end
@@ -744,7 +752,7 @@ language plpgsql security definer set search_path = '' as $$
 #variable_conflict use_column
 declare
     k automation.kinds;
-    v_id uuid := coalesce(p_job_id, gen_random_uuid());
+    v_id uuid := coalesce(p_job_id, automation_priv.new_job_id());
     v_now timestamptz := automation.now();
     v_held uuid;
     v_fault text;
@@ -797,7 +805,7 @@ begin
         raise exception 'jobs %: an array of objects is expected', coalesce(left(p_jobs::text, 40), 'NULL') using errcode = '22023';
     end if;
     with asked as materialized (
-        select x.i, coalesce(x.job_id, gen_random_uuid()) as job_id, coalesce(x.tenant, '00000000-0000-0000-0000-000000000000') as tenant, x.wedding,
+        select x.i, coalesce(x.job_id, automation_priv.new_job_id()) as job_id, coalesce(x.tenant, '00000000-0000-0000-0000-000000000000') as tenant, x.wedding,
                coalesce(x.run_at, v_now) as due_at, x.deadline, coalesce(x.queue, k.queue) as queue, coalesce(x.priority, 100) as priority, x.kind,
                coalesce(x.timeout_ms, k.timeout_ms) as timeout_ms, coalesce(x.max_attempts, k.max_attempts) as max_attempts,
                coalesce(x.payload, '{}') as payload, x.traceparent, k.class,

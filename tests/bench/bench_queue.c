@@ -234,11 +234,31 @@ static void measure_fairness(void)
 
 /* ---- growth: CPU time of all processes per job, with few and with many jobs due ---- */
 
-static double growth_cost(size_t backlog, size_t n)
+/* What `n` jobs of a backlog cost, each; a short one is filled again and again. */
+static struct queue_drained growth_drain(const pid_t *pids, size_t backlog, size_t n)
 {
     struct queue_drained d = {.all_cpu_us = 0};
     double sum = 0;
-    size_t done = 0;
+
+    for (size_t done = 0, piece; done < n; done += piece) {
+        piece = backlog > n ? n : backlog;
+        if (backlog <= n) {
+            queue_env_signal(pids, 2, SIGSTOP);
+            queue_drain_fill_backlog(piece);
+        }
+        d = queue_drain_some(pids, 2, piece);
+        if (d.per_s == 0)
+            return d;
+        sum += d.all_cpu_us * (double)piece;
+    }
+    d.all_cpu_us = sum / (double)n;
+    return d;
+}
+
+/* The first jobs are not measured: what a leader does when it takes over, and every ten minutes, is no part of a job. */
+static double growth_cost(size_t backlog, size_t n)
+{
+    struct queue_drained d;
     pid_t pids[2];
 
     queue_env_clean();
@@ -246,18 +266,11 @@ static double growth_cost(size_t backlog, size_t n)
         queue_drain_fill_backlog(backlog);
     pids[0] = queue_env_worker(NULL);
     pids[1] = queue_env_scheduler(NULL);
-    while (done < n) {
-        size_t piece = backlog > n ? n : backlog;
-        if (backlog <= n) {
-            queue_env_signal(pids, 2, SIGSTOP);
-            queue_drain_fill_backlog(piece);
-        }
-        d = queue_drain_some(pids, 2, piece);
-        sum += d.all_cpu_us * (double)piece;
-        done += d.per_s > 0 ? piece : n;
-    }
+    d = growth_drain(pids, backlog, backlog > n ? n : backlog);
+    if (d.per_s > 0)
+        d = growth_drain(pids, backlog, n);
     d.per_s > 0 ? queue_env_stop(pids, 2) : queue_env_kill(pids, 2);
-    return d.per_s > 0 ? sum / (double)done : 0;
+    return d.all_cpu_us;
 }
 
 static void measure_growth(void)

@@ -23,7 +23,7 @@ struct queue_drained {
 /* Lets the stopped processes go (SIGCONT) and waits until `n` jobs are settled. They are not stopped again. */
 struct queue_drained queue_drain_direct(const pid_t *pids, size_t n_pids, size_t n);
 struct queue_drained queue_drain_ledger(const pid_t *pids, size_t n_pids, size_t n);
-/* Until `n` more jobs are logged, of however many there are; stops the processes then. */
+/* Until `n` more jobs of the ledger are acknowledged, of however many there are; stops the processes then. */
 struct queue_drained queue_drain_some(const pid_t *pids, size_t n_pids, size_t n);
 /* Until the processes have ended; waits for them. */
 struct queue_drained queue_drain_ended(const pid_t *pids, size_t n_pids, size_t n);
