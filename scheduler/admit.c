@@ -102,7 +102,7 @@ static void add_queue(struct admit *a, struct str name, bool served)
     *q = found;
     (void)str_copy_n(q->name, sizeof(q->name), name.p, name.n);
     admitted_init(&q->memory);
-    q->window = ADMIT_WINDOW_FIRST; /* the settings' window is no less */
+    q->window = ADMIT_WINDOW_FIRST;
 }
 
 enum err admit_list_queues(struct lead *l, struct err_info *info)
@@ -227,11 +227,12 @@ static bool concerns_queue(enum err err)
 static enum err admit_queue_run(struct lead *l, struct admit_queue *q, bool *more, struct err_info *info)
 {
     const int64_t now_ms = clock_mono_ms();
-    const size_t size = q->window;
     enum err err = ERR_OK;
 
     if (now_ms < q->retry_ms)
         return ERR_OK;
+    admit_review_rested(q, now_ms);
+    const size_t size = q->window;
     if (admit_review_due(q, size, now_ms))
         err = admit_review(l, q, info);
     if (err == ERR_OK && !admit_review_crowded(q, size))

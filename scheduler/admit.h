@@ -28,8 +28,6 @@
 #define ADMIT_WINDOW_FIRST 64
 /* The leader comes back so soon while there is a backlog. */
 #define ADMIT_HURRY_MS 25
-/* No window is larger, whatever the drain: 64 MiB of memory for a queue's admitted jobs. */
-#define ADMIT_WINDOW_MAX 300000
 
 struct admit_queue {
     char name[SETTINGS_QUEUE_NAME_MAX + 1];

@@ -21,6 +21,7 @@
 #define MOST 20000          /* entries of one review */
 #define YOUNG_MS 1000       /* an entry acknowledged as stale because its row was locked is not added again at once */
 #define DRAIN_WINDOW_PART 2 /* the window is no more than what is drained in this part of a second */
+#define PACE_KEPT_MS 10000  /* of a queue in which nothing was admitted: what comes then may be slower */
 #define DRAIN_DECAY_SHIFT 3 /* the measured drain falls by an eighth a second */
 
 /* The jobs under review, oldest first. */
@@ -64,19 +65,29 @@ static bool measure_drain(struct admit_queue *q, int64_t entries_read, int64_t n
     return measured;
 }
 
-static void size_window(const struct lead *l, struct admit_queue *q, int64_t lag)
+/* Never more than a part of what was read within a second: reading all of the window may have filled free slots only. */
+static void size_window(const struct lead *l, struct admit_queue *q, const struct queue_group *group)
 {
-    const int64_t drain = q->drain_per_s / DRAIN_WINDOW_PART;
-    int64_t most = drain > l->settings->window ? drain : l->settings->window;
+    const int64_t read = group->entries_read - q->read_before;
+    int64_t most = (read > q->drain_per_s ? read : q->drain_per_s) / DRAIN_WINDOW_PART;
     int64_t size = (int64_t)q->window;
 
-    if (most > ADMIT_WINDOW_MAX)
-        most = ADMIT_WINDOW_MAX;
-    if (lag == 0 && q->backlog)
+    if (group->lag == 0 && q->backlog)
         size *= 2;
-    else if (lag > 0 && size > drain)
-        size = drain > ADMIT_WINDOW_FIRST ? drain : ADMIT_WINDOW_FIRST;
+    if (most < ADMIT_WINDOW_FIRST)
+        most = ADMIT_WINDOW_FIRST;
+    if (most > l->settings->window)
+        most = l->settings->window;
     q->window = (size_t)(size < most ? size : most);
+}
+
+void admit_review_rested(struct admit_queue *q, int64_t now_ms)
+{
+    if (q->memory.n > 0 || now_ms - q->read_at_ms < PACE_KEPT_MS)
+        return;
+    q->window = ADMIT_WINDOW_FIRST;
+    q->drain_per_s = 0;
+    q->read_at_ms = 0;
 }
 
 static void review_init(struct review *v, size_t most)
@@ -197,7 +208,7 @@ enum err admit_review(struct lead *l, struct admit_queue *q, struct err_info *in
     if (err != ERR_OK)
         return err;
     if (measure_drain(q, now.group.entries_read, now_ms) || now.group.lag == 0)
-        size_window(l, q, now.group.lag);
+        size_window(l, q, &now.group);
     q->review_ms = now_ms + EVERY_MS;
     err = review_delivered(l, q, &now.group, now_ms, info);
     if (err == ERR_OK)

@@ -86,7 +86,7 @@ struct worker_settings {
 struct scheduler_settings {
     struct settings common;
     char *queues;
-    int64_t window;         /* least number of admitted ledger jobs per queue */
+    int64_t window;         /* most jobs of a queue ahead of its workers; the greatest is 64 MiB of memory */
     int64_t tick_ms;        /* milestone tick and poll of the outbox */
     int64_t dispatch_batch; /* outbox rows of one transaction */
     int64_t smear_above;    /* runs due in one minute that are not spread; 0: none ever is */

@@ -14,6 +14,6 @@ for line in sys.stdin:
     value = m.get("value")
     shown = m.get("reason", "") if value is None else "{:,.0f} {}".format(value, m["unit"]) if value >= 100 else "%.3g %s" % (value, m["unit"])
     ratio = "%.2f of %s" % (m["ratio"], m["of"]) if "ratio" in m else ""
-    state = "" if "target" not in m and m["ok"] else "met" if m["ok"] else "**missed**"
+    state = "not to be had" if value is None else "" if "target" not in m and m["ok"] else "met" if m["ok"] else "**missed**"
     print("| %s | %s | %s | %s | %s |" % (m["metric"], shown, ratio, m.get("target", ""), state))
 ' "$model"

@@ -1,6 +1,7 @@
 /* admission on real servers: every due job is added once, again when its entry is lost, and a second entry harms nobody. */
 #include <criterion/criterion.h>
 
+#include "common/base/buf.h"
 #include "common/base/log.h"
 #include "tests/support/leader.h"
 
@@ -177,6 +178,72 @@ Test(scheduler_admit, one_tenant_does_not_fill_the_window)
             text);
     }
     cr_expect_eq(of_other, 20, "in turn");
+    leader_close(&t);
+}
+
+/* As workers with free slots do. */
+static void claim_all_admitted(struct leader *t)
+{
+    struct buf sql = {0};
+    char text[ID_TEXT_SIZE];
+
+    read_all(t);
+    buf_printf(&sql, "select count(*) from automation_priv.claim_jobs(" WORKER
+                     ", array['00000000-0000-0000-0000-0000000000ff'");
+    for (size_t i = 0; i < t->lead.admit.n; i++)
+        LIST_FOR (it, &t->lead.admit.queues[i].memory.order)
+            buf_printf(&sql, ", '%s'", id_format(&LIST_OWNER(it, struct admitted_job, order)->job, text));
+    buf_printf(&sql, "]::uuid[], '{}', false)");
+    leader_sql(t, "%s", buf_text(&sql));
+    buf_free(&sql);
+}
+
+static void enqueue_many(struct leader *t)
+{
+    leader_sql(
+        t,
+        "select automation.enqueue_jobs((select jsonb_agg(jsonb_build_object('kind', 'noop', 'tenant', '" LEADER_TENANT
+        "')) from generate_series(1, 500)))");
+}
+
+/* What they hold now may be long jobs: the others' would wait for all that is ahead of them. */
+Test(scheduler_admit, free_slots_that_are_filled_do_not_widen_the_window)
+{
+    struct leader t;
+    if (!leader_open(&t))
+        return;
+    leader_sql(&t, "select automation_priv.worker_register(" WORKER ", 'w', 'default')");
+    enqueue_many(&t);
+    leader_work(&t);
+    for (int wave = 1; wave <= 3; wave++) {
+        cr_expect_eq(leader_stream(&t), 64 * wave);
+        claim_all_admitted(&t);
+        age(&t);
+        leader_work(&t);
+    }
+    leader_close(&t);
+}
+
+Test(scheduler_admit, a_queue_at_rest_forgets_how_fast_it_was)
+{
+    struct leader t;
+    if (!leader_open(&t))
+        return;
+    leader_sql(&t, "select automation_priv.worker_register(" WORKER ", 'w', 'default')");
+    leader_job(&t, LEADER_TENANT, "f1");
+    leader_work(&t);
+    claim_all_admitted(&t);
+    age(&t);
+    leader_work(&t);
+    cr_assert_eq(remembered(&t), 0);
+    for (size_t i = 0; i < t.lead.admit.n; i++) {
+        t.lead.admit.queues[i].window = 5000;
+        t.lead.admit.queues[i].drain_per_s = 10000;
+        t.lead.admit.queues[i].read_at_ms -= 10000;
+    }
+    enqueue_many(&t);
+    leader_work(&t);
+    cr_expect_eq(leader_stream(&t), 1 + 64);
     leader_close(&t);
 }
 

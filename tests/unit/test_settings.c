@@ -49,7 +49,7 @@ Test(settings, defaults_of_a_worker, .init = forget_environment)
     cr_assert_eq(start(&settings_worker, &s, (const char *const[]){NULL}), -1);
     cr_expect_eq(s.concurrency, 64);
     cr_expect_str_eq(s.queues, "critical,default,bulk");
-    cr_expect_eq(s.batch, 500);
+    cr_expect_eq(s.batch, 1000);
     cr_expect_eq(s.drain_timeout_ms, 25000);
     cr_expect_eq(s.smtp_tls, 1);
     cr_expect_not(s.egress_http);
@@ -66,7 +66,7 @@ Test(settings, defaults_of_a_scheduler, .init = forget_environment)
     struct scheduler_settings s;
 
     cr_assert_eq(start(&settings_scheduler, &s, (const char *const[]){NULL}), -1);
-    cr_expect_eq(s.window, 10000);
+    cr_expect_eq(s.window, 300000);
     cr_expect_eq(s.tick_ms, 1000);
     cr_expect_geq(s.dispatch_batch, 1);
     cr_expect_eq(s.direct_max, 100000);
