@@ -95,8 +95,12 @@ static void url_of(char *out, size_t size, const char *user)
 void queue_env_open(void)
 {
     static const char *const redis_options[] = {"--appendonly", "yes", "--appendfsync", "everysec", NULL};
-    static const char *const postgres_options[] = {"-c", "shared_buffers=512MB",     "-c", "max_wal_size=4GB",
-                                                   "-c", "checkpoint_timeout=15min", "-c", "track_functions=all",
+    /* jit=off: for our connections it is so anyway; the bare loops and the peers must not pay for compiling either. */
+    static const char *const postgres_options[] = {"-c", "jit=off",
+                                                   "-c", "shared_buffers=512MB",
+                                                   "-c", "max_wal_size=4GB",
+                                                   "-c", "checkpoint_timeout=15min",
+                                                   "-c", "track_functions=all",
                                                    NULL};
     const char *scale = getenv("SCALE");
 
